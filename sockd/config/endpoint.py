@@ -1,0 +1,311 @@
+"""Endpoint descriptions: ``tcp:65432:interface=127.0.0.1`` as a value that can be asked.
+
+The syntax is Twisted's (see :func:`twisted.internet.endpoints.serverFromString`): parameters
+between colons, some of them ``name=value``, a backslash before a colon that is meant. Twisted
+parses the description again when it binds; here it is read for what can be said without a
+reactor: a port out of range, an interface that is no address, two services on one port.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sockd.errors import Place, Unfit
+from sockd.text import glance, nearest, quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATAGRAM = "udp"
+
+_PARAMETERS = MappingProxyType(
+    {
+        "tcp": ("port", "interface", "backlog"),
+        "tcp6": ("port", "backlog", "interface"),
+        "ssl": (
+            "port",
+            "privateKey",
+            "certKey",
+            "sslmethod",
+            "interface",
+            "backlog",
+            "extraCertChain",
+            "dhParameters",
+        ),
+        "tls": ("path", "port", "backlog", "interface"),
+        "unix": ("address", "mode", "backlog", "lockfile"),
+        DATAGRAM: ("port", "interface"),
+    }
+)
+"""The parameters of the kinds that are known here, in the order of their positions."""
+
+_FILES = MappingProxyType(
+    {
+        "ssl": ("privateKey", "certKey", "extraCertChain", "dhParameters"),
+        "tls": ("path",),
+        "unix": ("address",),
+    }
+)
+_PATHS = MappingProxyType({"tls": "path", "unix": "address"})
+"""The parameter without which these kinds are nothing."""
+
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
+_FORMS = MappingProxyType(
+    {
+        "backlog": (r"[0-9]{1,5}", "the length of listen(2)'s queue, such as 50"),
+        "mode": (r"[0-7]{3,4}", "an octal mode, such as 660"),
+        "lockfile": (r"[01]", "0 or 1"),
+    }
+)
+"""What these parameters look like, whatever the kind."""
+
+_INTERNET = frozenset(kind for kind, names in _PARAMETERS.items() if "port" in names)
+_DEFAULT_HOST = {"tcp6": "::", "tls": "::"}
+_ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what Twisted binds where no interface is given
+_DEFAULT_PORT = {"tls": "443"}
+_DEFAULT_KEY = "server.pem"
+"""What Twisted reads for ``ssl`` endpoints where no ``privateKey`` is given."""
+_EXAMPLE = "such as tcp:65432:interface=127.0.0.1"
+_INTERFACE_REMEDY = (
+    r"an IPv4 or IPv6 address, the colons of IPv6 written \:, such as interface=\:\:1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint of a ``listen`` option, taken apart.
+
+    :ivar place: the line that it stands in.
+    :ivar text: the description as it was written.
+    :ivar kind: the word before the first colon.
+    :ivar parameters: the parameters that have a name, by ``name=`` or by their position in the
+        kinds that are known here.
+    """
+
+    place: Place
+    text: str
+    kind: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def description(self) -> str:
+        """What Twisted is to bind."""
+        if self.kind not in _PARAMETERS:
+            return self.text
+        named = (f"{name}={_escape(value)}" for name, value in self.parameters)
+        return ":".join([self.kind, *named])
+
+    def parameter(self, name: str) -> str | None:
+        """Return a parameter's text, or ``None`` where it is not given."""
+        return dict(self.parameters).get(name)
+
+    @property
+    def port(self) -> int | None:
+        """The port number to bind; ``None`` where the endpoint has none."""
+        if self.kind not in _INTERNET:
+            return None
+        return int(self.parameter("port") or _DEFAULT_PORT[self.kind])
+
+    @property
+    def host(self) -> str:
+        """The address to bind, ``0.0.0.0`` or ``::`` for all; empty where there is none."""
+        if self.kind not in _INTERNET:
+            return ""
+        host = self.parameter("interface") or _DEFAULT_HOST.get(self.kind, _ALL_IPV4)
+        return "127.0.0.1" if host == "localhost" else host
+
+    @property
+    def path(self) -> str | None:
+        """The path of a unix socket; ``None`` for other endpoints."""
+        return self.parameter("address") if self.kind == "unix" else None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody but this machine can reach it: loopback, or a unix socket."""
+        return self.kind == "unix" or bool(self.host and _address(self.host).is_loopback)
+
+    def with_default(self, name: str, value: str) -> Endpoint:
+        """Return the endpoint with a parameter added, if it takes it and does not have it."""
+        takes_it = name in _PARAMETERS.get(self.kind, ())
+        if not takes_it or self.parameter(name) is not None:
+            return self
+        return replace(self, parameters=(*self.parameters, (name, value)))
+
+    def relative_to(self, folder: Path) -> Endpoint:
+        """Return the endpoint with its relative file names taken from a folder."""
+        files = _FILES.get(self.kind, ())
+        parameters = self.with_default("privateKey", _DEFAULT_KEY).parameters
+        resolved = tuple(
+            (name, str(folder / value) if name in files else value) for name, value in parameters
+        )
+        return replace(self, parameters=resolved)
+
+    def collides_with(self, other: Endpoint) -> bool:
+        """Return whether the two cannot be bound at once.
+
+        Whether ``::`` takes an IPv4 port too is for the system to say, when they are bound.
+        """
+        if self.path is not None:
+            return self.path == other.path
+        if not self.port or self.port != other.port:
+            return False
+        if (self.kind == DATAGRAM) != (other.kind == DATAGRAM):
+            return False
+        mine, others = _address(self.host), _address(other.host)
+        if mine.version != others.version:
+            return False
+        return mine == others or mine.is_unspecified or others.is_unspecified
+
+
+EndpointParser = Callable[[str, Place], Endpoint]
+
+
+def parse_any(text: str, place: Place) -> Endpoint:
+    """Return an endpoint, whatever it is to serve.
+
+    :raise Unfit: with what is wrong, as far as it can be told without Twisted.
+    """
+    kind, positional, named = _taken_apart(text)
+    if kind not in _PARAMETERS:
+        return Endpoint(place, text, kind, tuple(named))
+    parameters = _named(kind, positional) + named
+    _check_names(kind, [name for name, _ in parameters])
+    endpoint = Endpoint(place, text, kind, tuple(parameters))
+    _check_forms(parameters)
+    if kind in _INTERNET:
+        _check_port(endpoint)
+        _check_host(endpoint)
+    if kind in _PATHS and not endpoint.parameter(_PATHS[kind]):
+        wrong = f"the {kind} endpoint has no path"
+        raise Unfit(wrong, f"{kind}:PATH")
+    return endpoint
+
+
+def parse_stream(text: str, place: Place) -> Endpoint:
+    """Return an endpoint for something that serves streams.
+
+    :raise Unfit: with what is wrong.
+    """
+    endpoint = parse_any(text, place)
+    if endpoint.kind == DATAGRAM:
+        wrong = "udp endpoints carry datagrams, and this serves streams"
+        raise Unfit(wrong, f"tcp:{endpoint.port}:interface={_escape(endpoint.host)}")
+    return endpoint
+
+
+def parse_datagram(text: str, place: Place) -> Endpoint:
+    """Return an endpoint for something that answers datagrams: ``udp:PORT:interface=ADDRESS``.
+
+    :raise Unfit: with what is wrong.
+    """
+    endpoint = parse_any(text, place)
+    if endpoint.kind != DATAGRAM:
+        wrong = f"{endpoint.kind} endpoints carry streams, and this answers datagrams"
+        raise Unfit(wrong, "udp:PORT:interface=ADDRESS")
+    return endpoint
+
+
+def parse_private(text: str, place: Place) -> Endpoint:
+    """Return a stream endpoint that only this machine can reach.
+
+    :raise Unfit: with what is wrong.
+    """
+    endpoint = parse_stream(text, place)
+    if not endpoint.is_private:
+        wrong = f"{quoted(text)} can be reached from other machines, in plain text"
+        raise Unfit(wrong, "a loopback address such as interface=127.0.0.1, or unix:PATH")
+    return endpoint
+
+
+def _taken_apart(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
+    """Return the kind, the values that have no name, and the names with theirs."""
+    first, *words = _split(text)
+    if len(first) > 1 or not _KIND.fullmatch(first[0]):
+        wrong = f"{quoted(text)} is no endpoint"
+        raise Unfit(wrong, _EXAMPLE)
+    if not text.isprintable():
+        wrong = f"{quoted(text)} has characters that cannot be printed"
+        raise Unfit(wrong, _EXAMPLE)
+    kind = first[0].lower() if first[0].lower() in _PARAMETERS else first[0]
+    positional = [word[0] for word in words if len(word) == 1]
+    return kind, positional, [(word[0], word[1]) for word in words if len(word) == 2]
+
+
+def _split(text: str) -> list[list[str]]:
+    """Return the words between the colons, each as ``[value]`` or ``[name, value]``."""
+    words = [[""]]
+    escaped = False
+    for character in text:
+        if escaped:
+            words[-1][-1] += character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ":":
+            words.append([""])
+        elif character == "=" and len(words[-1]) == 1:
+            words[-1].append("")
+        else:
+            words[-1][-1] += character
+    return words
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _named(kind: str, positional: list[str]) -> list[tuple[str, str]]:
+    """Return positional parameters with their names."""
+    names = _PARAMETERS[kind]
+    if "" in positional and positional != [""]:
+        wrong = "there is an empty parameter between two colons"
+        raise Unfit(wrong, f"{kind}:{names[0].upper()}; {_INTERFACE_REMEDY}")
+    if len(positional) > len(names):
+        wrong = f"{kind} endpoints do not take {len(positional)} parameters"
+        raise Unfit(wrong, f"{kind}:{':'.join(names)}")
+    return list(zip(names, positional, strict=False))
+
+
+def _check_names(kind: str, names: list[str]) -> None:
+    for name in names:
+        if name not in _PARAMETERS[kind]:
+            wrong = f"{kind} endpoints take no {quoted(name)}"
+            raise Unfit(wrong, nearest(name, _PARAMETERS[kind]))
+        if names.count(name) > 1:
+            wrong = f"{quoted(name)} is given twice"
+            raise Unfit(wrong, "give it once")
+
+
+def _check_forms(parameters: list[tuple[str, str]]) -> None:
+    for name, value in parameters:
+        form, remedy = _FORMS.get(name, (".*", ""))
+        if not re.fullmatch(form, value):
+            wrong = f"{name} {quoted(value)} does not fit"
+            raise Unfit(wrong, remedy)
+
+
+def _check_port(endpoint: Endpoint) -> None:
+    text = endpoint.parameter("port") or _DEFAULT_PORT.get(endpoint.kind, "")
+    if not re.fullmatch(r"[0-9]+", text):
+        wrong = f"{quoted(text)} is no port" if text else "the endpoint has no port"
+        raise Unfit(wrong, "a number from 0 to 65535; 0 picks a free one")
+    if len(text) > 5 or int(text) > 65535:
+        wrong = f"port {glance(text)} is out of range"
+        raise Unfit(wrong, "0 to 65535; 0 picks a free one")
+
+
+def _check_host(endpoint: Endpoint) -> None:
+    try:
+        _address(endpoint.host)
+    except ValueError:
+        wrong = f"interface {quoted(endpoint.host)} is no address"
+        raise Unfit(wrong, _INTERFACE_REMEDY) from None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(host)

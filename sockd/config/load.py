@@ -1,0 +1,273 @@
+"""From a file to a :class:`~sockd.config.specs.Configuration`, or to every error in it."""
+
+from __future__ import annotations
+
+import platform
+import re
+from codecs import BOM_UTF8
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sockd.config import ini
+from sockd.config.endpoint import (
+    DATAGRAM,
+    Endpoint,
+    parse_any,
+    parse_datagram,
+    parse_private,
+    parse_stream,
+)
+from sockd.config.options import Options
+from sockd.config.specs import REFUSE, WAIT, AdminSpec, Configuration, ServiceSpec, StatsSpec
+from sockd.config.values import (
+    boolean,
+    choice,
+    duration,
+    host_name,
+    integer,
+    known,
+    line,
+    user_name,
+)
+from sockd.errors import ConfigurationError, Place, Problem
+from sockd.text import nearest, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sockd.interfaces import IReply, IServiceKind
+
+LARGEST_FILE = 1024 * 1024
+"""In bytes."""
+
+_SERVICE = "service:"
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def load(
+    path: Path,
+    kinds: Mapping[str, IServiceKind],
+    replies: Mapping[str, IReply],
+    missing: str = "",
+) -> Configuration:
+    """Read a file.
+
+    :param kinds: the service kinds there are, by name.
+    :param replies: the replies there are, by name.
+    :param missing: why there might be fewer of them than people expect, for error messages.
+    :raise ConfigurationError: with every error of the file.
+    """
+    file = str(path)
+    return parse(file, _text(file, path), kinds, replies, missing)
+
+
+def parse(
+    file: str,
+    text: str,
+    kinds: Mapping[str, IServiceKind],
+    replies: Mapping[str, IReply],
+    missing: str = "",
+) -> Configuration:
+    """Read the text of a file; otherwise like :func:`load`."""
+    reader = _Reader(ini.read(file, text), kinds, replies, missing)
+    configuration = reader.configuration()
+    if reader.problems:
+        raise ConfigurationError(reader.problems)
+    return configuration
+
+
+def _text(file: str, path: Path) -> str:
+    """Return the text of a file with line ends as :func:`open` would have them."""
+    data = _bytes(file, path).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\0" in data:
+        number = _line_of(data, data.index(b"\0"))
+        raise _unreadable(file, number, "the file is binary", "an INI file in UTF-8")
+    try:
+        return data.removeprefix(BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = _line_of(error.object, error.start)
+        raise _unreadable(file, number, "the line is not UTF-8", "save the file as UTF-8") from None
+
+
+def _bytes(file: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        wrong = f"the file cannot be read: {reason}"
+        raise _unreadable(file, 1, wrong, "check the path after -c") from None
+    if len(data) > LARGEST_FILE and b"\0" not in data:
+        wrong = f"the file is longer than {LARGEST_FILE} bytes"
+        raise _unreadable(file, _line_of(data, LARGEST_FILE), wrong, "is it a configuration?")
+    return data
+
+
+def _line_of(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+def _unreadable(file: str, number: int, wrong: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError([Problem(Place(file, number), wrong, remedy)])
+
+
+class _Reader:
+    """Goes through a document and gathers what is wrong with it."""
+
+    def __init__(
+        self,
+        document: ini.Document,
+        kinds: Mapping[str, IServiceKind],
+        replies: Mapping[str, IReply],
+        missing: str,
+    ) -> None:
+        self._document = document
+        self._kinds = kinds
+        self._replies = replies
+        self._missing = missing
+        self.problems = list(document.problems)
+
+    def configuration(self) -> Configuration:
+        """Return the configuration; it counts only while there are no problems."""
+        services: list[ServiceSpec] = []
+        stats: StatsSpec | None = None
+        admin: AdminSpec | None = None
+        daemon = ini.Section("sockd", 1)
+        for section in self._document.sections.values():
+            if section.name.startswith(_SERVICE):
+                services.append(self._service(section))
+            elif section.name == "stats":
+                stats = self._stats(section)
+            elif section.name == "admin":
+                admin = self._admin(section)
+            elif section.name == "sockd":
+                daemon = section
+            else:
+                self._unknown_section(section)
+        configuration = self._daemon(daemon, tuple(services), stats, admin)
+        self._check_collisions(configuration.endpoints)
+        if not services and not self.problems:
+            place = Place(self._document.file, 1)
+            remedy = "add one, such as [service:echo] with kind and listen"
+            self.problems.append(Problem(place, "there is no service", remedy))
+        return configuration
+
+    def _daemon(
+        self,
+        section: ini.Section,
+        services: tuple[ServiceSpec, ...],
+        stats: StatsSpec | None,
+        admin: AdminSpec | None,
+    ) -> Configuration:
+        with self._options(section) as options:
+            return Configuration(
+                file=self._document.file,
+                name=options.value("name", line, "") or platform.node(),
+                services=services,
+                state=options.path("state"),
+                drain=options.value("drain", duration, "5s"),
+                history=options.value("history", integer(0, 1_000_000), "1000"),
+                stats=stats,
+                admin=admin,
+            )
+
+    def _service(self, section: ini.Section) -> ServiceSpec:
+        name = section.name.removeprefix(_SERVICE)
+        options = self._options(section)
+        if not _SERVICE_NAME.fullmatch(name):
+            wrong = f"{quoted(name)} is no service name"
+            remedy = "[service:NAME] with 1 to 64 letters, digits, dots, underscores and hyphens"
+            options.complain("", wrong, remedy)
+        with options:
+            kind = options.word("kind", known("kind", tuple(self._kinds), self._missing), "")
+            reply = options.word(
+                "reply", known("reply", tuple(self._replies), self._missing), "echo"
+            )
+            return ServiceSpec(
+                name=name,
+                kind=kind,
+                reply=reply,
+                place=options.place(),
+                listen=self._listen(options, kind),
+                strip=options.value("strip", boolean, "no"),
+                replies=options.value("replies", integer(0, 10**9), "0"),
+                max_connections=options.value("max_connections", integer(1, 1_000_000), "1000"),
+                when_full=options.value("when_full", choice(REFUSE, WAIT), REFUSE),
+                backlog=options.value("backlog", integer(1, 65535), "50"),
+                idle_timeout=options.value("idle_timeout", duration, "0"),
+                settings=self._settings(options, kind, reply),
+            )
+
+    def _listen(self, options: Options, kind: str) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a service; of an unknown kind, whatever they may be."""
+        parse, example = parse_any, "tcp"
+        if kind in self._kinds:
+            datagrams = self._kinds[kind].datagrams
+            parse, example = (parse_datagram, DATAGRAM) if datagrams else (parse_stream, "tcp")
+        options.require("listen", f"an endpoint such as {example}:65432:interface=127.0.0.1")
+        return options.endpoints("listen", parse, "")
+
+    def _settings(self, options: Options, kind: str, reply: str) -> Mapping[str, object]:
+        """Return the values of the options that plugins declare themselves."""
+        declared = [
+            *(self._kinds[kind].options if kind in self._kinds else ()),
+            *(self._replies[reply].options if reply in self._replies else ()),
+        ]
+        return MappingProxyType(
+            {
+                option.name: options.value(option.name.lower(), option.parse, option.default)
+                for option in declared
+            }
+        )
+
+    def _stats(self, section: ini.Section) -> StatsSpec:
+        with self._options(section) as options:
+            return StatsSpec(
+                listen=options.endpoints("listen", parse_stream, "tcp:8007:interface=127.0.0.1"),
+                hosts=options.values("hosts", lambda text, _: host_name(text)),
+            )
+
+    def _admin(self, section: ini.Section) -> AdminSpec:
+        with self._options(section) as options:
+            return AdminSpec(
+                places=MappingProxyType(
+                    {
+                        name: options.place(name)
+                        for name in ("ssh", "telnet", "authorized_keys", "passwd", "host_key")
+                    }
+                ),
+                ssh=options.endpoints("ssh", parse_stream, "tcp:2222:interface=127.0.0.1"),
+                telnet=options.endpoints("telnet", parse_private, ""),
+                user=options.value("user", user_name, "admin"),
+                authorized_keys=options.path("authorized_keys"),
+                passwd=options.path("passwd"),
+                host_key=options.path("host_key"),
+            )
+
+    def _unknown_section(self, section: ini.Section) -> None:
+        wrong = f"unknown section {quoted(section.name)}"
+        name = section.name.partition(":")[2]
+        remedy = nearest(section.name, ("sockd", f"{_SERVICE}{name or 'NAME'}", "stats", "admin"))
+        self._options(section).complain("", wrong, remedy)
+
+    def _options(self, section: ini.Section) -> Options:
+        return Options(self._document.file, section, self.problems)
+
+    def _check_collisions(self, endpoints: tuple[Endpoint, ...]) -> None:
+        taken: dict[str | int, list[Endpoint]] = {}
+        for endpoint in sorted(endpoints, key=lambda one: one.place):
+            spot = endpoint.path or endpoint.port
+            if spot:
+                neighbours = taken.setdefault(spot, [])
+                earlier = next(filter(endpoint.collides_with, neighbours), None)
+                if earlier is None:
+                    neighbours.append(endpoint)
+                else:
+                    self.problems.append(_collision(endpoint, earlier))
+
+
+def _collision(endpoint: Endpoint, earlier: Endpoint) -> Problem:
+    what = endpoint.path or f"port {endpoint.port}"
+    wrong = f"{what} is taken by [{earlier.place.section}], line {earlier.place.line}"
+    return Problem(endpoint.place, wrong, "give each its own; port 0 picks a free one")

@@ -1,0 +1,139 @@
+"""The options of one section: read by name, every wrong one a problem in its line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sockd.config.values import line
+from sockd.errors import Place, Problem, Unfit
+from sockd.text import glance, nearest, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from sockd.config.endpoint import Endpoint, EndpointParser
+    from sockd.config.ini import Section
+
+T = TypeVar("T")
+
+_REMARK = re.compile(r"\s[;#]")
+"""What begins a remark in other programs' files. Here it is part of the value."""
+
+
+class Options:
+    """The options of a section; leaving its context complains of those that nobody read.
+
+    :param file: the file's name; relative paths are taken from its folder.
+    :param problems: where what is wrong is gathered.
+    """
+
+    def __init__(self, file: str, section: Section, problems: list[Problem]) -> None:
+        self._file = file
+        self._folder = Path(file).absolute().parent
+        self._section = section
+        self._problems = problems
+        self._known: list[str] = []
+
+    def __enter__(self) -> Options:
+        """Begin to read."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Complain of the options that are not known here."""
+        for name in self._section.entries:
+            if name not in self._known:
+                self.complain(name, "unknown option", nearest(name, self._known))
+
+    def place(self, name: str = "", line: int | None = None) -> Place:
+        """Return where the section, one of its options or a line of an option stands."""
+        entry = self._section.entries.get(name)
+        number = line or (entry.line if entry else self._section.line)
+        return Place(self._file, number, glance(self._section.name), glance(name))
+
+    def complain(self, name: str, wrong: str, remedy: str) -> None:
+        """Gather what is wrong with an option, or with the section where it has no name."""
+        self._problems.append(Problem(self.place(name), wrong, remedy))
+
+    def value(self, name: str, parse: Callable[[str], T], default: str) -> T:
+        """Return an option's value; a wrong one is a problem, and its default stands in."""
+        text = self._text(name)
+        if text is not None:
+            try:
+                return parse(text)
+            except Exception as error:  # a plugin's parser raises what it likes
+                unfit = error if isinstance(error, Unfit) else _unfit(text, error, default)
+                self._reject(text, unfit, self.place(name))
+        return parse(default)
+
+    def word(self, name: str, parse: Callable[[str], str], default: str) -> str:
+        """Return an option whose default may be wrong too: that it is missing is a problem."""
+        text = self._text(name)
+        if text is None:
+            text = default
+        try:
+            return parse(text)
+        except Unfit as unfit:
+            self._reject(text, unfit, self.place(name))
+            return default
+
+    def values(self, name: str, parse: Callable[[str, Place], T]) -> tuple[T, ...]:
+        """Return the values of a list, separated by commas or line ends."""
+        self._known.append(name)
+        values = []
+        for number, text in self._items(name):
+            place = self.place(name, number)
+            try:
+                values.append(parse(text, place))
+            except Unfit as unfit:
+                self._reject(text, unfit, place)
+        return tuple(values)
+
+    def endpoints(self, name: str, parse: EndpointParser, default: str) -> tuple[Endpoint, ...]:
+        """Return a list of endpoints: the default one where the option is not there."""
+
+        def parse_here(text: str, place: Place) -> Endpoint:
+            return parse(text, place).relative_to(self._folder)
+
+        if name in self._section.entries or not default:
+            return self.values(name, parse_here)
+        self._known.append(name)
+        return (parse_here(default, self.place(name)),)
+
+    def require(self, name: str, remedy: str) -> None:
+        """Make it a problem if a list is empty."""
+        if not any(self._items(name)):
+            self.complain(name, "nothing is given", remedy)
+
+    def path(self, name: str) -> Path | None:
+        """Return a path, a relative one taken from the file's folder; ``None`` if not given."""
+        text = self.value(name, line, "")
+        return self._folder / text if text else None
+
+    def _text(self, name: str) -> str | None:
+        """Return an option's text, ``None`` where it is not there; now it is known."""
+        self._known.append(name)
+        entry = self._section.entries.get(name)
+        return None if entry is None else entry.text
+
+    def _items(self, name: str) -> Iterator[tuple[int, str]]:
+        entry = self._section.entries.get(name)
+        for number, text in entry.lines if entry else ():
+            for item in text.split(","):
+                if item.strip():
+                    yield number, item.strip()
+
+    def _reject(self, text: str, unfit: Unfit, place: Place) -> None:
+        remark = "; a remark needs a line of its own" if _REMARK.search(text) else ""
+        self._problems.append(Problem(place, unfit.wrong, unfit.remedy + remark))
+
+
+def _unfit(text: str, error: Exception, default: str) -> Unfit:
+    return Unfit(f"{quoted(text)} does not fit: {glance(str(error))}", f"such as {default}")

@@ -1,0 +1,95 @@
+"""What a configuration says, as frozen values. Durations are in seconds; 0 means none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sockd.config.endpoint import Endpoint
+    from sockd.errors import Place
+
+REFUSE = "refuse"
+WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A ``[service:NAME]`` section.
+
+    :ivar place: where the section begins.
+    :ivar listen: at least one endpoint, of the sort that the kind serves.
+    :ivar strip: drop white space around each message before replying.
+    :ivar replies: close a connection after this many replies; 0: never.
+    :ivar when_full: :data:`REFUSE` or :data:`WAIT`.
+    :ivar idle_timeout: close a connection after this long without traffic.
+    :ivar settings: the values of the options that the kind or the reply declares itself.
+    """
+
+    name: str
+    kind: str
+    listen: tuple[Endpoint, ...]
+    place: Place
+    reply: str = "echo"
+    strip: bool = False
+    replies: int = 0
+    max_connections: int = 1000
+    when_full: str = REFUSE
+    backlog: int = 50
+    idle_timeout: float = 0.0
+    settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSpec:
+    """The ``[stats]`` section: where HTTP listens, and the names it answers to."""
+
+    listen: tuple[Endpoint, ...]
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSpec:
+    """The ``[admin]`` section: where the shell listens and who may come in.
+
+    :ivar places: where each option of the section stands, for errors in the files they name.
+    """
+
+    places: Mapping[str, Place]
+    ssh: tuple[Endpoint, ...] = ()
+    telnet: tuple[Endpoint, ...] = ()
+    user: str = "admin"
+    authorized_keys: Path | None = None
+    passwd: Path | None = None
+    host_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole file.
+
+    :ivar state: the directory for what sockd makes; ``None``: the default one.
+    :ivar drain: how long live connections may finish at shutdown.
+    :ivar history: how many closed connections are remembered.
+    """
+
+    file: str
+    name: str
+    services: tuple[ServiceSpec, ...]
+    state: Path | None = None
+    drain: float = 5.0
+    history: int = 1000
+    stats: StatsSpec | None = None
+    admin: AdminSpec | None = None
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every endpoint that the file names."""
+        listen = [endpoint for spec in self.services for endpoint in spec.listen]
+        stats = self.stats.listen if self.stats else ()
+        admin = (*self.admin.ssh, *self.admin.telnet) if self.admin else ()
+        return (*listen, *stats, *admin)

@@ -1,0 +1,169 @@
+"""What an option's text means: durations, sizes, rates, numbers, booleans, words and names.
+
+Each parser takes the text and returns the value, or raises :class:`~sockd.errors.Unfit` with what
+is wrong and what would be right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from sockd.errors import Unfit
+from sockd.text import listed, nearest, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T", covariant=True)
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZES = {
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)")
+_SIZE = re.compile(r"([0-9]{1,15}) ?([A-Za-z]+)")
+_RATE = re.compile(r"([0-9]{1,9}) ?/ ?(ms|s|m|h)")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_YEAR = 366 * 24 * 3600.0
+_BOOLEANS = {
+    **dict.fromkeys(("yes", "true", "on", "1"), True),
+    **dict.fromkeys(("no", "false", "off", "0"), False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T]):
+    """An option that a section takes: its name, how its text is read, and its default as text.
+
+    Plugins declare options of their own with it: ``Option("delay", duration, "1s")``.
+    """
+
+    name: str
+    parse: Callable[[str], T]
+    default: str
+
+
+def duration(text: str) -> float:
+    """Return a duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``, or ``0``."""
+    if text == "0":
+        return 0.0
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        wrong = f"{quoted(text)} is no duration"
+        raise Unfit(wrong, "a number and ms, s, m or h, such as 500ms or 5s")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _YEAR:
+        wrong = f"{quoted(text)} is longer than a year"
+        raise Unfit(wrong, "0 where none is meant")
+    return seconds
+
+
+def size(text: str) -> int:
+    """Return a size in bytes: ``64KB``, ``10MiB``, ``512B`` or ``0``."""
+    if text == "0":
+        return 0
+    match = _SIZE.fullmatch(text)
+    if match is None or match[2] not in _SIZES:
+        wrong = f"{quoted(text)} is no size"
+        raise Unfit(wrong, "a whole number and B, KB, KiB, MB, MiB, GB or GiB, such as 64KB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def rate(text: str) -> float:
+    """Return a rate in times a second: ``100/s``, ``10/m`` or ``0``."""
+    if text == "0":
+        return 0.0
+    match = _RATE.fullmatch(text)
+    if match is None:
+        wrong = f"{quoted(text)} is no rate"
+        raise Unfit(wrong, "a whole number, / and ms, s, m or h, such as 100/s or 10/m")
+    return int(match[1]) / _UNITS[match[2]]
+
+
+def boolean(text: str) -> bool:
+    """Return a boolean: ``yes`` or ``no`` (configparser's other words work too)."""
+    try:
+        return _BOOLEANS[text.lower()]
+    except KeyError:
+        wrong = f"{quoted(text)} is neither yes nor no"
+        raise Unfit(wrong, "yes or no") from None
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers between two bounds, both included."""
+
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,18}", text) and least <= int(text) <= most:
+            return int(text)
+        wrong = f"{quoted(text)} is no number that fits"
+        raise Unfit(wrong, f"a whole number from {least} to {most}")
+
+    return parse
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Return a parser of one word out of a few."""
+
+    def parse(text: str) -> str:
+        if text in words:
+            return text
+        wrong = f"{quoted(text)} is not known here"
+        raise Unfit(wrong, listed(words))
+
+    return parse
+
+
+def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], str]:
+    """Return a parser of a name out of many, whose remedy is the nearest of them.
+
+    ``hint`` is added to what is wrong: why a name that was expected may be missing.
+    """
+
+    def parse(text: str) -> str:
+        if text in names:
+            return text
+        wrong = f"unknown {sort} {quoted(text)}" if text else f"no {sort} is named"
+        raise Unfit(wrong + hint, nearest(text, names))
+
+    return parse
+
+
+def line(text: str) -> str:
+    """Return a text of one line that can be shown as it is."""
+    if text.isprintable():
+        return text
+    wrong = f"{quoted(text)} has characters that cannot be printed"
+    raise Unfit(wrong, "one line of plain text")
+
+
+def user_name(text: str) -> str:
+    """Return a login name: printable ASCII without white space, and not empty."""
+    if re.fullmatch(r"[!-9;-~]{1,64}", text):
+        return text
+    wrong = f"{quoted(text)} is no user name"
+    raise Unfit(wrong, "letters, digits and signs, no white space, no colon")
+
+
+def host_name(text: str) -> str:
+    """Return a host name or address as a ``Host:`` header may give it, without a port."""
+    if _HOST.fullmatch(text) or _is_ipv6(text.removeprefix("[").removesuffix("]")):
+        return text.lower()
+    wrong = f"{quoted(text)} is no host name"
+    raise Unfit(wrong, "a name or an address, without a scheme, a port or a path")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text

@@ -1,0 +1,121 @@
+"""The joints of sockd: what a reply, a kind, a running service and the daemon promise.
+
+A plugin provides :class:`IReply` or :class:`IServiceKind`; see ``docs/plugins.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from twisted.application.service import IService
+from twisted.plugin import IPlugin
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from sockd.address import Address
+    from sockd.config.specs import ServiceSpec
+    from sockd.config.values import Option
+    from sockd.kinds.context import ServiceContext
+    from sockd.ledger import Ledger, Listener, ServiceRecord
+
+
+class IConversation(Interface):
+    """What is said to one peer: bytes in, bytes out, and no socket in sight."""
+
+    done: bool = Attribute("True once there is nothing more to say: the connection is closed.")
+
+    def greet() -> bytes:
+        """Return what is said before the peer says anything; datagram services do not ask."""
+
+    def answer(data: bytes) -> bytes | None:
+        """Return the reply to what the peer said, or ``None`` where it gets none.
+
+        Over a stream ``data`` is whatever one read brought; over UDP it is one datagram, and the
+        reply is one too, an empty one included.
+        """
+
+
+class IReply(IPlugin):
+    """What a service says. One object serves all its peers."""
+
+    name: str = Attribute("The word behind `reply =`.")
+
+    identity: bool = Attribute("True if every answer is the very bytes that were received.")
+
+    options: Sequence[Option[object]] = Attribute("Options of its own, read into `settings`.")
+
+    def converse(service: ServiceSpec, peer: Address) -> IConversation:
+        """Begin a conversation with a peer of a service."""
+
+
+class IServiceKind(IPlugin):
+    """How peers are served. One object makes the services of all sections that name it."""
+
+    name: str = Attribute("The word behind `kind =`.")
+
+    datagrams: bool = Attribute("True if it listens on `udp:` endpoints, False for streams.")
+
+    options: Sequence[Option[object]] = Attribute("Options of its own, read into `settings`.")
+
+    def serve(spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
+        """Return the service of a section, not yet started."""
+
+
+class INetworkService(IService):
+    """A running section of the configuration."""
+
+    record: ServiceRecord = Attribute("Its account in the ledger.")
+
+    def privilegedStartService() -> None:
+        """Bind the endpoints.
+
+        :raise sockd.errors.BindError: if one of them cannot be had; then none is held.
+        """
+
+    def startService() -> None:
+        """Serve; bind the endpoints unless that was done."""
+
+    def stopService() -> Deferred[None]:
+        """Stop accepting, let live connections finish for the drain time, close the rest."""
+
+    def waiting(listener: Listener) -> int | None:
+        """Return how many clients the kernel has connected that were not accepted yet."""
+
+    def disconnect(connection: int) -> bool:
+        """Close a connection by its number; return whether it was one of this service's."""
+
+    def hurry() -> None:
+        """Close what is left at once, if it is draining; otherwise do nothing."""
+
+    def tcp_info(connection: int) -> Mapping[str, object] | None:
+        """Return the kernel's view of an open connection, ``None`` where it has none."""
+
+
+class IDaemon(Interface):
+    """The whole of it, as the stats endpoint and the admin shell see it."""
+
+    name: str = Attribute("The name of this daemon.")
+    started: float = Attribute("When it started, in seconds since the epoch.")
+    reactor_name: str = Attribute("Which reactor runs it, such as `epoll`.")
+    ledger: Ledger = Attribute("Who is connected and what has passed.")
+    services: Mapping[str, INetworkService] = Attribute("The services by name.")
+    draining: bool = Attribute("True once it is shutting down.")
+
+    def disconnect(connection: int) -> bool:
+        """Close an open connection by its number; return whether there was one."""
+
+    def stop(name: str) -> Deferred[None]:
+        """Stop a service; return a Deferred that fires when its connections are gone.
+
+        :raise KeyError: if there is no such service.
+        """
+
+    def start(name: str) -> None:
+        """Start a stopped service again.
+
+        :raise KeyError: if there is no such service.
+        :raise sockd.errors.BindError: if it cannot have its port any more.
+        """

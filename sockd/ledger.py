@@ -1,0 +1,319 @@
+"""Who is connected and what has passed: the one account that every view reads.
+
+Services write, everything else reads. A connection's record is small, and its counters are
+touched directly; a snapshot is made when someone asks. Times are seconds since the epoch and
+come from the clock that the ledger was given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+from sockd.address import Address
+
+Clock = Callable[[], float]
+
+
+class State(StrEnum):
+    """Where a service is in its life."""
+
+    LISTENING = "listening"
+    PAUSED = "paused"
+    """Full: the kernel goes on connecting clients, and they wait to be accepted."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Word(StrEnum):
+    """What happened, in the words of the socket interface."""
+
+    BIND = "bind"
+    LISTEN = "listen"
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    CLOSE = "close"
+
+
+class Reason(StrEnum):
+    """Why a connection ended, or was refused."""
+
+    EOF = "eof"
+    """The peer closed its side, and everything said to it was handed over."""
+    RESET = "reset"
+    """The peer, or the network, broke the connection off."""
+    REPLIES = "replies"
+    """It had its number of replies, or the conversation was done."""
+    IDLE = "idle"
+    DISCONNECT = "disconnect"
+    """Somebody closed it in the admin shell."""
+    STOP = "stop"
+    """Its service was stopped."""
+    EVICTED = "evicted"
+    """A UDP flow that had to make room."""
+    ERROR = "error"
+    """A reply failed, which the log has, or TLS was not spoken."""
+    FULL = "full"
+    """Refused: the service has as many connections as it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound endpoint.
+
+    :ivar transport: ``tcp``, ``udp``, ``unix`` or ``tls``.
+    :ivar backlog: the length of listen(2)'s queue; ``None`` for UDP.
+    """
+
+    transport: str
+    address: Address
+    backlog: int | None
+
+
+class ServiceRecord:
+    """A service's account: its listeners, its open connections and its totals."""
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "closed",
+        "connections",
+        "errors",
+        "kind",
+        "listeners",
+        "name",
+        "opened",
+        "reads",
+        "refused",
+        "reply",
+        "state",
+        "writes",
+    )
+
+    def __init__(self, name: str, kind: str, reply: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.reply = reply
+        self.state = State.STOPPED
+        self.listeners: tuple[Listener, ...] = ()
+        self.connections: dict[int, Connection] = {}
+        self.opened = 0
+        self.closed = 0
+        self.refused = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.reads = 0
+        self.writes = 0
+        self.errors = 0
+
+    @property
+    def active(self) -> int:
+        """How many connections are open."""
+        return len(self.connections)
+
+
+class Connection:
+    """One 4-tuple: a stream connection, or a UDP flow.
+
+    :ivar id: counts up from 1 over all services, and is never used again.
+    :ivar local: this end; the port is the listener's.
+    :ivar peer: the other end.
+    :ivar bytes_out: bytes handed over to be sent. After a reset the last of them may never have
+        left, or never have arrived.
+    :ivar reads: how often something was received: chunks of a stream, or datagrams.
+    :ivar closed: when it ended; ``None`` while it is open.
+    """
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "closed",
+        "id",
+        "last_activity",
+        "listener",
+        "local",
+        "opened",
+        "peer",
+        "reads",
+        "reason",
+        "service",
+        "writes",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        service: ServiceRecord,
+        listener: Listener,
+        local: Address,
+        peer: Address,
+        now: float,
+    ) -> None:
+        self.id = number
+        self.service = service
+        self.listener = listener
+        self.local = local
+        self.peer = peer
+        self.opened = now
+        self.last_activity = now
+        self.closed: float | None = None
+        self.reason: Reason | None = None
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.reads = 0
+        self.writes = 0
+
+    def received(self, size: int, now: float) -> None:
+        """Count one read of so many bytes."""
+        self.last_activity = now
+        self.reads += 1
+        self.bytes_in += size
+        service = self.service
+        service.reads += 1
+        service.bytes_in += size
+
+    def sent(self, size: int, now: float) -> None:
+        """Count one write of so many bytes."""
+        self.last_activity = now
+        self.writes += 1
+        self.bytes_out += size
+        service = self.service
+        service.writes += 1
+        service.bytes_out += size
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a service's sockets.
+
+    :ivar connection: what was accepted or closed; ``None`` for the other words.
+    :ivar peer: who was refused, for :attr:`Word.REFUSE`.
+    """
+
+    word: Word
+    time: float
+    service: ServiceRecord
+    listener: Listener
+    connection: Connection | None = None
+    peer: Address | None = None
+    reason: Reason | None = None
+
+
+Observer = Callable[[Event], None]
+
+
+class Ledger:
+    """The account of all services.
+
+    :param clock: returns the time in seconds since the epoch.
+    :param history: how many closed connections are remembered, over all services.
+    """
+
+    def __init__(self, clock: Clock, history: int = 1000) -> None:
+        self._clock = clock
+        self._history: deque[Connection] = deque()
+        self._history_limit = history
+        self._by_id: dict[int, Connection] = {}
+        self._last_id = 0
+        self._observers: tuple[Observer, ...] = ()
+        self.services: dict[str, ServiceRecord] = {}
+
+    def enrol(self, name: str, kind: str, reply: str) -> ServiceRecord:
+        """Begin a service's account."""
+        record = self.services[name] = ServiceRecord(name, kind, reply)
+        return record
+
+    def bound(self, service: ServiceRecord, listeners: tuple[Listener, ...]) -> None:
+        """Enter that a service listens."""
+        service.listeners = listeners
+        service.state = State.LISTENING
+        now = self._clock()
+        for listener in listeners:
+            self._tell(Event(Word.BIND, now, service, listener))
+            if listener.backlog is not None:
+                self._tell(Event(Word.LISTEN, now, service, listener))
+
+    def unbound(self, service: ServiceRecord, state: State = State.STOPPED) -> None:
+        """Enter that a service listens no more; open connections may still finish."""
+        service.listeners = ()
+        service.state = state
+
+    def open(
+        self, service: ServiceRecord, listener: Listener, local: Address, peer: Address
+    ) -> Connection:
+        """Enter an accepted connection, or the first datagram of a flow."""
+        self._last_id += 1
+        now = self._clock()
+        connection = Connection(self._last_id, service, listener, local, peer, now)
+        self._by_id[connection.id] = connection
+        service.connections[connection.id] = connection
+        service.opened += 1
+        self._tell(Event(Word.ACCEPT, now, service, listener, connection))
+        return connection
+
+    def close(self, connection: Connection, reason: Reason) -> None:
+        """Enter that a connection ended; it is remembered until the history is full."""
+        service = connection.service
+        now = connection.closed = self._clock()
+        connection.reason = reason
+        del service.connections[connection.id]
+        service.closed += 1
+        if reason is Reason.ERROR:
+            service.errors += 1
+        self._remember(connection)
+        self._tell(Event(Word.CLOSE, now, service, connection.listener, connection, None, reason))
+
+    def refuse(
+        self, service: ServiceRecord, listener: Listener, peer: Address, reason: Reason
+    ) -> None:
+        """Enter that a client was turned away."""
+        service.refused += 1
+        now = self._clock()
+        self._tell(Event(Word.REFUSE, now, service, listener, None, peer, reason))
+
+    def find(self, number: int) -> Connection | None:
+        """Return a connection that is open or still remembered."""
+        return self._by_id.get(number)
+
+    def open_connections(self) -> Iterator[Connection]:
+        """Return the open connections as they are now, oldest first."""
+        numbers = sorted(chain.from_iterable(s.connections for s in self.services.values()))
+        return self._present(numbers)
+
+    def closed_connections(self) -> Iterator[Connection]:
+        """Return the closed connections that are remembered now, oldest number first."""
+        return iter(sorted(self._history, key=_number))
+
+    def all_connections(self) -> Iterator[Connection]:
+        """Return all connections that are open or remembered now, oldest first."""
+        return self._present(sorted(self._by_id))
+
+    def subscribe(self, observer: Observer) -> Callable[[], None]:
+        """Call an observer with every event from now on; return what ends that."""
+        self._observers += (observer,)
+
+        def unsubscribe() -> None:
+            self._observers = tuple(o for o in self._observers if o is not observer)
+
+        return unsubscribe
+
+    def _present(self, numbers: list[int]) -> Iterator[Connection]:
+        """Look connections up one by one, as the caller gets to them; skip the forgotten."""
+        find = self._by_id.get
+        return (found for number in numbers if (found := find(number)) is not None)
+
+    def _remember(self, connection: Connection) -> None:
+        self._history.append(connection)
+        while len(self._history) > self._history_limit:
+            del self._by_id[self._history.popleft().id]
+
+    def _tell(self, event: Event) -> None:
+        for observer in self._observers:
+            observer(event)
+
+
+def _number(connection: Connection) -> int:
+    return connection.id

@@ -1,0 +1,125 @@
+"""Finds the kinds and replies that are installed, and says which plugins are broken.
+
+A plugin is a module in ``sockd/plugins/`` anywhere on Python's path, as :mod:`twisted.plugin` has
+it. Its ``getPlugins`` is not used: that logs a module which cannot be imported, with a traceback,
+and goes on without it; here it becomes a problem in the plugin's file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import traceback
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, TypeVar
+
+from zope.interface.verify import verifyObject
+
+from sockd.errors import Place, Problem
+from sockd.interfaces import IReply, IServiceKind
+from sockd.text import printable, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_REPAIR = "repair it, or uninstall the package that brings it"
+_RENAME = "rename one, or uninstall one of the packages"
+
+Plugin = TypeVar("Plugin", IReply, IServiceKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What is installed, by name, and what is wrong with it."""
+
+    kinds: Mapping[str, IServiceKind]
+    replies: Mapping[str, IReply]
+    problems: tuple[Problem, ...]
+
+
+def discover(package: str = "sockd.plugins") -> Registry:
+    """Import every module of the plugin package and gather what they hold."""
+    problems: list[Problem] = []
+    modules = list(_modules(importlib.import_module(package), problems))
+    return Registry(
+        kinds=_gather(IServiceKind, modules, problems),
+        replies=_gather(IReply, modules, problems),
+        problems=tuple(problems),
+    )
+
+
+def _modules(package: ModuleType, problems: list[Problem]) -> Iterator[ModuleType]:
+    """Import the modules of a package; those that cannot be are problems."""
+    files: dict[str, str] = {}
+    for name, file in _files(package.__path__):
+        if name in files:
+            if os.path.samefile(file, files[name]):  # noqa: PTH121 - a name is all there is
+                continue
+            wrong = f"the plugin is hidden by {files[name]}, a module of the same name"
+            problems.append(Problem(Place(file, 1), wrong, _RENAME))
+            continue
+        files[name] = file
+        try:
+            yield importlib.import_module(f"{package.__name__}.{name}")
+        except (Exception, SystemExit) as error:  # whatever a plugin raises is its author's to see
+            wrong = f"the plugin cannot be imported: {_summary(error)}"
+            problems.append(Problem(Place(file, _line(error, file)), wrong, _REPAIR))
+
+
+def _files(folders: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Return the names and files of the modules in each folder."""
+    for folder in folders:
+        for finder, name, _ in pkgutil.iter_modules([folder]):
+            spec = finder.find_spec(name, None)
+            if spec is not None and spec.origin is not None:
+                yield name, spec.origin
+
+
+def _gather(
+    interface: type[Plugin], modules: list[ModuleType], problems: list[Problem]
+) -> Mapping[str, Plugin]:
+    """Return the objects of the modules that provide an interface, and all of it, by name."""
+    gathered: dict[str, Plugin] = {}
+    files: dict[str, str] = {}
+    for module in modules:
+        file = str(module.__file__)
+        for label, plugin in vars(module).items():
+            if not interface.providedBy(plugin):
+                continue
+            try:
+                _verify(interface, plugin)
+            except Exception as error:  # what a plugin's attributes raise is its author's, too
+                wrong = f"{quoted(label)} is not a whole {interface.__name__}: {_summary(error)}"
+                problems.append(Problem(Place(file, 1), wrong, _REPAIR))
+                continue
+            name = plugin.name
+            if gathered.setdefault(name, plugin) is not plugin:
+                wrong = f"{quoted(name)} is the name of a plugin in {files[name]} too"
+                problems.append(Problem(Place(file, 1), wrong, _RENAME))
+            files.setdefault(name, file)
+    return MappingProxyType(gathered)
+
+
+def _verify(interface: type[Plugin], plugin: Plugin) -> None:
+    """Raise what keeps a plugin from being used: a missing method, a wrong default."""
+    verifyObject(interface, plugin)
+    if not isinstance(plugin.name, str):
+        wrong = "its name is no text"
+        raise TypeError(wrong)
+    for option in plugin.options:
+        option.parse(option.default)
+
+
+def _summary(error: BaseException) -> str:
+    """Return an exception in one line."""
+    return printable(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _line(error: BaseException, file: str) -> int:
+    """Return the line of a file that an exception came through last; 1 if through none."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno or 1
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno or 1 for f in reversed(frames) if f.filename == file), 1)

@@ -1,0 +1,1 @@
+"""What is said to a peer: bytes in, bytes out. Pure: no reactor, no socket."""

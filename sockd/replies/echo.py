@@ -1,0 +1,40 @@
+"""Says back what was said (RFC 862)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zope.interface import implementer
+
+from sockd.address import Address
+from sockd.config.specs import ServiceSpec
+from sockd.config.values import Option
+from sockd.interfaces import IConversation, IReply
+
+
+@implementer(IConversation)
+class _EchoConversation:
+    __slots__ = ()
+    done = False
+
+    def greet(self) -> bytes:
+        return b""
+
+    def answer(self, data: bytes) -> bytes:
+        return data
+
+
+@implementer(IReply)
+class Echo:
+    """The identity. It keeps nothing of a peer, so all of them share one conversation."""
+
+    name = "echo"
+    identity = True
+    options: Sequence[Option[object]] = ()
+
+    def __init__(self) -> None:
+        self._conversation = _EchoConversation()
+
+    def converse(self, service: ServiceSpec, peer: Address) -> IConversation:
+        """Return the conversation."""
+        return self._conversation

@@ -1,0 +1,40 @@
+"""Says back what was said in upper case: ASCII letters only, so that no reply grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zope.interface import implementer
+
+from sockd.address import Address
+from sockd.config.specs import ServiceSpec
+from sockd.config.values import Option
+from sockd.interfaces import IConversation, IReply
+
+
+@implementer(IConversation)
+class _UpperConversation:
+    __slots__ = ("_strip",)
+    done = False
+
+    def __init__(self, strip: bool) -> None:
+        self._strip = strip
+
+    def greet(self) -> bytes:
+        return b""
+
+    def answer(self, data: bytes) -> bytes:
+        return (data.strip() if self._strip else data).upper()
+
+
+@implementer(IReply)
+class Upper:
+    """Upper case; with ``strip = yes`` the white space around each message goes."""
+
+    name = "upper"
+    identity = False
+    options: Sequence[Option[object]] = ()
+
+    def converse(self, service: ServiceSpec, peer: Address) -> IConversation:
+        """Begin a conversation in upper case."""
+        return _UpperConversation(service.strip)
