@@ -1,0 +1,43 @@
+"""What can be told of a configuration before anything starts, beyond what its text says.
+
+Twisted and its plugins have the last word on an endpoint, and the files that a section names
+must hold what they should.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sockd.config.endpoint import DATAGRAM
+from sockd.config.specs import Configuration, ServiceSpec
+from sockd.errors import Problem, Unfit
+from sockd.listeners import server_endpoint
+from sockd.reactor import IReactor
+
+_AT_START = frozenset({DATAGRAM, "systemd"})
+"""Endpoints that Twisted does not know, or that need what only the service manager passes."""
+
+
+def problems(configuration: Configuration, reactor: IReactor) -> Iterator[Problem]:
+    """Return what is wrong with a configuration whose text is right; nothing is started."""
+    endpoints = [endpoint for spec in configuration.services for endpoint in spec.listen]
+    if configuration.stats is not None:
+        endpoints += configuration.stats.listen
+    if configuration.admin is not None:
+        endpoints += (*configuration.admin.ssh, *configuration.admin.telnet)
+    for endpoint in endpoints:
+        if endpoint.kind not in _AT_START:
+            try:
+                server_endpoint(reactor, endpoint)
+            except Unfit as unfit:
+                yield unfit.at(endpoint.place)
+    if configuration.admin is not None:
+        from sockd.admin import credentials  # conch is for those who asked for a shell
+
+        yield from credentials.check(configuration.admin)
+
+
+def summary(spec: ServiceSpec) -> str:
+    """Return the line that ``--check`` prints for a service."""
+    endpoints = ", ".join(endpoint.text for endpoint in spec.listen)
+    return f"{spec.name}: {spec.kind} on {endpoints}, reply {spec.reply}"

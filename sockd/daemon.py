@@ -1,0 +1,144 @@
+"""The daemon: the services and their views, started and stopped in the right order.
+
+Every port is bound while the process still has its privileges. At the end the services stop
+first; the stats endpoint and the admin shell stay up to show them drain.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sockd.errors import Problem, SockdError
+from sockd.interfaces import IDaemon, INetworkService
+from sockd.ledger import Ledger
+from sockd.service import TypedService
+
+Banner = Callable[[], Iterable[str]]
+
+
+class StartError(SystemExit, Exception):
+    """The daemon could not start: the interpreter prints the problems and exits with status 1.
+
+    As an :class:`Exception` it also passes through twistd's own clean-up, which removes the pidfile
+    and lets a waiting parent process know.
+    """
+
+
+@implementer(IDaemon)
+class Daemon(TypedService):
+    """All that one configuration asks for, running.
+
+    :param reactor_name: what ``twistd --reactor`` calls the reactor.
+    :param started: when the process started, in seconds since the epoch.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        ledger: Ledger,
+        services: Sequence[INetworkService],
+        reactor_name: str,
+        started: float,
+    ) -> None:
+        self.name = name
+        self.ledger = ledger
+        self.services: Mapping[str, INetworkService] = MappingProxyType(
+            {service.record.name: service for service in services}
+        )
+        self.reactor_name = reactor_name
+        self.started = started
+        self.draining = False
+        self._views: tuple[IService, ...] = ()
+        self._banner: Banner = tuple
+
+    def show(self, views: Iterable[IService], banner: Banner) -> None:
+        """Add what shows the services to people.
+
+        :param views: the stats endpoint and the admin shell.
+        :param banner: returns the lines of :meth:`announce`, asked once all ports are bound.
+        """
+        self._views = tuple(views)
+        self._banner = banner
+
+    def privilegedStartService(self) -> None:
+        """Bind every port, or none.
+
+        :raise StartError: with a line for each endpoint that cannot be had.
+        """
+        problems: list[Problem] = []
+        for part in self._parts():
+            try:
+                part.privilegedStartService()
+            except SockdError as error:
+                problems += error.problems
+        if problems:
+            for part in self._parts():
+                part.stopService()
+            _start_failed(str(SockdError(problems)))
+
+    def startService(self) -> None:
+        """Serve."""
+        super().startService()
+        for part in self._parts():
+            part.startService()
+
+    def announce(self) -> None:
+        """Greet whoever reads the log: everything is up."""
+        for line in self._banner():
+            self._log.info("{line}", line=line)
+
+    def stopService(self) -> Deferred[None]:
+        """Drain and stop; the Deferred fires when everything is closed."""
+        self.end()
+        return Deferred.fromCoroutine(self._stop())
+
+    def hurry(self) -> None:
+        """Stop draining: close the connections that are left."""
+        for service in self.services.values():
+            service.hurry()
+
+    def disconnect(self, connection: int) -> bool:
+        """Close an open connection by its number; return whether there was one."""
+        return any(service.disconnect(connection) for service in self.services.values())
+
+    def stop(self, name: str) -> Deferred[None]:
+        """Stop a service; the Deferred fires when its connections are gone."""
+        return maybeDeferred(self.services[name].stopService)
+
+    def start(self, name: str) -> None:
+        """Start a stopped service again."""
+        self.services[name].startService()
+
+    def _parts(self) -> tuple[IService, ...]:
+        return (*self.services.values(), *self._views)
+
+    async def _stop(self) -> None:
+        self.draining = True
+        stopping = [maybeDeferred(service.stopService) for service in self.services.values()]
+        active = sum(service.record.active for service in self.services.values())
+        if active:
+            self._log.info(
+                "Draining: {active} open connections may finish; Ctrl-C again closes them",
+                active=active,
+            )
+        await gatherResults(stopping)
+        await gatherResults([maybeDeferred(view.stopService) for view in self._views])
+
+
+def _start_failed(text: str) -> NoReturn:
+    """Tell the person at the terminal, and through the log whoever reads that.
+
+    By now twistd has made ``sys.stderr`` a part of the log.
+    """
+    print(text, file=sys.__stderr__)
+    raise StartError(text)

@@ -1,0 +1,108 @@
+"""What the kernel knows of a TCP socket (Linux: tcp(7), ``TCP_INFO``); elsewhere ``None``."""
+
+from __future__ import annotations
+
+import math
+import socket
+import struct
+from typing import NamedTuple
+
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
+_LAYOUT = struct.Struct("@8B24I")
+_MICROSECOND = 1e-6
+_MILLISECOND = 1e-3
+_STATES = (
+    "unknown",
+    "established",
+    "syn-sent",
+    "syn-recv",
+    "fin-wait-1",
+    "fin-wait-2",
+    "time-wait",
+    "closed",
+    "close-wait",
+    "last-ack",
+    "listen",
+    "closing",
+)
+
+
+class _TCPInfo(NamedTuple):
+    """``struct tcp_info`` of linux/tcp.h, as far as its oldest version goes."""
+
+    state: int
+    ca_state: int
+    retransmits: int
+    probes: int
+    backoff: int
+    options: int
+    window_scales: int
+    delivery_flags: int
+    rto: int
+    ato: int
+    snd_mss: int
+    rcv_mss: int
+    unacked: int
+    sacked: int
+    lost: int
+    retrans: int
+    fackets: int
+    last_data_sent: int
+    last_ack_sent: int
+    last_data_recv: int
+    last_ack_recv: int
+    pmtu: int
+    rcv_ssthresh: int
+    rtt: int
+    rttvar: int
+    snd_ssthresh: int
+    snd_cwnd: int
+    advmss: int
+    reordering: int
+    rcv_rtt: int
+    rcv_space: int
+    total_retrans: int
+
+
+def tcp_view(sock: socket.socket) -> dict[str, object] | None:
+    """Return the kernel's view of a connected TCP socket; times are in seconds."""
+    info = _tcp_info(sock)
+    if info is None:
+        return None
+    return {
+        "state": _STATES[info.state] if info.state < len(_STATES) else "unknown",
+        "rtt": info.rtt * _MICROSECOND,
+        "rttvar": info.rttvar * _MICROSECOND,
+        "retransmits": info.total_retrans,
+        "mss": info.snd_mss,
+        "cwnd": info.snd_cwnd,
+        "unacked": info.unacked,
+    }
+
+
+def accept_queue(sock: socket.socket) -> int | None:
+    """Return how many clients of a listening TCP socket wait to be accepted.
+
+    Of a socket in the state LISTEN, ``tcpi_unacked`` is the length of the accept queue.
+    """
+    info = _tcp_info(sock)
+    return None if info is None else info.unacked
+
+
+def seconds_since_send(sock: socket.socket) -> float:
+    """Return how long ago the kernel last sent data, which it does as the peer takes some.
+
+    Infinity where that is not known.
+    """
+    info = _tcp_info(sock)
+    return math.inf if info is None else info.last_data_sent * _MILLISECOND
+
+
+def _tcp_info(sock: socket.socket) -> _TCPInfo | None:
+    if _TCP_INFO is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        data = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAYOUT.size)
+    except OSError:
+        return None
+    return _TCPInfo._make(_LAYOUT.unpack(data)) if len(data) == _LAYOUT.size else None

@@ -1,0 +1,1 @@
+"""How peers are served: streams (tcp, multi) and datagrams (udp)."""

@@ -1,0 +1,233 @@
+"""One stream connection: what it reads is answered, counted and written, with backpressure.
+
+A connection ends in one of three ways. The peer closes its side: what is still to be said is
+written, then the socket closes. The service has said its last reply: the sending side closes at
+once, and input is read and dropped until the peer closes too, since a socket that is closed with
+input unread makes the kernel send a reset, which can overtake the reply. Or somebody wants it
+gone: what is on its way gets a moment to leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockd.interfaces import IConversation
+from sockd.kernel import seconds_since_send, tcp_view
+from sockd.ledger import Connection, Listener, Reason
+from sockd.listeners import known_address
+
+if TYPE_CHECKING:
+    import socket
+
+    from sockd.kinds.stream import StreamService
+
+LINGER = 1.0
+"""After the last reply, how long to read on for a peer that does not close, in seconds."""
+
+FAREWELL = 30.0
+"""Over TLS, which has no half-close here: how long the peer may take to say goodbye, in seconds."""
+
+PATIENCE = 2.0
+"""When somebody closes a connection, how long what is on its way may take, in seconds."""
+
+
+class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
+    """What Twisted's stream transports are, TLS over them included."""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class StreamConnection(Protocol):
+    """Serves one client of a service.
+
+    It is the producer of what its own transport consumes: while the transport has more to send
+    than it should hold, nothing more is read.
+    """
+
+    transport: IStreamTransport
+    _log = Logger()
+
+    def __init__(self, service: StreamService, listener: Listener) -> None:
+        self._service = service
+        self._listener = listener
+        self._reactor = service.reactor
+        self._replies_left = service.spec.replies
+        self._conversation: IConversation | None = None
+        self._reason: Reason | None = None
+        self._is_stalled = False
+        self._idle_check: IDelayedCall | None = None
+        self._deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Enter the connection in the ledger and greet the peer."""
+        transport = self.transport
+        peer = known_address(transport.getPeer())
+        local = known_address(transport.getHost())
+        self._record: Connection = self._service.opened(self, self._listener, local, peer)
+        if self._listener.transport != "unix":
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        transport.registerProducer(self, True)
+        self._watch_idleness()
+        try:
+            self._conversation = self._service.reply.converse(self._service.spec, peer)
+            self._greet(self._conversation)
+        except Exception:  # the accepting port must not see it: it would leave the socket open
+            self._log.failure("The reply {reply} failed to begin", reply=self._service.spec.reply)
+            self._reason = Reason.ERROR
+            transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer what was read; after the last reply, only count it."""
+        self._record.received(len(data), self._reactor.seconds())
+        conversation = self._conversation
+        if conversation is None:
+            return
+        answer = conversation.answer(data)
+        if answer is not None:
+            self._say(answer)
+            self._replies_left -= 1
+        if conversation.done or self._replies_left == 0:
+            self._finish()
+
+    def readConnectionLost(self) -> None:
+        """Write what is still to be said to a peer that says no more, then close."""
+        if self._reason is None:
+            self._reason = Reason.EOF
+        self._conversation = None
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Wait a little for the peer to close too, now that it has the last reply and the end."""
+        self._set_deadline(LINGER, self.transport.loseConnection)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Enter the end of the connection in the ledger."""
+        self._conversation = None
+        for call in (self._idle_check, self._deadline):
+            if call is not None and call.active():
+                call.cancel()
+        self._service.closed(self._record, self._reason_for(reason))
+
+    def hang_up(self, reason: Reason) -> None:
+        """Close the connection soon, whatever the peer does."""
+        if self._reason is None:
+            self._reason = reason
+        self._conversation = None
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._set_deadline(PATIENCE, self.transport.abortConnection)
+
+    def tcp_info(self) -> dict[str, object] | None:
+        """Return the kernel's view of the connection."""
+        return tcp_view(self._socket())
+
+    def pauseProducing(self) -> None:
+        """Read no more until the peer has taken what it was told."""
+        self._is_stalled = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on: all that was said has been handed to the kernel."""
+        self._is_stalled = False
+        self._record.last_activity = self._reactor.seconds()
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Do nothing: ``connectionLost`` follows."""
+
+    def _greet(self, conversation: IConversation) -> None:
+        greeting = conversation.greet()
+        if greeting:
+            self._say(greeting)
+        if conversation.done:
+            self._finish()
+
+    def _say(self, data: bytes) -> None:
+        self._record.sent(len(data), self._reactor.seconds())
+        self.transport.write(data)
+
+    def _finish(self) -> None:
+        """Close the sending side after the last reply, and drop what still comes in."""
+        self._reason = Reason.REPLIES
+        self._conversation = None
+        self.transport.unregisterProducer()
+        if isinstance(self.transport, ProtocolWrapper):
+            self.transport.loseConnection()
+            self._set_deadline(FAREWELL, self.transport.abortConnection)
+        else:
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+
+    def _set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = self._reactor.callLater(seconds, call)
+
+    def _watch_idleness(self) -> None:
+        timeout = self._service.spec.idle_timeout
+        if timeout:
+            self._idle_check = self._reactor.callLater(timeout, self._check_idleness, timeout)
+
+    def _check_idleness(self, timeout: float) -> None:
+        """Close the connection if it was idle; one timer serves however much traffic."""
+        quiet = self._reactor.seconds() - self._record.last_activity
+        if self._is_stalled:
+            quiet = min(quiet, seconds_since_send(self._socket()))
+        if quiet >= timeout:
+            self.hang_up(Reason.IDLE)
+        else:
+            self._idle_check = self._reactor.callLater(
+                timeout - quiet, self._check_idleness, timeout
+            )
+
+    def _reason_for(self, failure: Failure) -> Reason:
+        if self._was_broken_off(failure) and self._reason in (None, Reason.EOF, Reason.REPLIES):
+            return Reason.RESET
+        if self._reason is not None:
+            return self._reason
+        return Reason.EOF if failure.check(ConnectionDone, ConnectionLost) else Reason.ERROR
+
+    def _was_broken_off(self, failure: Failure) -> bool:
+        # A TLS peer that leaves without a close_notify looks like a reset; many do.
+        is_tls = isinstance(self.transport, ProtocolWrapper)
+        return bool(failure.check(ConnectionLost)) and not (is_tls and not self._is_stalled)
+
+    def _socket(self) -> socket.socket:
+        transport: object = self.transport
+        while isinstance(transport, ProtocolWrapper):
+            transport = transport.transport
+        handle: socket.socket = transport.getHandle()  # type: ignore[attr-defined]
+        return handle
+
+
+class Refusal(Protocol):
+    """Turns a client away: closes at once, and leaves no socket open behind TLS either."""
+
+    transport: IStreamTransport
+
+    def __init__(self, service: StreamService, listener: Listener, reason: Reason) -> None:
+        self._service = service
+        self._listener = listener
+        self._reason = reason
+
+    def connectionMade(self) -> None:
+        """Enter the refusal in the ledger and close."""
+        peer = known_address(self.transport.getPeer())
+        self._service.refused(self._listener, peer, self._reason)
+        self.transport.loseConnection()

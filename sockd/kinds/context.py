@@ -1,0 +1,20 @@
+"""What every service is given: the reactor, the ledger, and how long to drain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sockd.ledger import Ledger
+from sockd.reactor import IReactor
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """The collaborators of a service.
+
+    :ivar drain: at a stop, how long live connections may finish, in seconds.
+    """
+
+    reactor: IReactor
+    ledger: Ledger
+    drain: float

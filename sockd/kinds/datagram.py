@@ -1,0 +1,219 @@
+"""Answers datagrams: `udp`, each from the address and the port that it was sent to.
+
+UDP has no connections. What the ledger shows as one is a *flow*: one peer address and port on
+one local address and port, from its first datagram until it has been quiet for the idle time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sockd.config.specs import ServiceSpec
+from sockd.config.values import Option
+from sockd.errors import BindError
+from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKind
+from sockd.kinds.context import ServiceContext
+from sockd.kinds.datagram_socket import DatagramSocket, SocketAddress, address_of
+from sockd.ledger import Connection, Listener, Reason
+from sockd.listeners import bind_problem
+from sockd.service import TypedService
+
+FLOW_TIMEOUT = 120.0
+"""How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""
+
+MOST_FLOWS = 20_000
+"""The longest quiet flow makes room for one more than this, so that memory is bounded."""
+
+_SWEEP = 500
+"""How many flows one round of the reactor ends at most."""
+
+_FlowKey = tuple[DatagramSocket, SocketAddress, bytes]
+
+
+@implementer(IServiceKind)
+class DatagramKind:
+    """Makes datagram services."""
+
+    datagrams = True
+    options: Sequence[Option[object]] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
+        """Return the service of a section."""
+        return DatagramService(spec, reply, context)
+
+
+class _Flow:
+    """What is kept of a peer between two datagrams."""
+
+    __slots__ = ("conversation", "record", "replies_left")
+
+    def __init__(self, record: Connection, conversation: IConversation, replies: int) -> None:
+        self.record = record
+        self.conversation = conversation
+        self.replies_left = replies
+
+
+@implementer(INetworkService)
+class DatagramService(TypedService):
+    """One section of a datagram kind, running."""
+
+    _log = Logger()
+
+    def __init__(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        self.name = spec.name
+        self._spec = spec
+        self._reply = reply
+        self._reactor = context.reactor
+        self._ledger = context.ledger
+        self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
+        self._timeout = spec.idle_timeout or FLOW_TIMEOUT
+        self._sockets: dict[DatagramSocket, Listener] = {}
+        self._flows: OrderedDict[_FlowKey, _Flow] = OrderedDict()
+        self._keys: dict[int, _FlowKey] = {}
+        self._sweep_call: IDelayedCall | None = None
+
+    def privilegedStartService(self) -> None:
+        """Bind the endpoints.
+
+        :raise BindError: if one of them cannot be had; then none is held.
+        """
+        self._bind()
+
+    def startService(self) -> None:
+        """Answer; bind the endpoints unless that was done."""
+        if not self.running:
+            super().startService()
+            self._bind()
+
+    def stopService(self) -> Deferred[None]:
+        """Give the ports back and end the flows, at once: a datagram leaves nothing unfinished."""
+        self.end()
+        self._ledger.unbound(self.record)
+        for bound in self._sockets:
+            bound.close()
+        self._sockets = {}
+        while self._flows:
+            self._end(next(iter(self._flows)), Reason.STOP)
+        if self._sweep_call is not None and self._sweep_call.active():
+            self._sweep_call.cancel()
+        self._sweep_call = None
+        return succeed(None)
+
+    def waiting(self, listener: Listener) -> int | None:
+        """Return ``None``: there is no accept queue."""
+        return None
+
+    def disconnect(self, connection: int) -> bool:
+        """Forget a flow by its number; return whether it was one of these."""
+        key = self._keys.get(connection)
+        if key is not None:
+            self._end(key, Reason.DISCONNECT)
+        return key is not None
+
+    def hurry(self) -> None:
+        """Do nothing: flows do not drain."""
+
+    def tcp_info(self, connection: int) -> Mapping[str, object] | None:
+        """Return ``None``: this is UDP."""
+        return None
+
+    def _bind(self) -> None:
+        if self._sockets:
+            return
+        problems = []
+        for endpoint in self._spec.listen:
+            bound = DatagramSocket(self._reactor, endpoint, self._received)
+            try:
+                address = bound.bind()
+            except OSError as error:
+                problems.append(bind_problem(endpoint, error))
+            else:
+                self._sockets[bound] = Listener("udp", address, None)
+        if problems:
+            for bound in self._sockets:
+                bound.close()
+            self._sockets = {}
+            raise BindError(problems)
+        for bound in self._sockets:
+            bound.start()
+        self._ledger.bound(self.record, tuple(self._sockets.values()))
+
+    def _received(
+        self, bound: DatagramSocket, data: bytes, peer: SocketAddress, source: bytes
+    ) -> None:
+        key = (bound, peer, source)
+        flow = self._flows.get(key)
+        try:
+            if flow is None:
+                flow = self._begin(key)
+            else:
+                self._flows.move_to_end(key)
+            flow.record.received(len(data), self._reactor.seconds())
+            self._answer(key, flow, data)
+        except Exception:  # a reply that fails ends its flow, not the socket that all flows share
+            self._log.failure("The reply {reply} failed", reply=self._spec.reply)
+            self._fail(key)
+
+    def _answer(self, key: _FlowKey, flow: _Flow, data: bytes) -> None:
+        answer = flow.conversation.answer(data)
+        if answer is not None:
+            bound, peer, source = key
+            try:
+                bound.send(answer, peer, source)
+            except OSError:
+                self.record.errors += 1
+            else:
+                flow.record.sent(len(answer), self._reactor.seconds())
+            flow.replies_left -= 1
+        if flow.conversation.done or flow.replies_left == 0:
+            self._end(key, Reason.REPLIES)
+
+    def _begin(self, key: _FlowKey) -> _Flow:
+        if len(self._flows) >= MOST_FLOWS:
+            self._end(next(iter(self._flows)), Reason.EVICTED)
+        bound, peer, source = key
+        address = address_of(peer)
+        conversation = self._reply.converse(self._spec, address)
+        listener = self._sockets[bound]
+        record = self._ledger.open(self.record, listener, bound.local(source), address)
+        flow = self._flows[key] = _Flow(record, conversation, self._spec.replies)
+        self._keys[record.id] = key
+        if self._sweep_call is None:
+            self._sweep_call = self._reactor.callLater(self._timeout, self._sweep)
+        return flow
+
+    def _fail(self, key: _FlowKey) -> None:
+        if key in self._flows:
+            self._end(key, Reason.ERROR)
+        else:
+            self.record.errors += 1
+
+    def _end(self, key: _FlowKey, reason: Reason) -> None:
+        flow = self._flows.pop(key, None)
+        if flow is not None:
+            del self._keys[flow.record.id]
+            self._ledger.close(flow.record, reason)
+
+    def _sweep(self) -> None:
+        """End the flows that were quiet too long; the longest quiet one is always the first."""
+        self._sweep_call = None
+        now = self._reactor.seconds()
+        for _ in range(_SWEEP):
+            if not self._flows:
+                return
+            key, flow = next(iter(self._flows.items()))
+            remaining = flow.record.last_activity + self._timeout - now
+            if remaining > 0:
+                self._sweep_call = self._reactor.callLater(remaining, self._sweep)
+                return
+            self._end(key, Reason.IDLE)
+        self._sweep_call = self._reactor.callLater(0, self._sweep)

@@ -1,0 +1,189 @@
+"""A UDP socket that answers from the address it was asked at.
+
+Twisted's own UDP port sends from whatever address routing picks, so that on a wildcard bind a
+client who asked 127.0.0.2 is answered from 127.0.0.1 and never sees it; it also drops the scope
+that link-local peers need. Here, where the system has ``IP_PKTINFO`` (ip(7)) and
+``IPV6_RECVPKTINFO`` (RFC 3542), the destination of each datagram comes with it and is the source
+of the answer; elsewhere, and on sockets bound to one address, plain ``recvfrom`` and ``sendto``
+do.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import TypeAlias
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockd.address import Address, normalised
+from sockd.config.endpoint import Endpoint
+from sockd.reactor import IReactor
+
+BATCH = 64
+"""Datagrams that one round of the reactor reads at most, however short they are."""
+
+_LARGEST = 65536
+_ANCILLARY_SIZE = 64
+_IP_PKTINFO: int | None = 8 if sys.platform == "linux" else None
+_IN_PKTINFO = struct.Struct("@I4s4s")
+_IN6_PKTINFO = struct.Struct("@16sI")
+_LINK_LOCAL = (b"\xfe\x80", b"\xff\x02")
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+Receiver: TypeAlias = Callable[["DatagramSocket", bytes, SocketAddress, bytes], None]
+
+
+@implementer(IReadDescriptor)
+class DatagramSocket:
+    """One bound UDP endpoint.
+
+    :param received: called with this socket, a datagram, the sender, and the *source*: an opaque
+        word for the local address that was asked, to be handed back to :meth:`send`.
+    """
+
+    def __init__(self, reactor: IReactor, endpoint: Endpoint, received: Receiver) -> None:
+        self._reactor = reactor
+        self._endpoint = endpoint
+        self._received = received
+        self._buffer = bytearray(_LARGEST)
+        self._view = memoryview(self._buffer)
+        self._socket: socket.socket | None = None
+        self._tells_destination = False
+
+    def bind(self) -> Address:
+        """Bind the endpoint and return the address that it has now.
+
+        :raise OSError: if it cannot be had.
+        """
+        host = self._endpoint.host
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
+            host, self._endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setblocking(False)
+            bound.bind(address)
+            self._tells_destination = _ask_for_destination(bound)
+        except OSError:
+            bound.close()
+            raise
+        self._socket = bound
+        self._address = address_of(bound.getsockname())
+        return self._address
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._reactor.addReader(self)
+
+    def close(self) -> None:
+        """Stop reading and give the port back."""
+        if self._socket is not None:
+            self._reactor.removeReader(self)
+            self._socket.close()
+            self._socket = None
+
+    def local(self, source: bytes) -> Address:
+        """Return the local address that a datagram was sent to."""
+        if not source:
+            return self._address
+        family = socket.AF_INET if len(source) == 4 else socket.AF_INET6
+        host = normalised(socket.inet_ntop(family, source[:16]))
+        if len(source) > 16:
+            host = _with_scope(host, int.from_bytes(source[16:], sys.byteorder))
+        return Address(host, self._address.port)
+
+    def send(self, data: bytes, peer: SocketAddress, source: bytes) -> None:
+        """Send a datagram from the address that was asked.
+
+        :raise OSError: if the system does not take it: too long for the route, no room in the
+            socket's buffer, an address that cannot be answered.
+        """
+        if self._socket is None:
+            return
+        if source:
+            self._socket.sendmsg([data], [_source_option(source)], 0, peer)
+        else:
+            self._socket.sendto(data, peer)
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 once closed."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log lines call it."""
+        return "udp"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close; the reactor gives the descriptor up."""
+        self.close()
+
+    def doRead(self) -> None:
+        """Read what has arrived, at most a batch of it, so that everything else has its turn."""
+        for _ in range(BATCH):
+            if self._socket is None:
+                return
+            try:
+                size, peer, source = self._receive(self._socket)
+            except OSError:
+                # Nothing left; or, on some systems, word of an earlier answer that did not arrive.
+                return
+            self._received(self, bytes(self._view[:size]), peer, source)
+
+    def _receive(self, bound: socket.socket) -> tuple[int, SocketAddress, bytes]:
+        if not self._tells_destination:
+            size, peer = bound.recvfrom_into(self._buffer)
+            return size, peer, b""
+        size, ancillary, _, peer = bound.recvmsg_into([self._buffer], _ANCILLARY_SIZE)
+        return size, peer, _source(ancillary)
+
+
+def address_of(address: SocketAddress) -> Address:
+    """Return a socket address as the ledger knows it, with its scope where it has one."""
+    host = normalised(address[0])
+    if len(address) == 4 and address[3]:
+        host = _with_scope(host, address[3])
+    return Address(host, address[1])
+
+
+def _with_scope(host: str, index: int) -> str:
+    try:
+        return f"{host}%{socket.if_indextoname(index)}"
+    except OSError:
+        return f"{host}%{index}"
+
+
+def _ask_for_destination(bound: socket.socket) -> bool:
+    """Have the kernel tell each datagram's destination; return whether it is needed and will."""
+    host = bound.getsockname()[0]
+    if _IP_PKTINFO is None or host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return False
+    if bound.family == socket.AF_INET:
+        bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    else:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    return True
+
+
+def _source(ancillary: list[tuple[int, int, bytes]]) -> bytes:
+    """Return the address that was asked: 4 or 16 bytes, and the interface if link-local."""
+    for level, _, data in ancillary:
+        if level == socket.IPPROTO_IP and len(data) == _IN_PKTINFO.size:
+            return data[4:8]
+        if level == socket.IPPROTO_IPV6 and len(data) == _IN6_PKTINFO.size:
+            return data if data.startswith(_LINK_LOCAL) else data[:16]
+    return b""
+
+
+def _source_option(source: bytes) -> tuple[int, int, bytes]:
+    """Return the ancillary data that makes a datagram leave from an address."""
+    if len(source) == 4:
+        option = _IN_PKTINFO.pack(0, source, bytes(4))
+        return socket.IPPROTO_IP, _IP_PKTINFO or 0, option
+    if len(source) == 16:
+        source += bytes(4)
+    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source

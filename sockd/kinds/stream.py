@@ -1,0 +1,230 @@
+"""Serves streams: `tcp`, one client at a time, and `multi`, many at once.
+
+The two differ in one number, how many connections they admit. Where a full service waits, its
+listeners are left unread, and the kernel keeps the next clients in its accept queue; where it
+refuses, the next clients are accepted and closed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sockd.address import Address
+from sockd.config.specs import WAIT, ServiceSpec
+from sockd.config.values import Option
+from sockd.errors import BindError
+from sockd.interfaces import INetworkService, IReply, IServiceKind
+from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
+from sockd.kinds.context import ServiceContext
+from sockd.ledger import Connection, Listener, Reason, State
+from sockd.listeners import Door, Listeners
+from sockd.service import TypedService
+
+
+@implementer(IServiceKind)
+class StreamKind:
+    """Makes stream services.
+
+    :param limit: how many clients are served at a time, the others waiting; ``None``: what the
+        section says in ``max_connections`` and ``when_full``.
+    """
+
+    datagrams = False
+    options: Sequence[Option[object]] = ()
+
+    def __init__(self, name: str, limit: int | None = None) -> None:
+        self.name = name
+        self._limit = limit
+
+    def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
+        """Return the service of a section."""
+        limit = self._limit or spec.max_connections
+        waits = self._limit is not None or spec.when_full == WAIT
+        return StreamService(spec, reply, context, limit, waits)
+
+
+@implementer(INetworkService)
+class StreamService(TypedService):
+    """One section of a stream kind, running.
+
+    :param limit: how many connections are served at a time.
+    :param waits: whether the next ones wait in the kernel's queue, or are refused.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, spec: ServiceSpec, reply: IReply, context: ServiceContext, limit: int, waits: bool
+    ) -> None:
+        self.name = spec.name
+        self.spec = spec
+        self.reply = reply
+        self.reactor = context.reactor
+        self._ledger = context.ledger
+        self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
+        self._drain = context.drain
+        self._limit = limit
+        self._waits = waits
+        self._connections: dict[int, StreamConnection] = {}
+        self._listeners = Listeners(context.reactor, spec.listen, spec.backlog)
+        self._is_bound = False
+        self._drained: Deferred[None] | None = None
+
+    def privilegedStartService(self) -> None:
+        """Bind the endpoints.
+
+        :raise BindError: if one of them cannot be had; then none is held.
+        """
+        self._bind()
+
+    def startService(self) -> None:
+        """Serve; bind the endpoints unless that was done."""
+        if not self.running:
+            super().startService()
+            self._bind()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting; the Deferred fires when the last connection is gone."""
+        self.end()
+        return Deferred.fromCoroutine(self._stop())
+
+    def waiting(self, listener: Listener) -> int | None:
+        """Return how many clients wait in the kernel's queue."""
+        return self._listeners.waiting(listener)
+
+    def disconnect(self, connection: int) -> bool:
+        """Close a connection by its number; return whether it was one of these."""
+        found = self._connections.get(connection)
+        if found is not None:
+            found.hang_up(Reason.DISCONNECT)
+        return found is not None
+
+    def hurry(self) -> None:
+        """Stop draining, if it does: the rest is closed."""
+        self._stop_waiting()
+
+    def tcp_info(self, connection: int) -> Mapping[str, object] | None:
+        """Return the kernel's view of an open connection."""
+        found = self._connections.get(connection)
+        return None if found is None else found.tcp_info()
+
+    def protocol_for(self, listener: Listener) -> Protocol:
+        """Return what serves the next client, or turns it away."""
+        if self._room:
+            return StreamConnection(self, listener)
+        return Refusal(self, listener, Reason.FULL)
+
+    def opened(
+        self, protocol: StreamConnection, listener: Listener, local: Address, peer: Address
+    ) -> Connection:
+        """Enter a new connection in the ledger."""
+        connection = self._ledger.open(self.record, listener, local, peer)
+        self._connections[connection.id] = protocol
+        if self._waits:
+            self._mind_the_doors()
+        return connection
+
+    def closed(self, connection: Connection, reason: Reason) -> None:
+        """Enter the end of a connection, and let the next client in where one may wait."""
+        del self._connections[connection.id]
+        self._ledger.close(connection, reason)
+        if self._waits:
+            self._let_in()
+        if not self._connections:
+            self._stop_waiting()
+
+    def refused(self, listener: Listener, peer: Address, reason: Reason) -> None:
+        """Enter a client that was turned away."""
+        self._ledger.refuse(self.record, listener, peer, reason)
+
+    @property
+    def _room(self) -> int:
+        """How many more clients may come in."""
+        return max(0, self._limit - len(self._connections))
+
+    def _bind(self) -> None:
+        if not self._is_bound:
+            self._is_bound = True
+            try:
+                self._listeners.open(self._factory, self._bound, self._failed)
+            except BindError:
+                self._is_bound = False
+                raise
+
+    def _factory(self, door: Door) -> Factory:
+        return _Doorkeeper(self, door)
+
+    def _bound(self) -> None:
+        self._ledger.bound(self.record, self._listeners.bound)
+        if self._waits:
+            self._let_in()
+
+    def _failed(self, error: BindError) -> None:
+        """Take note that an endpoint which took its time failed in the end."""
+        self._is_bound = False
+        self._ledger.unbound(self.record, State.FAILED)
+        self._log.error("{problem}", problem=str(error))
+
+    def _mind_the_doors(self) -> None:
+        """After an accept, leave the others in the queue until it is clear who may come in."""
+        self._listeners.shut()
+        if self._room:
+            self.reactor.callLater(0, self._let_in)
+        else:
+            self.record.state = State.PAUSED
+
+    def _let_in(self) -> None:
+        if self._room and self._is_bound:
+            self.record.state = State.LISTENING
+            self._listeners.let_in(self._room)
+
+    async def _stop(self) -> None:
+        self._is_bound = False
+        self._ledger.unbound(self.record)
+        await self._listeners.close()
+        if not await self._is_empty_within(self._drain):
+            for connection in list(self._connections.values()):
+                connection.hang_up(Reason.STOP)
+            await self._is_empty_within(2 * PATIENCE)
+
+    async def _is_empty_within(self, seconds: float) -> bool:
+        if not self._connections:
+            return True
+        waiter: Deferred[None] = Deferred()
+        self._drained = waiter
+        try:
+            await waiter.addTimeout(seconds, self.reactor)
+        except DeferredTimeoutError:
+            self._drained = None
+        return not self._connections
+
+    def _stop_waiting(self) -> None:
+        waiter, self._drained = self._drained, None
+        if waiter is not None:
+            waiter.callback(None)
+
+
+class _Doorkeeper(Factory):
+    """Builds the protocol of each client that comes through one door."""
+
+    noisy = False
+
+    def __init__(self, service: StreamService, door: Door) -> None:
+        self._service = service
+        self._door = door
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's own log lines call it."""
+        return str(self._service.name)
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """Return the protocol for a client."""
+        return self._service.protocol_for(cast("Listener", self._door.listener))

@@ -1,0 +1,31 @@
+"""SIGTERM and Ctrl-C end the daemon in order, and with exit status 0.
+
+Twisted's own handlers stop the reactor too, but make ``twistd`` die of the signal afterwards,
+and answer a second Ctrl-C with a traceback. Here the first signal begins the shutdown and
+the second ends the draining.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from sockd.reactor import IReactor
+
+
+def end_on_signals(
+    reactor: IReactor, first: Callable[[], None], second: Callable[[], None]
+) -> None:
+    """Install the handlers; call it once the reactor runs, in the main thread.
+
+    :param first: called in the reactor's thread at the first signal.
+    :param second: called there at every further one.
+    """
+    calls = iter([first])
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        reactor.callFromThread(next(calls, second))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)

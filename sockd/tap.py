@@ -1,0 +1,181 @@
+"""What ``twistd sockd`` runs: reads the options and wires the parts, nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from twisted.python import usage
+
+from sockd import __version__, check
+from sockd.config.load import load
+from sockd.config.specs import AdminSpec, Configuration, StatsSpec
+from sockd.daemon import Daemon
+from sockd.errors import ConfigurationError
+from sockd.invitation import service_lines, ssh_command, telnet_command, url
+from sockd.kinds.context import ServiceContext
+from sockd.ledger import Ledger
+from sockd.narrator import Narrator
+from sockd.reactor import IReactor
+from sockd.registry import Registry, discover
+from sockd.signals import end_on_signals
+
+if TYPE_CHECKING:
+    from sockd.admin.service import AdminService
+    from sockd.web.service import StatsService
+
+_DEFAULT_PIDFILE = "twistd.pid"
+
+
+class Options(usage.Options):
+    """The command line after the word ``sockd``.
+
+    :ivar configuration: what the file says.
+    :ivar registry: the kinds and replies that it may name.
+    """
+
+    synopsis = "twistd [-n] [twistd's options] sockd [-c FILE] [--check | --hash-password]"
+    longdesc = "Hosts the TCP, UDP and multi-connection services that an INI file defines."
+    optParameters: ClassVar = [
+        ["config", "c", None, "The INI file; without it, the lab that comes with sockd."]
+    ]
+    optFlags: ClassVar = [
+        ["check", None, "Check the file, print a line for each service, start nothing."],
+        ["hash-password", None, "Read a password, print its bcrypt hash for a passwd file."],
+    ]
+
+    configuration: Configuration
+    registry: Registry
+
+    def opt_version(self) -> None:
+        """Print the version of sockd and exit."""
+        version = f"sockd {__version__}"
+        raise _said(version)
+
+    def postOptions(self) -> None:
+        """Read the file, or do what was asked for in its place.
+
+        :raise SystemExit: with every error of the file; or once ``--check`` or
+            ``--hash-password`` are done.
+        """
+        if self["hash-password"]:
+            from sockd.admin.passwords import read_and_hash
+
+            raise _said(read_and_hash())
+        self.registry = discover()
+        try:
+            self.configuration = _read(self["config"], self.registry)
+        except ConfigurationError as error:
+            raise SystemExit(str(error)) from None
+        if self["check"]:
+            raise _said(*map(check.summary, self.configuration.services))
+        _allow_a_second_lab(_twistd(self))
+
+
+def makeService(options: Options) -> Daemon:
+    """Return the daemon that a configuration asks for, not yet started."""
+    reactor = _reactor()
+    configuration = options.configuration
+    ledger = Ledger(reactor.seconds, configuration.history)
+    ledger.subscribe(Narrator().tell)
+    context = ServiceContext(reactor, ledger, configuration.drain)
+    registry = options.registry
+    services = [
+        registry.kinds[spec.kind].serve(spec, registry.replies[spec.reply], context)
+        for spec in configuration.services
+    ]
+    name = _twistd(options).get("reactor") or _reactor_name(reactor)
+    daemon = Daemon(configuration.name, ledger, services, name, reactor.seconds())
+    _wire_views(daemon, configuration, reactor)
+    reactor.callWhenRunning(end_on_signals, reactor, reactor.stop, daemon.hurry)
+    reactor.callWhenRunning(daemon.announce)
+    return daemon
+
+
+def _said(*lines: str) -> SystemExit:
+    """Print lines, and return what ends the process with exit status 0."""
+    for text in lines:
+        print(text)  # noqa: T201 - this is the answer that was asked for
+    return SystemExit(0)
+
+
+def _read(path: str | None, registry: Registry) -> Configuration:
+    """Return the configuration of a file, or of the lab that comes with sockd.
+
+    :raise ConfigurationError: with every error of the file, and every broken plugin.
+    """
+    problems = list(registry.problems)
+    broken = ", ".join(problem.place.file for problem in problems)
+    missing = f"; broken plugins: {broken}" if broken else ""
+    try:
+        with as_file(files("sockd") / "lab.ini") as lab:
+            configuration = load(Path(path or lab), registry.kinds, registry.replies, missing)
+    except ConfigurationError as error:
+        raise ConfigurationError([*error.problems, *problems]) from None
+    problems += check.problems(configuration, _reactor())
+    if problems:
+        raise ConfigurationError(problems)
+    return configuration
+
+
+def _reactor() -> IReactor:
+    """Return the reactor that twistd has chosen by the time it comes to its subcommand."""
+    from twisted.internet import reactor
+
+    return cast(IReactor, reactor)
+
+
+def _reactor_name(reactor: IReactor) -> str:
+    return type(reactor).__name__.removesuffix("Reactor").lower()
+
+
+def _twistd(options: Options) -> usage.Options:
+    """Return twistd's own options."""
+    parent = options.parent
+    return parent if parent is not None else usage.Options()
+
+
+def _allow_a_second_lab(twistd: usage.Options) -> None:
+    """Write no pidfile in the foreground unless one is named: it would block a second lab."""
+    if twistd["nodaemon"] and twistd.get("pidfile") == _DEFAULT_PIDFILE:
+        twistd["pidfile"] = ""
+
+
+def _wire_views(daemon: Daemon, configuration: Configuration, reactor: IReactor) -> None:
+    """Add the stats endpoint and the admin shell, and the banner that names every way in."""
+    stats = None
+    if configuration.stats is not None:
+        stats = _stats(configuration.stats, daemon, reactor)
+    admin = None
+    if configuration.admin is not None:
+        admin = _admin(configuration.admin, configuration.state, daemon, reactor)
+
+    def banner() -> Iterator[str]:
+        yield f"sockd {__version__}, {configuration.name}, process {os.getpid()}"
+        yield from service_lines([service.record for service in daemon.services.values()])
+        for listener in stats.listeners if stats else ():
+            yield f"stats: {url(listener, '/ports')}"
+        for listener in admin.ssh_listeners if admin else ():
+            yield f"admin: {ssh_command(listener, admin.user)}"
+        for listener in admin.telnet_listeners if admin else ():
+            yield f"admin: {telnet_command(listener)}"
+        if admin and admin.new_password:
+            yield f"admin: the password is {admin.new_password} and is not shown again"
+
+    daemon.show([view for view in (stats, admin) if view is not None], banner)
+
+
+def _stats(spec: StatsSpec, daemon: Daemon, reactor: IReactor) -> StatsService:
+    from sockd.web.service import StatsService
+
+    return StatsService(spec, daemon, reactor)
+
+
+def _admin(spec: AdminSpec, state: Path | None, daemon: Daemon, reactor: IReactor) -> AdminService:
+    from sockd.admin.service import AdminService
+    from sockd.state import StateDirectory
+
+    return AdminService(spec, daemon, reactor, StateDirectory(state))

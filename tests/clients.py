@@ -1,0 +1,60 @@
+"""Clients made of plain sockets."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from tests.harness import DEADLINE
+
+LOOPBACK = "127.0.0.1"
+
+
+def connect(port: int, host: str = LOOPBACK) -> socket.socket:
+    """Return a socket connected to a TCP port."""
+    return socket.create_connection((host, port), DEADLINE)
+
+
+@contextmanager
+def connected(port: int, count: int, host: str = LOOPBACK) -> Iterator[list[socket.socket]]:
+    """Hold so many connections open."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(connect(port, host)) for _ in range(count)]
+
+
+def receive(client: socket.socket, size: int) -> bytes:
+    """Return so many bytes from a connection, fewer only if it ends before."""
+    data = bytearray()
+    while len(data) < size:
+        chunk = client.recv(min(65536, size - len(data)))
+        if not chunk:
+            break
+        data += chunk
+    return bytes(data)
+
+
+def receive_to_end(client: socket.socket) -> bytes:
+    """Return everything that comes until the other side closes."""
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def ask(client: socket.socket, data: bytes) -> bytes:
+    """Send, and return as many bytes."""
+    client.sendall(data)
+    return receive(client, len(data))
+
+
+def reset(client: socket.socket) -> None:
+    """Close a connection with a reset in place of a FIN (socket(7), SO_LINGER)."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def udp_client(host: str = LOOPBACK) -> socket.socket:
+    """Return a UDP socket with an address of its own."""
+    client = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(DEADLINE)
+    client.bind((host, 0))
+    return client

@@ -1,0 +1,72 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.certificates import TLSFiles, make_tls_files
+from tests.harness import Sockd
+
+
+class RunSockd(Protocol):
+    """Starts a daemon that ends with the test."""
+
+    def __call__(
+        self,
+        ini: str,
+        *,
+        options: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+        command: tuple[str, ...] = ...,
+        pass_fds: tuple[int, ...] = (),
+    ) -> Sockd:
+        """Return a daemon that has bound everything."""
+
+
+@pytest.fixture
+def run_sockd(tmp_path: Path) -> Iterator[RunSockd]:
+    """Start real daemons, each in a folder of its own."""
+    with ExitStack() as stack:
+        count = iter(range(100))
+
+        def run(ini: str, **arguments: object) -> Sockd:
+            folder = tmp_path / f"daemon{next(count)}"
+            folder.mkdir()
+            return stack.enter_context(Sockd(ini, folder, **arguments))  # type: ignore[arg-type]
+
+        yield run
+
+
+@pytest.fixture
+def tool() -> ToolFinder:
+    """Find a program that a test drives; without it the test is skipped, but never in CI."""
+    return ToolFinder()
+
+
+class ToolFinder:
+    """Finds programs by name: ``tool("nc")``."""
+
+    def __call__(self, name: str, package: str = "") -> str:
+        """Return the path of a program."""
+        path = shutil.which(name)
+        if path is None:
+            reason = f"{name} is not installed (Debian: apt-get install {package or name})"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return path
+
+
+@pytest.fixture
+def tls_files(tmp_path: Path) -> TLSFiles:
+    """Make a certificate for localhost."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    return make_tls_files(folder)

@@ -1,0 +1,188 @@
+"""Datagram services against real sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.clients import ask, connect, udp_client
+from tests.conftest import RunSockd, ToolFinder
+from tests.harness import DEADLINE, wait_until
+
+STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+LARGEST = 65507
+"""The longest datagram over IPv4: 65535 less the IP and UDP headers."""
+
+
+def udp(interface: str = "127.0.0.1", more: str = "") -> str:
+    return f"[service:udp]\nkind = udp\nlisten = udp:0:interface={interface}\n{more}{STATS}"
+
+
+def exchange(client: socket.socket, data: bytes, address: tuple[str, int]) -> bytes:
+    """Send a datagram and return the answer, which must come from where it was sent to."""
+    client.sendto(data, address)
+    answer, source = client.recvfrom(65536)
+    assert source[:2] == address
+    return answer
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 97), (1, 97), (64, 97)])
+def test_datagrams_of_all_sizes_come_back_byte_for_byte(
+    run_sockd: RunSockd, first: int, step: int
+) -> None:
+    sockd = run_sockd(udp())
+    address = ("127.0.0.1", sockd.port("udp"))
+    noise = os.urandom(LARGEST)
+    with udp_client() as client:
+        for size in range(first, LARGEST + 1, step):
+            assert exchange(client, noise[:size], address) == noise[:size]
+        assert sockd.service("udp")["errors"] == 0
+
+
+def test_every_size_near_the_limits(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(udp())
+    address = ("127.0.0.1", sockd.port("udp"))
+    noise = os.urandom(LARGEST)
+    with udp_client() as client:
+        for size in (*range(2049), *range(8100, 8300), *range(LARGEST - 600, LARGEST + 1)):
+            assert exchange(client, noise[:size], address) == noise[:size]
+
+
+def test_a_flood_of_empty_datagrams_does_not_starve_the_rest(run_sockd: RunSockd) -> None:
+    multi = "[service:multi]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
+    sockd = run_sockd(multi + udp())
+    flooding = threading.Event()
+    done = threading.Event()
+
+    def flood() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", sockd.port("udp")))
+            while not done.is_set():
+                client.send(b"")
+                flooding.set()
+
+    flooder = threading.Thread(target=flood)
+    flooder.start()
+    try:
+        assert flooding.wait(DEADLINE)
+        with connect(sockd.port("multi")) as client:
+            for _ in range(20):
+                assert ask(client, b"still here") == b"still here"
+        reads = sockd.service("udp")["reads"]
+        assert wait_until(lambda: sockd.service("udp")["reads"] > reads + 100)
+    finally:
+        done.set()
+        flooder.join(DEADLINE)
+    [flow] = sockd.get("/connections?service=udp")["connections"]
+    assert (flow["bytes_in"], flow["bytes_out"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("interface", "host"),
+    [
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - that is what is tested
+        ("0.0.0.0", "127.0.0.2"),  # noqa: S104
+        ("0.0.0.0", "127.255.1.1"),  # noqa: S104
+        (r"\:\:", "::1"),
+        (r"\:\:", "127.0.0.1"),
+        (r"\:\:", "127.0.0.2"),
+        (r"\:\:1", "::1"),
+        ("127.0.0.2", "127.0.0.2"),
+    ],
+)
+def test_the_answer_comes_from_the_address_that_was_asked(
+    run_sockd: RunSockd, interface: str, host: str
+) -> None:
+    sockd = run_sockd(udp(interface))
+    with udp_client(host) as client:
+        assert exchange(client, b"who is there?", (host, sockd.port("udp"))) == b"who is there?"
+        [flow] = sockd.get("/connections")["connections"]
+        assert flow["local"] == {"host": host, "port": sockd.port("udp")}
+        assert flow["peer"] == {"host": host, "port": client.getsockname()[1]}
+        assert flow["transport"] == "udp"
+
+
+def test_netcat_hears_the_answer_from_another_loopback_address(
+    run_sockd: RunSockd, tool: ToolFinder
+) -> None:
+    sockd = run_sockd(udp("0.0.0.0"))  # noqa: S104 - that is what is tested
+    command = [tool("nc", "netcat-openbsd"), "-u", "-w", "1", "127.0.0.2", str(sockd.port("udp"))]
+    said = subprocess.run(command, input=b"hello\n", capture_output=True, timeout=20, check=False)
+    assert said.stdout == b"hello\n"
+
+
+@pytest.fixture
+def link_local() -> tuple[str, int]:
+    """Return a link-local address of this machine and its interface's number."""
+    for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
+        number, index, _, scope, *_ = line.split()
+        if scope == "20":
+            host = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(number))
+            return host, int(index, 16)
+    pytest.skip("no interface has a link-local address")
+
+
+@pytest.mark.parametrize("interface", [r"\:\:", None])
+def test_link_local_peers_are_answered_with_their_scope(
+    run_sockd: RunSockd, link_local: tuple[str, int], interface: str | None
+) -> None:
+    host, index = link_local
+    scoped = f"{host}%{socket.if_indextoname(index)}"
+    sockd = run_sockd(udp(interface or scoped.replace(":", r"\:")))
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.settimeout(DEADLINE)
+        client.bind((host, 0, 0, index))
+        client.sendto(b"neighbour", (host, sockd.port("udp"), 0, index))
+        answer, source = client.recvfrom(65536)
+        assert (answer, source) == (b"neighbour", (host, sockd.port("udp"), 0, index))
+        [flow] = sockd.get("/connections")["connections"]
+        assert flow["peer"] == {"host": scoped, "port": client.getsockname()[1]}
+        assert flow["local"]["host"] == scoped
+
+
+def test_a_flow_is_one_peer_on_one_local_address(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(udp("0.0.0.0"))  # noqa: S104 - that is what is tested
+    port = sockd.port("udp")
+    with udp_client() as one, udp_client() as two:
+        for _ in range(3):
+            exchange(one, b"abc", ("127.0.0.1", port))
+        exchange(one, b"abc", ("127.0.0.2", port))
+        exchange(two, b"abcd", ("127.0.0.1", port))
+        flows = sockd.get("/connections")["connections"]
+    assert [(f["reads"], f["writes"], f["bytes_in"], f["bytes_out"]) for f in flows] == [
+        (3, 3, 9, 9),
+        (1, 1, 3, 3),
+        (1, 1, 4, 4),
+    ]
+    assert {f["local"]["port"] for f in flows} == {port}
+
+
+def test_a_quiet_flow_ends(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(udp(more="idle_timeout = 200ms\n"))
+    with udp_client() as client:
+        exchange(client, b"once", ("127.0.0.1", sockd.port("udp")))
+        wait_until(lambda: sockd.service("udp")["closed"] == 1)
+        exchange(client, b"again", ("127.0.0.1", sockd.port("udp")))
+    flows = sockd.get("/connections?state=all")["connections"]
+    assert [flow["reason"] for flow in flows] == ["idle", None]
+
+
+def test_a_flow_ends_with_its_last_reply(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(udp(more="replies = 2\n"))
+    with udp_client() as client:
+        for _ in range(4):
+            assert exchange(client, b"x", ("127.0.0.1", sockd.port("udp"))) == b"x"
+    flows = sockd.get("/connections?state=all")["connections"]
+    assert [(flow["reason"], flow["writes"]) for flow in flows] == [("replies", 2)] * 2
+
+
+def test_upper_answers_stripped(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(udp(more="reply = upper\nstrip = yes\n"))
+    with udp_client() as client:
+        assert exchange(client, b" hello \n", ("127.0.0.1", sockd.port("udp"))) == b"HELLO"
+        assert exchange(client, b" \n", ("127.0.0.1", sockd.port("udp"))) == b""

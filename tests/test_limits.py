@@ -1,0 +1,198 @@
+"""What the limits of a service do: connections, replies, backlog, idle time, TLS included."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import TLSFiles
+from tests.clients import LOOPBACK, ask, connect, connected, receive, receive_to_end
+from tests.conftest import RunSockd
+from tests.harness import Sockd, wait_until
+
+STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+Dial = Callable[[Sockd], socket.socket]
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def stream(request: pytest.FixtureRequest, tls_files: TLSFiles) -> tuple[str, Dial]:
+    """Return a multi service's section over TCP or TLS, and what connects to it."""
+    if request.param == "tcp":
+        return section("tcp:0:interface=127.0.0.1"), lambda sockd: connect(sockd.port("multi"))
+
+    def dial(sockd: Sockd) -> socket.socket:
+        plain = connect(sockd.port("multi"))
+        return tls_files.client_context().wrap_socket(plain, server_hostname="localhost")
+
+    return section(tls_files.endpoint(0)), dial
+
+
+def section(endpoint: str) -> str:
+    return f"[service:multi]\nkind = multi\nlisten = {endpoint}\n"
+
+
+def ended(client: socket.socket) -> bool:
+    """Return whether the server closed or reset a connection without saying anything."""
+    try:
+        return client.recv(1) == b""
+    except (ConnectionResetError, ssl.SSLError):
+        return True
+
+
+def refused(dial: Dial, sockd: Sockd) -> bool:
+    try:
+        with dial(sockd) as client:
+            return ended(client)
+    except (ConnectionResetError, ssl.SSLError, OSError):
+        return True
+
+
+def descriptors(sockd: Sockd) -> int:
+    """Return how many descriptors a daemon holds (proc(5))."""
+    return len(list(Path(f"/proc/{sockd.pid}/fd").iterdir()))
+
+
+def test_a_full_service_refuses_counts_it_and_leaves_no_socket_open(
+    run_sockd: RunSockd, stream: tuple[str, Dial]
+) -> None:
+    ini, dial = stream
+    sockd = run_sockd(ini + "max_connections = 2\n" + STATS)
+    with dial(sockd) as first, dial(sockd) as second:
+        assert ask(first, b"one") == b"one"
+        assert ask(second, b"two") == b"two"
+        before = descriptors(sockd)
+        for _ in range(20):
+            assert refused(dial, sockd)
+        service = sockd.service("multi")
+        assert (service["active"], service["refused"], service["opened"]) == (2, 20, 2)
+        wait_until(lambda: descriptors(sockd) <= before, "the refused sockets are closed")
+        assert ask(first, b"still") == b"still"
+    wait_until(lambda: sockd.service("multi")["active"] == 0)
+    with dial(sockd) as third:
+        assert ask(third, b"three") == b"three"
+
+
+def test_a_full_service_that_waits_leaves_the_next_clients_in_the_queue(
+    run_sockd: RunSockd,
+) -> None:
+    ini = section("tcp:0:interface=127.0.0.1") + "max_connections = 3\nwhen_full = wait\n"
+    sockd = run_sockd(ini + STATS)
+    with connected(sockd.port("multi"), 8) as clients:
+        for client in clients:
+            client.sendall(b"hello")
+        service = wait_until(
+            lambda: (s := sockd.service("multi"))["listeners"][0]["waiting"] == 5 and s
+        )
+        assert (service["active"], service["state"], service["refused"]) == (3, "paused", 0)
+        for client in clients:
+            assert receive(client, 5) == b"hello"
+            client.close()
+            assert sockd.service("multi")["active"] <= 3
+    wait_until(lambda: sockd.service("multi")["closed"] == 8)
+    assert sockd.service("multi")["state"] == "listening"
+
+
+def test_a_connection_is_closed_after_its_last_reply(
+    run_sockd: RunSockd, stream: tuple[str, Dial]
+) -> None:
+    ini, dial = stream
+    sockd = run_sockd(ini + "replies = 2\n" + STATS)
+    with dial(sockd) as client:
+        assert ask(client, b"one") == b"one"
+        assert ask(client, b"two") == b"two"
+        assert receive_to_end(client) == b""
+    wait_until(lambda: sockd.service("multi")["closed"] == 1)
+    [row] = sockd.get("/connections?state=closed")["connections"]
+    assert (row["reason"], row["writes"], row["bytes_out"]) == ("replies", 2, 6)
+
+
+def test_the_last_reply_arrives_whole_though_the_client_goes_on_sending(
+    run_sockd: RunSockd,
+) -> None:
+    sockd = run_sockd(section("tcp:0:interface=127.0.0.1") + "replies = 1\n" + STATS)
+    for _ in range(50):
+        with connect(sockd.port("multi")) as client:
+            client.sendall(b"first")
+            assert receive(client, 5) == b"first"
+            client.sendall(b"ignored" * 1000)
+            assert receive_to_end(client) == b""
+    wait_until(lambda: sockd.service("multi")["closed"] == 50)
+    reasons = {row["reason"] for row in sockd.get("/connections?state=closed")["connections"]}
+    assert reasons == {"replies"}
+
+
+def test_a_client_that_stays_after_the_last_reply_is_closed_all_the_same(
+    run_sockd: RunSockd,
+) -> None:
+    sockd = run_sockd(section("tcp:0:interface=127.0.0.1") + "replies = 1\n" + STATS)
+    with connect(sockd.port("multi")) as client:
+        assert ask(client, b"one") == b"one"
+        wait_until(lambda: sockd.service("multi")["closed"] == 1)
+
+
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not(
+    run_sockd: RunSockd, stream: tuple[str, Dial]
+) -> None:
+    ini, dial = stream
+    sockd = run_sockd(ini + "idle_timeout = 1s\n" + STATS)
+    with dial(sockd) as idle, dial(sockd) as busy:
+        assert ask(idle, b"once") == b"once"
+        busy.settimeout(0.2)
+        idle.settimeout(0.2)
+        assert wait_until(lambda: ask(busy, b"x") == b"x" and quiet(idle))
+        assert ask(busy, b"alive") == b"alive"
+    reasons = wait_until(lambda: closed_reasons(sockd, 2))
+    assert reasons == ["idle", "eof"]
+
+
+def quiet(client: socket.socket) -> bool:
+    """Return whether a connection has ended, after a moment of listening to it."""
+    try:
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+
+
+def closed_reasons(sockd: Sockd, count: int) -> list[str]:
+    rows = sockd.get("/connections?state=closed")["connections"]
+    return [row["reason"] for row in rows] if len(rows) == count else []
+
+
+def test_a_client_that_never_reads_is_closed_when_idle(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(section("tcp:0:interface=127.0.0.1") + "idle_timeout = 500ms\n" + STATS)
+    with connect(sockd.port("multi")) as client:
+        client.settimeout(0.3)
+        with pytest.raises(OSError):  # noqa: PT011, PT012 - a time-out first, or the reset at once
+            while True:
+                client.sendall(bytes(65536))
+        assert wait_until(lambda: closed_reasons(sockd, 1)) == ["idle"]
+
+
+def test_the_backlog_is_listens_queue(run_sockd: RunSockd) -> None:
+    ini = section("tcp:0:interface=127.0.0.1").replace("multi", "tcp") + "backlog = 7\n"
+    sockd = run_sockd(ini + STATS)
+    [listener] = sockd.service("tcp")["listeners"]
+    assert listener["backlog"] == 7
+    with connected(sockd.port("tcp"), 1) as [first]:
+        assert ask(first, b"x") == b"x"
+        waiting = [start_connecting(listener["port"]) for _ in range(12)]
+        # Linux admits one more than the backlog says (listen(2)).
+        wait_until(lambda: sockd.service("tcp")["listeners"][0]["waiting"] == 8)
+        for client in waiting:
+            client.close()
+
+
+def start_connecting(port: int) -> socket.socket:
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex((LOOPBACK, port))
+    return client
+
+
+def test_an_endpoint_that_names_its_own_backlog_keeps_it(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(section("tcp:0:interface=127.0.0.1:backlog=9") + "backlog = 7\n" + STATS)
+    assert sockd.service("multi")["listeners"][0]["backlog"] == 9

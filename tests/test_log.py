@@ -1,0 +1,68 @@
+"""The log tells the life of a socket in the words of the class."""
+
+from __future__ import annotations
+
+import re
+
+from tests.clients import ask, connect, udp_client
+from tests.conftest import RunSockd
+
+LAB = """
+[sockd]
+name = lab
+[service:simple-tcp]
+kind = tcp
+listen = tcp:0:interface=127.0.0.1
+[service:simple-udp]
+kind = udp
+listen = udp:0:interface=127.0.0.1
+[service:six]
+kind = multi
+listen = tcp:0:interface=\\:\\:1
+"""
+
+
+def test_the_life_of_a_socket_can_be_read_from_the_log(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(LAB)
+    port = sockd.port("simple-tcp")
+    sockd.wait_for(rf"Bind tcp 127\.0\.0\.1:{port} \(simple-tcp\)")
+    sockd.wait_for(rf"Listen on 127\.0\.0\.1:{port}, backlog 50 \(simple-tcp\)")
+    with connect(port) as client:
+        ends = rf"127\.0\.0\.1:{client.getsockname()[1]} on 127\.0\.0\.1:{port}"
+        assert ask(client, b"hello") == b"hello"
+        sockd.wait_for(rf"Connected by {ends} \(simple-tcp #1\)$")
+    sockd.wait_for(rf"Closed {ends}: eof, 5 bytes in, 5 out \(simple-tcp #1\)$")
+
+
+def test_datagrams_have_a_bind_and_a_first_but_no_listen(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(LAB)
+    port = sockd.port("simple-udp")
+    with udp_client() as client:
+        client.sendto(b"hello", ("127.0.0.1", port))
+        assert client.recv(100) == b"hello"
+        peer = client.getsockname()[1]
+    sockd.wait_for(rf"First datagram from 127\.0\.0\.1:{peer} on 127\.0\.0\.1:{port}")
+    assert not re.search(r"Listen .*simple-udp", sockd.output)
+
+
+def test_the_banner_has_lines_to_copy(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(
+        LAB
+        + "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+        + "[admin]\nssh = tcp:0:interface=127.0.0.1\n"
+    )
+    sockd.wait_for(rf"simple-tcp  nc 127\.0\.0\.1 {sockd.port('simple-tcp')}$")
+    sockd.wait_for(rf"simple-udp  nc -u 127\.0\.0\.1 {sockd.port('simple-udp')}$")
+    sockd.wait_for(rf"six         nc ::1 {sockd.port('six')}$")
+    sockd.wait_for(r"stats: curl http://127\.0\.0\.1:\d+/ports$")
+    sockd.wait_for(r"admin: ssh -p \d+ admin@127\.0\.0\.1$")
+    sockd.wait_for(r"the password is \S+ and is not shown again$")
+
+
+def test_what_a_peer_sends_never_reaches_the_log(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(LAB)
+    with connect(sockd.port("simple-tcp")) as client:
+        assert ask(client, b"\x1b[2Jpwned {0}\n") == b"\x1b[2Jpwned {0}\n"
+    sockd.wait_for("Closed")
+    assert "\x1b" not in sockd.output
+    assert "pwned" not in sockd.output
