@@ -13,6 +13,7 @@ import pytest
 
 from tests.certificates import TLSFiles, make_tls_files
 from tests.harness import Sockd
+from tests.namespaces import Host, two_hosts
 
 
 class RunSockd(Protocol):
@@ -70,3 +71,13 @@ def tls_files(tmp_path: Path) -> TLSFiles:
     folder = tmp_path / "tls"
     folder.mkdir()
     return make_tls_files(folder)
+
+
+@pytest.fixture
+def wire(tool: ToolFinder) -> Iterator[tuple[Host, Host]]:
+    """Make two hosts on one wire."""
+    tool("ip", "iproute2")
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces are for root")
+    with two_hosts() as hosts:
+        yield hosts

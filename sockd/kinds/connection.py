@@ -97,11 +97,13 @@ class StreamConnection(Protocol):
         conversation = self._conversation
         if conversation is None:
             return
+        is_last = False
         answer = conversation.answer(data)
         if answer is not None:
             self._say(answer)
             self._replies_left -= 1
-        if conversation.done or self._replies_left == 0:
+            is_last = self._replies_left == 0
+        if is_last or conversation.done:
             self._finish()
 
     def readConnectionLost(self) -> None:
@@ -185,10 +187,12 @@ class StreamConnection(Protocol):
             self._idle_check = self._reactor.callLater(timeout, self._check_idleness, timeout)
 
     def _check_idleness(self, timeout: float) -> None:
-        """Close the connection if it was idle; one timer serves however much traffic."""
+        """Close the connection if it was idle; one timer serves however much traffic.
+
+        A slow reader is not idle: the kernel goes on sending what was handed over long ago.
+        """
         quiet = self._reactor.seconds() - self._record.last_activity
-        if self._is_stalled:
-            quiet = min(quiet, seconds_since_send(self._socket()))
+        quiet = min(quiet, seconds_since_send(self._socket()))
         if quiet >= timeout:
             self.hang_up(Reason.IDLE)
         else:

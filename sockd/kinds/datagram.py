@@ -90,9 +90,8 @@ class DatagramService(TypedService):
 
     def startService(self) -> None:
         """Answer; bind the endpoints unless that was done."""
-        if not self.running:
-            super().startService()
-            self._bind()
+        self._bind()
+        super().startService()
 
     def stopService(self) -> Deferred[None]:
         """Give the ports back and end the flows, at once: a datagram leaves nothing unfinished."""
@@ -164,6 +163,7 @@ class DatagramService(TypedService):
             self._fail(key)
 
     def _answer(self, key: _FlowKey, flow: _Flow, data: bytes) -> None:
+        is_last = False
         answer = flow.conversation.answer(data)
         if answer is not None:
             bound, peer, source = key
@@ -174,7 +174,8 @@ class DatagramService(TypedService):
             else:
                 flow.record.sent(len(answer), self._reactor.seconds())
             flow.replies_left -= 1
-        if flow.conversation.done or flow.replies_left == 0:
+            is_last = flow.replies_left == 0
+        if is_last or flow.conversation.done:
             self._end(key, Reason.REPLIES)
 
     def _begin(self, key: _FlowKey) -> _Flow:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
@@ -24,6 +23,7 @@ from sockd.errors import BindError
 from sockd.interfaces import INetworkService, IReply, IServiceKind
 from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
 from sockd.kinds.context import ServiceContext
+from sockd.kinds.drain import Drain
 from sockd.ledger import Connection, Listener, Reason, State
 from sockd.listeners import Door, Listeners
 from sockd.service import TypedService
@@ -70,13 +70,13 @@ class StreamService(TypedService):
         self.reactor = context.reactor
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
-        self._drain = context.drain
+        self._drain_time = context.drain
         self._limit = limit
         self._waits = waits
         self._connections: dict[int, StreamConnection] = {}
         self._listeners = Listeners(context.reactor, spec.listen, spec.backlog)
         self._is_bound = False
-        self._drained: Deferred[None] | None = None
+        self._drains: list[Drain] = []
 
     def privilegedStartService(self) -> None:
         """Bind the endpoints.
@@ -87,9 +87,8 @@ class StreamService(TypedService):
 
     def startService(self) -> None:
         """Serve; bind the endpoints unless that was done."""
-        if not self.running:
-            super().startService()
-            self._bind()
+        self._bind()
+        super().startService()
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting; the Deferred fires when the last connection is gone."""
@@ -109,7 +108,8 @@ class StreamService(TypedService):
 
     def hurry(self) -> None:
         """Stop draining, if it does: the rest is closed."""
-        self._stop_waiting()
+        for drain in self._drains:
+            drain.end()
 
     def tcp_info(self, connection: int) -> Mapping[str, object] | None:
         """Return the kernel's view of an open connection."""
@@ -138,8 +138,8 @@ class StreamService(TypedService):
         self._ledger.close(connection, reason)
         if self._waits:
             self._let_in()
-        if not self._connections:
-            self._stop_waiting()
+        for drain in self._drains:
+            drain.closed(connection.id)
 
     def refused(self, listener: Listener, peer: Address, reason: Reason) -> None:
         """Enter a client that was turned away."""
@@ -190,26 +190,13 @@ class StreamService(TypedService):
         self._is_bound = False
         self._ledger.unbound(self.record)
         await self._listeners.close()
-        if not await self._is_empty_within(self._drain):
-            for connection in list(self._connections.values()):
-                connection.hang_up(Reason.STOP)
-            await self._is_empty_within(2 * PATIENCE)
-
-    async def _is_empty_within(self, seconds: float) -> bool:
-        if not self._connections:
-            return True
-        waiter: Deferred[None] = Deferred()
-        self._drained = waiter
-        try:
-            await waiter.addTimeout(seconds, self.reactor)
-        except DeferredTimeoutError:
-            self._drained = None
-        return not self._connections
-
-    def _stop_waiting(self) -> None:
-        waiter, self._drained = self._drained, None
-        if waiter is not None:
-            waiter.callback(None)
+        drain = Drain(self._connections)
+        self._drains.append(drain)
+        await drain.wait(self._drain_time, self.reactor)
+        for number in tuple(drain.left):
+            self._connections[number].hang_up(Reason.STOP)
+        await drain.wait(2 * PATIENCE, self.reactor)
+        self._drains.remove(drain)
 
 
 class _Doorkeeper(Factory):

@@ -1,0 +1,441 @@
+"""The kinds with fakes: time on a clock, sockets in memory."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from sockd.address import Address
+from sockd.config.endpoint import parse_datagram, parse_stream
+from sockd.config.specs import WAIT, ServiceSpec
+from sockd.errors import Place
+from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKind
+from sockd.kinds import datagram
+from sockd.kinds.connection import LINGER, PATIENCE
+from sockd.kinds.context import ServiceContext
+from sockd.kinds.datagram import DatagramKind, DatagramService
+from sockd.kinds.datagram_socket import DatagramSocket
+from sockd.kinds.stream import StreamKind, StreamService
+from sockd.ledger import Connection, Ledger, Reason, State
+from sockd.reactor import IReactor
+from sockd.replies.echo import Echo
+
+PLACE = Place("lab.ini", 3, "service:s", "listen")
+LOCAL = IPv4Address("TCP", "127.0.0.1", 65432)
+
+
+class SocketTransport(StringTransport):
+    """A transport in memory that, like Twisted's, ends with the reason for its end."""
+
+    def __init__(self, port: int = 50001) -> None:
+        super().__init__(hostAddress=LOCAL, peerAddress=IPv4Address("TCP", "127.0.0.1", port))
+        self.protocol: IProtocol | None = None
+        self.is_half_closed = False
+        self.is_aborted = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Do nothing."""
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Do nothing."""
+
+    def loseWriteConnection(self) -> None:
+        """Close the sending side."""
+        self.is_half_closed = True
+
+    def abortConnection(self) -> None:
+        """Break the connection off."""
+        self.is_aborted = True
+
+    def getHandle(self) -> socket.socket:
+        """Return a socket that never sent anything."""
+        with socket.socket(socket.AF_UNIX) as handle:
+            return handle
+
+
+@implementer(IConversation)
+class Script:
+    """Says what it was told to say, once for each time that it is asked."""
+
+    def __init__(self, *answers: bytes | Exception | None, greeting: bytes = b"") -> None:
+        self._answers = list(answers)
+        self._greeting = greeting
+        self.done = False
+
+    def greet(self) -> bytes:
+        """Return the greeting; without answers there is nothing more to say."""
+        self.done = not self._answers
+        return self._greeting
+
+    def answer(self, data: bytes) -> bytes | None:
+        """Return the next answer, or raise it."""
+        answer = self._answers.pop(0)
+        self.done = not self._answers
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@implementer(IReply)
+class ScriptedReply:
+    """A reply whose conversations a test makes."""
+
+    name = "script"
+    identity = False
+    options = ()
+
+    def __init__(self, make: Callable[[], IConversation]) -> None:
+        self._make = make
+
+    def converse(self, service: ServiceSpec, peer: Address) -> IConversation:
+        """Return a new conversation."""
+        return self._make()
+
+
+class Bench:
+    """A stream service on a reactor in memory."""
+
+    def __init__(
+        self, reply: IReply | None = None, kind: StreamKind | None = None, **options: object
+    ) -> None:
+        self.reactor = MemoryReactorClock()
+        self.ledger = Ledger(self.reactor.seconds)
+        context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
+        spec = ServiceSpec("s", "multi", (parse_stream("tcp:65432", PLACE),), PLACE, **options)  # type: ignore[arg-type]
+        made = (kind or StreamKind("multi")).serve(spec, reply or Echo(), context)
+        assert isinstance(made, StreamService)
+        self.service = made
+        self.service.privilegedStartService()
+        self.service.startService()
+
+    def connect(self, port: int = 50001) -> SocketTransport:
+        """Let a client come in."""
+        factory = self.reactor.tcpServers[-1][1]
+        transport = SocketTransport(port)
+        protocol = factory.buildProtocol(transport.getPeer())
+        assert protocol is not None
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        return transport
+
+    def only(self) -> Connection:
+        """Return the one connection that there ever was."""
+        [connection] = self.ledger.all_connections()
+        return connection
+
+    @staticmethod
+    def lose(transport: SocketTransport, error: Exception) -> None:
+        """Let a connection end."""
+        assert transport.protocol is not None
+        transport.protocol.connectionLost(Failure(error))
+
+
+def say(transport: SocketTransport, data: bytes) -> bytes:
+    """Send to a connection; return what it has said since the last time."""
+    assert transport.protocol is not None
+    transport.protocol.dataReceived(data)
+    said = transport.value()
+    transport.clear()
+    return said
+
+
+def test_the_kinds_and_their_services_keep_their_promises() -> None:
+    assert verifyObject(IServiceKind, StreamKind("multi"))
+    assert verifyObject(IServiceKind, DatagramKind("udp"))
+    assert verifyObject(INetworkService, Bench().service)
+    assert verifyObject(INetworkService, datagrams().service)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionDone(), Reason.EOF),
+        (ConnectionLost(), Reason.RESET),
+        (ValueError("a reply failed"), Reason.ERROR),
+    ],
+)
+def test_the_ledger_has_the_reason_for_an_end(error: Exception, reason: Reason) -> None:
+    bench = Bench()
+    transport = bench.connect()
+    bench.lose(transport, error)
+    assert bench.only().reason is reason
+    assert bench.service.record.errors == (reason is Reason.ERROR)
+
+
+def test_nothing_is_read_while_the_peer_does_not_take_what_it_is_told() -> None:
+    bench = Bench()
+    transport = bench.connect()
+    assert transport.producer is not None
+    transport.producer.pauseProducing()
+    assert transport.producerState == "paused"
+    transport.producer.resumeProducing()
+    assert transport.producerState == "producing"
+    transport.producer.stopProducing()
+
+
+def test_a_greeting_comes_first() -> None:
+    bench = Bench(ScriptedReply(lambda: Script(b"bye", greeting=b"hello")))
+    transport = bench.connect()
+    assert transport.value() == b"hello"
+    assert bench.only().bytes_out == 5
+
+
+def test_a_conversation_that_only_greets_ends_there() -> None:
+    bench = Bench(ScriptedReply(lambda: Script(greeting=b"12:00")))
+    transport = bench.connect()
+    assert (transport.value(), transport.is_half_closed) == (b"12:00", True)
+
+
+def test_what_comes_after_the_last_reply_is_counted_and_dropped() -> None:
+    bench = Bench(ScriptedReply(lambda: Script(None, b"done")))
+    transport = bench.connect()
+    assert say(transport, b"one") == b""
+    assert not transport.is_half_closed
+    assert say(transport, b"two") == b"done"
+    assert transport.is_half_closed
+    assert say(transport, b"three") == b""
+    connection = bench.only()
+    assert (connection.reads, connection.bytes_in, connection.writes) == (3, 11, 1)
+
+
+def test_a_peer_that_does_not_close_after_the_last_reply_is_left() -> None:
+    bench = Bench(replies=1)
+    transport = bench.connect()
+    say(transport, b"x")
+    transport.protocol.writeConnectionLost()  # type: ignore[union-attr]
+    assert not transport.disconnecting
+    bench.reactor.advance(LINGER)
+    assert transport.disconnecting
+    bench.lose(transport, ConnectionDone())
+    assert bench.only().reason is Reason.REPLIES
+
+
+def test_a_reply_that_cannot_begin_ends_the_connection_and_is_an_error() -> None:
+    def fail() -> IConversation:
+        message = "no"
+        raise ValueError(message)
+
+    bench = Bench(ScriptedReply(fail))
+    transport = bench.connect()
+    assert transport.is_aborted
+    bench.lose(transport, ConnectionAborted())
+    assert bench.only().reason is Reason.ERROR
+
+
+def test_somebody_who_hangs_up_gives_the_peer_a_moment() -> None:
+    bench = Bench()
+    transport = bench.connect()
+    assert bench.service.disconnect(bench.only().id)
+    assert transport.disconnecting
+    assert not transport.is_aborted
+    bench.reactor.advance(PATIENCE)
+    assert transport.is_aborted
+    bench.lose(transport, ConnectionAborted())
+    assert bench.only().reason is Reason.DISCONNECT
+    assert not bench.service.disconnect(bench.only().id)
+    assert bench.service.tcp_info(bench.only().id) is None
+
+
+def test_an_idle_connection_is_closed_when_it_was_quiet_for_the_whole_time() -> None:
+    bench = Bench(idle_timeout=10.0)
+    transport = bench.connect()
+    bench.reactor.advance(9)
+    say(transport, b"x")
+    bench.reactor.advance(9)
+    assert not transport.disconnecting
+    bench.reactor.advance(1)
+    assert transport.disconnecting
+    bench.lose(transport, ConnectionDone())
+    assert bench.only().reason is Reason.IDLE
+
+
+def test_the_end_of_a_connection_leaves_no_timer() -> None:
+    bench = Bench(idle_timeout=10.0, replies=1)
+    transport = bench.connect()
+    say(transport, b"x")
+    transport.protocol.writeConnectionLost()  # type: ignore[union-attr]
+    bench.lose(transport, ConnectionDone())
+    assert bench.reactor.getDelayedCalls() == []
+
+
+def test_a_full_service_turns_clients_away() -> None:
+    bench = Bench(max_connections=1)
+    bench.connect(50001)
+    assert bench.connect(50002).disconnecting
+    assert (bench.service.record.refused, bench.service.record.active) == (1, 1)
+
+
+def test_a_service_that_waits_turns_away_whoever_comes_through_all_the_same() -> None:
+    bench = Bench(max_connections=2, when_full=WAIT)
+    first = bench.connect(50001)
+    assert bench.service.record.state is State.LISTENING
+    bench.connect(50002)
+    assert bench.service.record.state is State.PAUSED
+    assert bench.connect(50003).disconnecting
+    bench.lose(first, ConnectionDone())
+    assert bench.service.record.state is State.LISTENING
+
+
+def test_a_stop_waits_for_live_connections_and_then_closes_them() -> None:
+    bench = Bench()
+    transport = bench.connect()
+    stopped = bench.service.stopService()
+    assert bench.service.record.state is State.STOPPED
+    bench.reactor.advance(4.9)
+    assert not transport.disconnecting
+    bench.reactor.advance(0.1)
+    assert transport.disconnecting
+    bench.lose(transport, ConnectionDone())
+    assert stopped.called
+    assert bench.only().reason is Reason.STOP
+
+
+def test_a_stop_gives_up_on_a_transport_that_never_ends() -> None:
+    bench = Bench()
+    bench.connect()
+    stopped = bench.service.stopService()
+    bench.reactor.advance(5)
+    bench.reactor.advance(2 * PATIENCE)
+    assert stopped.called
+
+
+def test_a_stop_can_be_hurried() -> None:
+    bench = Bench()
+    transport = bench.connect()
+    bench.service.stopService()
+    bench.service.hurry()
+    assert transport.disconnecting
+
+
+def test_a_service_that_is_started_while_it_drains_keeps_its_new_connections() -> None:
+    bench = Bench()
+    old = bench.connect(50001)
+    bench.service.stopService()
+    bench.service.startService()
+    new = bench.connect(50002)
+    bench.reactor.advance(5)
+    assert (old.disconnecting, new.disconnecting) == (True, False)
+    assert bench.service.record.state is State.LISTENING
+
+
+class DatagramBench:
+    """A datagram service on a reactor in memory; its socket is real, and only it is used."""
+
+    def __init__(self, reply: IReply, **options: object) -> None:
+        self.reactor = MemoryReactorClock()
+        self.ledger = Ledger(self.reactor.seconds)
+        context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
+        listen = (parse_datagram("udp:0:interface=127.0.0.1", PLACE),)
+        spec = ServiceSpec("s", "udp", listen, PLACE, **options)  # type: ignore[arg-type]
+        made = DatagramKind("udp").serve(spec, reply, context)
+        assert isinstance(made, DatagramService)
+        self.service = made
+        self.service.privilegedStartService()
+        self.service.startService()
+
+    def receive(self, *datagrams: bytes, port: int = 50001) -> None:
+        """Let datagrams arrive from a peer; the answers go where nobody listens."""
+        [reader] = self.reactor.getReaders()
+        assert isinstance(reader, DatagramSocket)
+        for data in datagrams:
+            reader._received(reader, data, ("127.0.0.1", port), b"")
+
+    def reasons(self) -> list[Reason | None]:
+        """Return the reasons for which the flows ended."""
+        return [flow.reason for flow in self.ledger.all_connections()]
+
+
+def datagrams(reply: IReply | None = None, **options: object) -> DatagramBench:
+    return DatagramBench(reply or Echo(), **options)
+
+
+def test_the_longest_quiet_flow_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datagram, "MOST_FLOWS", 2)
+    bench = datagrams()
+    bench.receive(b"a", port=50001)
+    bench.receive(b"b", port=50002)
+    bench.receive(b"a", port=50001)
+    bench.receive(b"c", port=50003)
+    assert bench.reasons() == [None, Reason.EVICTED, None]
+    bench.service.stopService()
+
+
+def test_quiet_flows_end_however_many_rounds_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datagram, "_SWEEP", 2)
+    bench = datagrams(idle_timeout=10.0)
+    for port in range(50001, 50006):
+        bench.receive(b"x", port=port)
+    bench.reactor.advance(5)
+    bench.receive(b"x", port=50001)
+    bench.reactor.advance(5)
+    assert bench.reasons() == [None] + [Reason.IDLE] * 4
+    bench.reactor.advance(5)
+    assert bench.service.record.active == 0
+    assert bench.reactor.getDelayedCalls() == []
+    bench.service.stopService()
+
+
+def test_a_reply_that_fails_ends_its_flow_only() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(ValueError("no"), b"unused")))
+    bench.receive(b"x", port=50001)
+    assert bench.reasons() == [Reason.ERROR]
+    bench.receive(b"x", port=50002)
+    assert bench.service.record.errors == 2
+    bench.service.stopService()
+
+
+def test_a_conversation_that_cannot_begin_is_counted() -> None:
+    def fail() -> IConversation:
+        message = "no"
+        raise ValueError(message)
+
+    bench = datagrams(ScriptedReply(fail))
+    bench.receive(b"x")
+    assert (bench.service.record.errors, bench.reasons()) == (1, [])
+    bench.service.stopService()
+
+
+def test_a_datagram_that_the_system_does_not_take_is_an_error_and_not_sent() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(bytes(70000), b"unused")))
+    bench.receive(b"x")
+    assert (bench.service.record.errors, bench.service.record.writes) == (1, 0)
+    bench.service.stopService()
+
+
+def test_a_reply_that_says_nothing_sends_nothing() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(None, b"unused")))
+    bench.receive(b"x")
+    assert (bench.service.record.reads, bench.service.record.writes) == (1, 0)
+    bench.service.stopService()
+
+
+def test_a_flow_can_be_forgotten_by_its_number() -> None:
+    bench = datagrams()
+    bench.receive(b"x")
+    [flow] = bench.ledger.open_connections()
+    assert bench.service.disconnect(flow.id)
+    assert not bench.service.disconnect(flow.id)
+    assert flow.reason is Reason.DISCONNECT
+    assert bench.service.tcp_info(flow.id) is None
+    bench.service.stopService()
+
+
+def test_a_stopped_service_answers_no_more_and_can_be_started_again() -> None:
+    bench = datagrams()
+    bench.receive(b"x")
+    bench.service.stopService()
+    assert bench.reactor.getReaders() == []
+    assert bench.reasons() == [Reason.STOP]
+    bench.service.startService()
+    assert len(bench.reactor.getReaders()) == 1
+    bench.service.stopService()
