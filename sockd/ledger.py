@@ -7,11 +7,12 @@ come from the clock that the ledger was given.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, islice
 
 from sockd.address import Address
 
@@ -278,18 +279,18 @@ class Ledger:
         """Return a connection that is open or still remembered."""
         return self._by_id.get(number)
 
-    def open_connections(self) -> Iterator[Connection]:
-        """Return the open connections as they are now, oldest first."""
-        numbers = sorted(chain.from_iterable(s.connections for s in self.services.values()))
-        return self._present(numbers)
+    def open_connections(self, after: int = 0) -> Iterator[Connection]:
+        """Return those that are open now and have a greater number than this, oldest first.
 
-    def closed_connections(self) -> Iterator[Connection]:
-        """Return the closed connections that are remembered now, oldest number first."""
-        return iter(sorted(self._history, key=_number))
+        One that is closed before the caller gets to it may still come.
+        """
+        return self._present(
+            chain.from_iterable(s.connections for s in self.services.values()), after
+        )
 
-    def all_connections(self) -> Iterator[Connection]:
-        """Return all connections that are open or remembered now, oldest first."""
-        return self._present(sorted(self._by_id))
+    def all_connections(self, after: int = 0) -> Iterator[Connection]:
+        """Return those that are open or remembered now, as :meth:`open_connections` does."""
+        return self._present(self._by_id, after)
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Call an observer with every event from now on; return what ends that."""
@@ -300,10 +301,12 @@ class Ledger:
 
         return unsubscribe
 
-    def _present(self, numbers: list[int]) -> Iterator[Connection]:
+    def _present(self, numbers: Iterable[int], after: int) -> Iterator[Connection]:
         """Look connections up one by one, as the caller gets to them; skip the forgotten."""
+        ordered = sorted(numbers)
+        wanted = islice(ordered, bisect_right(ordered, after), None)
         find = self._by_id.get
-        return (found for number in numbers if (found := find(number)) is not None)
+        return (found for number in wanted if (found := find(number)) is not None)
 
     def _remember(self, connection: Connection) -> None:
         self._history.append(connection)
@@ -313,7 +316,3 @@ class Ledger:
     def _tell(self, event: Event) -> None:
         for observer in self._observers:
             observer(event)
-
-
-def _number(connection: Connection) -> int:
-    return connection.id

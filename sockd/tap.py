@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from importlib.resources import as_file, files
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from twisted.application.service import IService
 from twisted.python import usage
 
 from sockd import __version__, check
 from sockd.config.load import load
 from sockd.config.specs import AdminSpec, Configuration, StatsSpec
-from sockd.daemon import Daemon
+from sockd.daemon import Banner, Daemon
 from sockd.errors import ConfigurationError
 from sockd.invitation import service_lines, ssh_command, telnet_command, url
 from sockd.kinds.context import ServiceContext
@@ -112,10 +115,16 @@ def _read(path: str | None, registry: Registry) -> Configuration:
     missing = f"; broken plugins: {broken}" if broken else ""
     try:
         with as_file(files("sockd") / "lab.ini") as lab:
-            configuration = load(Path(path or lab), registry.kinds, registry.replies, missing)
+            configuration = load(
+                Path(path or lab),
+                registry.kinds,
+                registry.replies,
+                missing,
+                partial(check.usable, reactor=_reactor()),
+            )
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
-    problems += check.problems(configuration, _reactor())
+    problems += check.problems(configuration)
     if problems:
         raise ConfigurationError(problems)
     return configuration
@@ -146,26 +155,31 @@ def _allow_a_second_lab(twistd: usage.Options) -> None:
 
 def _wire_views(daemon: Daemon, configuration: Configuration, reactor: IReactor) -> None:
     """Add the stats endpoint and the admin shell, and the banner that names every way in."""
-    stats = None
+    views: list[IService] = []
+    invitations: list[Banner] = [lambda: _greeting(daemon)]
     if configuration.stats is not None:
         stats = _stats(configuration.stats, daemon, reactor)
-    admin = None
+        views.append(stats)
+        invitations.append(lambda: (f"stats: {url(one, '/ports')}" for one in stats.listeners))
     if configuration.admin is not None:
         admin = _admin(configuration.admin, configuration.state, daemon, reactor)
+        views.append(admin)
+        invitations.append(lambda: _admin_lines(admin))
+    daemon.show(views, lambda: chain.from_iterable(lines() for lines in invitations))
 
-    def banner() -> Iterator[str]:
-        yield f"sockd {__version__}, {configuration.name}, process {os.getpid()}"
-        yield from service_lines([service.record for service in daemon.services.values()])
-        for listener in stats.listeners if stats else ():
-            yield f"stats: {url(listener, '/ports')}"
-        for listener in admin.ssh_listeners if admin else ():
-            yield f"admin: {ssh_command(listener, admin.user)}"
-        for listener in admin.telnet_listeners if admin else ():
-            yield f"admin: {telnet_command(listener)}"
-        if admin and admin.new_password:
-            yield f"admin: the password is {admin.new_password} and is not shown again"
 
-    daemon.show([view for view in (stats, admin) if view is not None], banner)
+def _greeting(daemon: Daemon) -> Iterator[str]:
+    yield f"sockd {__version__}, {daemon.name}, process {os.getpid()}"
+    yield from service_lines([service.record for service in daemon.services.values()])
+
+
+def _admin_lines(admin: AdminService) -> Iterator[str]:
+    for listener in admin.ssh_listeners:
+        yield f"admin: {ssh_command(listener, admin.user)}"
+    for listener in admin.telnet_listeners:
+        yield f"admin: {telnet_command(listener)}"
+    if admin.new_password:
+        yield f"admin: the password is {admin.new_password} and is not shown again"
 
 
 def _stats(spec: StatsSpec, daemon: Daemon, reactor: IReactor) -> StatsService:

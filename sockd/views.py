@@ -122,12 +122,14 @@ class PortRow:
         self._service = service
         self._listener = listener
         self._local_ports = {listener.address.port}
-        self._peers: dict[str, set[int | None]] = {}
+        self._peers: dict[str, set[int]] = {}
 
     def add(self, connection: Connection) -> None:
         """Enter an open connection."""
         self._local_ports.add(connection.local.port)
-        self._peers.setdefault(connection.peer.host, set()).add(connection.peer.port)
+        ports = self._peers.setdefault(connection.peer.host, set())
+        if connection.peer.port is not None:
+            ports.add(connection.peer.port)
 
     def summary(self) -> View:
         """Return the row without its peers."""
@@ -142,7 +144,7 @@ class PortRow:
     def peers(self) -> Iterator[tuple[str, list[int]]]:
         """Return each peer's host and its ports."""
         for host, ports in self._peers.items():
-            yield host, sorted(port for port in ports if port is not None)
+            yield host, sorted(ports)
 
     def view(self) -> View:
         """Return the contract's row."""

@@ -68,6 +68,15 @@ def test_tls(run_sockd: RunSockd, tls_files: TLSFiles, kind: str, sort: str) -> 
     assert row["reason"] == "eof"
 
 
+def test_a_tls_client_may_offer_http(run_sockd: RunSockd, tls_files: TLSFiles) -> None:
+    sockd = run_sockd(ini("multi", tls_files.endpoint(0)))
+    context = tls_files.client_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with context.wrap_socket(connect(sockd.port("s")), server_hostname="localhost") as client:
+        assert ask(client, b"hello") == b"hello"
+        assert client.selected_alpn_protocol() == "http/1.1"
+
+
 def test_one_tls_client_at_a_time(run_sockd: RunSockd, tls_files: TLSFiles) -> None:
     sockd = run_sockd(ini("tcp", tls_files.endpoint(0)))
     context = tls_files.client_context()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -199,6 +199,7 @@ class StreamService(TypedService):
         self._drains.remove(drain)
 
 
+@implementer(IProtocolNegotiationFactory)
 class _Doorkeeper(Factory):
     """Builds the protocol of each client that comes through one door."""
 
@@ -211,6 +212,10 @@ class _Doorkeeper(Factory):
     def logPrefix(self) -> str:
         """Return what Twisted's own log lines call it."""
         return str(self._service.name)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return what TLS clients may agree on: Twisted rejects those who offer only others."""
+        return [b"http/1.1", b"http/1.0"]
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Return the protocol for a client."""

@@ -1,0 +1,142 @@
+"""Fakes for the authors of plugins, views and tests: a daemon and services without sockets.
+
+They keep a real :class:`~sockd.ledger.Ledger` on a clock that stands still until it is advanced,
+so what is written down is what a running daemon would write down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from sockd.address import Address
+from sockd.errors import BindError
+from sockd.interfaces import IDaemon, INetworkService
+from sockd.ledger import Connection, Ledger, Listener, Reason, State
+from sockd.service import TypedService
+
+STARTED = 1_700_000_000.0
+"""When the fake clock starts, in seconds since the epoch: 2023-11-14T22:13:20Z."""
+
+
+@implementer(INetworkService)
+class FakeService(TypedService):
+    """A service that does nothing but keep its account; peers come and go as a test says.
+
+    :ivar clients_waiting: what :meth:`waiting` answers.
+    :ivar kernel_view: what :meth:`tcp_info` answers for open connections.
+    :ivar unbindable: if set, what :meth:`privilegedStartService` raises.
+    :ivar finish: if set, what the drain of :meth:`stopService` waits for.
+    """
+
+    def __init__(
+        self, name: str, ledger: Ledger, kind: str = "multi", transport: str = "tcp"
+    ) -> None:
+        self.name = name
+        self._ledger = ledger
+        self.record = ledger.enrol(name, kind, "echo")
+        backlog = None if transport == "udp" else 50
+        self.listener = Listener(transport, Address("127.0.0.1", 65432), backlog)
+        self.clients_waiting: int | None = None
+        self.kernel_view: Mapping[str, object] | None = None
+        self.unbindable: BindError | None = None
+        self.finish: Deferred[None] | None = None
+        self._next_port = 50001
+
+    def privilegedStartService(self) -> None:
+        """Enter in the ledger that it listens, or raise :attr:`unbindable`."""
+        if self.unbindable is not None:
+            self._ledger.unbound(self.record, State.FAILED)
+            raise self.unbindable
+        self._ledger.bound(self.record, (self.listener,))
+
+    def startService(self) -> None:
+        """Listen, if that was not done."""
+        if not self.record.listeners:
+            self.privilegedStartService()
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Listen no more, and close what is open once :attr:`finish` has fired."""
+        self.end()
+        self._ledger.unbound(self.record)
+        drained = succeed(None) if self.finish is None else self.finish
+        return drained.addCallback(lambda _: self._close_all())
+
+    def waiting(self, listener: Listener) -> int | None:
+        """Return :attr:`clients_waiting`."""
+        return self.clients_waiting
+
+    def disconnect(self, connection: int) -> bool:
+        """Close a connection in the ledger."""
+        found = self.record.connections.get(connection)
+        if found is not None:
+            self.close(found, Reason.DISCONNECT)
+        return found is not None
+
+    def hurry(self) -> None:
+        """Fire :attr:`finish`, if somebody waits for it."""
+        if self.finish is not None and not self.finish.called:
+            self.finish.callback(None)
+
+    def tcp_info(self, connection: int) -> Mapping[str, object] | None:
+        """Return :attr:`kernel_view` for open connections."""
+        return self.kernel_view if connection in self.record.connections else None
+
+    def open(self, host: str = "127.0.0.1", port: int | None = None) -> Connection:
+        """Let a peer come in; it has the next port, from 50001 on, where none is given."""
+        if port is None:
+            port, self._next_port = self._next_port, self._next_port + 1
+        peer = Address(host, port)
+        return self._ledger.open(self.record, self.listener, self.listener.address, peer)
+
+    def close(self, connection: Connection, reason: Reason = Reason.EOF) -> None:
+        """Let a peer go."""
+        self._ledger.close(connection, reason)
+
+    def refuse(self, host: str = "127.0.0.1", port: int = 50000) -> None:
+        """Turn a peer away."""
+        self._ledger.refuse(self.record, self.listener, Address(host, port), Reason.FULL)
+
+    def _close_all(self) -> None:
+        for connection in list(self.record.connections.values()):
+            self.close(connection, Reason.STOP)
+
+
+@implementer(IDaemon)
+class FakeDaemon:
+    """A daemon of fake services.
+
+    :ivar clock: the time of the ledger; advance it to let time pass.
+    """
+
+    def __init__(self, history: int = 1000) -> None:
+        self.name = "lab"
+        self.started = STARTED
+        self.reactor_name = "fake"
+        self.draining = False
+        self.clock = Clock()
+        self.clock.advance(STARTED)
+        self.ledger = Ledger(self.clock.seconds, history)
+        self.services: dict[str, FakeService] = {}
+
+    def add(self, name: str, kind: str = "multi", transport: str = "tcp") -> FakeService:
+        """Add a service that listens."""
+        service = self.services[name] = FakeService(name, self.ledger, kind, transport)
+        service.startService()
+        return service
+
+    def disconnect(self, connection: int) -> bool:
+        """Close an open connection by its number; return whether there was one."""
+        return any(service.disconnect(connection) for service in self.services.values())
+
+    def stop(self, name: str) -> Deferred[None]:
+        """Stop a service; return a Deferred that fires when its connections are gone."""
+        return self.services[name].stopService()
+
+    def start(self, name: str) -> None:
+        """Start a stopped service again."""
+        self.services[name].startService()

@@ -1,0 +1,1 @@
+"""The ledger over HTTP: the stats endpoint. Imported only where ``[stats]`` is configured."""

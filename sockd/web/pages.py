@@ -1,0 +1,154 @@
+"""The paths of the stats endpoint, and what each of them answers.
+
+It reads the daemon and knows nothing of sockets: a target comes in, an answer goes out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import sockd
+from sockd.interfaces import IDaemon, INetworkService
+from sockd.ledger import Clock, Connection, State
+from sockd.text import rfc3339
+from sockd.views import PortsTable, View, connection_view, service_view, totals_view
+from sockd.web.answers import (
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    TEXT,
+    Answer,
+    RequestError,
+    json_answer,
+)
+from sockd.web.query import parse_query
+from sockd.web.slices import connection_slices, port_slices
+from sockd.web.target import Target
+
+_INDEX = """\
+sockd {version}: {name}
+
+/health            whether all services listen
+/stats             the daemon, its services and their totals
+/services          the services
+/services/NAME     one of them
+/connections       who is connected: ?service= ?peer=HOST ?state=open|closed|all ?limit= ?after=ID
+/connections/ID    one connection, open or remembered
+/ports             what stays and what changes from connection to connection
+"""
+
+_LONGEST_NUMBER = 18
+"""Of a connection, in digits: what is longer is not worth making a number of."""
+
+Page = Callable[[Target], Answer]
+ItemPage = Callable[[str], Answer]
+
+
+class Pages:
+    """Answers what is asked of a daemon.
+
+    :param clock: returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, daemon: IDaemon, clock: Clock) -> None:
+        self._daemon = daemon
+        self._clock = clock
+        self._pages: Mapping[str, Page] = MappingProxyType(
+            {
+                "": self._index,
+                "health": self._health,
+                "stats": self._stats,
+                "services": self._services,
+                "connections": self._connections,
+                "ports": self._ports,
+            }
+        )
+        self._item_pages: Mapping[str, ItemPage] = MappingProxyType(
+            {"services": self._service, "connections": self._connection}
+        )
+
+    def answer(self, target: Target) -> Answer:
+        """Return the answer.
+
+        :raise RequestError: if there is nothing there, or the parameters make no sense.
+        """
+        match target.segments:
+            case (name,) if name in self._pages:
+                return self._pages[name](target)
+            case (name, item) if name in self._item_pages and item:
+                return self._item_pages[name](item)
+        raise RequestError(NOT_FOUND, "there is no such path; / lists those there are")
+
+    def _index(self, _: Target) -> Answer:
+        text = _INDEX.format(version=sockd.__version__, name=self._daemon.name)
+        return Answer(text.encode("utf-8"), content_type=TEXT)
+
+    def _health(self, _: Target) -> Answer:
+        services = self._daemon.services.values()
+        failed = [one.record.name for one in services if one.record.state is State.FAILED]
+        if self._daemon.draining:
+            return json_answer({"status": "draining"}, SERVICE_UNAVAILABLE)
+        if failed:
+            return json_answer({"status": "failed", "services": failed}, SERVICE_UNAVAILABLE)
+        return json_answer({"status": "ok"})
+
+    def _stats(self, _: Target) -> Answer:
+        services = list(self._daemon.services.values())
+        return json_answer(
+            {
+                "daemon": self._daemon_view(),
+                "services": list(map(_service_view, services)),
+                "totals": totals_view(one.record for one in services),
+            }
+        )
+
+    def _daemon_view(self) -> View:
+        daemon = self._daemon
+        return {
+            "name": daemon.name,
+            "version": sockd.__version__,
+            "pid": os.getpid(),
+            "started": rfc3339(daemon.started),
+            "uptime": max(0.0, self._clock() - daemon.started),
+            "reactor": daemon.reactor_name,
+        }
+
+    def _services(self, _: Target) -> Answer:
+        views = list(map(_service_view, self._daemon.services.values()))
+        return json_answer({"services": views})
+
+    def _service(self, name: str) -> Answer:
+        service = self._daemon.services.get(name)
+        if service is None:
+            raise RequestError(NOT_FOUND, "there is no such service; /services lists them")
+        return json_answer(_service_view(service))
+
+    def _connections(self, target: Target) -> Answer:
+        ledger = self._daemon.ledger
+        query = parse_query(target.parameters, ledger.services)
+        connections = query.source(ledger)
+        return Answer(connection_slices(connections, query, self._connection_view))
+
+    def _connection(self, number: str) -> Answer:
+        is_number = number.isascii() and number.isdecimal() and len(number) <= _LONGEST_NUMBER
+        found = self._daemon.ledger.find(int(number)) if is_number else None
+        if found is None:
+            text = "there is no such connection, or it is no longer remembered"
+            raise RequestError(NOT_FOUND, text)
+        return json_answer(self._connection_view(found))
+
+    def _connection_view(self, connection: Connection) -> View:
+        service = self._daemon.services.get(connection.service.name)
+        is_open = connection.closed is None
+        tcp = service.tcp_info(connection.id) if service is not None and is_open else None
+        return connection_view(connection, tcp)
+
+    def _ports(self, _: Target) -> Answer:
+        ledger = self._daemon.ledger
+        table = PortsTable(one.record for one in self._daemon.services.values())
+        return Answer(port_slices(ledger.open_connections(), table))
+
+
+def _service_view(service: INetworkService) -> View:
+    return service_view(service.record, service.waiting)

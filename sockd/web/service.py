@@ -1,0 +1,76 @@
+"""The stats endpoint as a service: bound with the others, closed with the others."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from sockd.config.specs import StatsSpec
+from sockd.errors import BindError
+from sockd.interfaces import IDaemon
+from sockd.ledger import Listener
+from sockd.listeners import Listeners
+from sockd.reactor import IReactor
+from sockd.service import TypedService
+from sockd.web.delivery import one_slice_a_turn
+from sockd.web.hosts import KnownHosts
+from sockd.web.pages import Pages
+from sockd.web.site import StatsSite
+
+BACKLOG = 50
+"""The length of listen(2)'s queue, where an endpoint does not say."""
+
+
+class StatsService(TypedService):
+    """Answers over HTTP who is connected to a daemon, and what has passed."""
+
+    _log = Logger()
+
+    def __init__(self, spec: StatsSpec, daemon: IDaemon, reactor: IReactor) -> None:
+        names = (*spec.hosts, *(endpoint.host for endpoint in spec.listen if endpoint.host))
+        pages = Pages(daemon, reactor.seconds)
+        self._site = StatsSite(pages.answer, KnownHosts(names), reactor, one_slice_a_turn(reactor))
+        self._listeners = Listeners(reactor, spec.listen, BACKLOG)
+        self._is_bound = False
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Where it listens, with the ports that it really has."""
+        return self._listeners.bound
+
+    def privilegedStartService(self) -> None:
+        """Bind the endpoints.
+
+        :raise sockd.errors.BindError: if one of them cannot be had; then none is held.
+        """
+        self._bind()
+
+    def startService(self) -> None:
+        """Serve; bind the endpoints unless that was done."""
+        if not self.running:
+            super().startService()
+            self._bind()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening, and close what is open; the Deferred fires when all is gone."""
+        self.end()
+        self._is_bound = False
+        return Deferred.fromCoroutine(self._stop())
+
+    def _bind(self) -> None:
+        if not self._is_bound:
+            self._is_bound = True
+            try:
+                self._listeners.open(lambda _: self._site, lambda: None, self._failed)
+            except BindError:
+                self._is_bound = False
+                raise
+
+    def _failed(self, error: BindError) -> None:
+        """Take note that an endpoint which took its time failed in the end."""
+        self._is_bound = False
+        self._log.error("{problem}", problem=str(error))
+
+    async def _stop(self) -> None:
+        await self._listeners.close()
+        await self._site.close()

@@ -1,0 +1,262 @@
+"""The stats endpoint in HTTP: its connections, its requests, and what every answer carries.
+
+Built on the parser of :mod:`twisted.web.http`. The resources, sessions and access log of
+:mod:`twisted.web.server` are left out: there is one guard before all paths, and a class that
+polls would drown the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocolNegotiationFactory,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import Cooperator
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, HTTPFactory, Request, datetimeToString
+from zope.interface import implementer
+
+import sockd
+from sockd.listeners import known_address
+from sockd.web.answers import REASONS, Answer
+from sockd.web.delivery import Delivery, IExchange
+from sockd.web.guard import Head, admitted
+from sockd.web.hosts import KnownHosts
+from sockd.web.target import Target
+
+IDLE_TIMEOUT = 60.0
+"""How long a client may send nothing, in seconds."""
+
+FAREWELL = 1.0
+"""When the endpoint stops, how long answers that are under way may take, in seconds."""
+
+
+class Void(BytesIO):
+    """Where the bodies of requests go: no path takes one."""
+
+    def write(self, data: Any) -> int:
+        """Drop the data."""
+        return len(data)
+
+
+class StatsRequest(Request):
+    """One request, as it is parsed."""
+
+    channel: StatsChannel
+
+    def gotLength(self, length: int | None) -> None:
+        """Drop the body, however long it is."""
+        self.content = Void()
+
+    def process(self) -> None:
+        """Answer, now that the request is here."""
+        self.channel.is_serving = True
+        self.channel.factory.deliver(self)
+
+
+@implementer(IExchange)
+class Exchange:
+    """A request and the answer to it."""
+
+    def __init__(self, request: Request, transport: ITCPTransport) -> None:
+        self._request = request
+        self._transport = transport
+
+    def head(self) -> Head:
+        """Return what the guard looks at."""
+        request = self._request
+        return Head(
+            method=request.method,
+            uri=request.uri,
+            version=request.clientproto,
+            hosts=tuple(request.requestHeaders.getRawHeaders(b"Host", [])),
+            arrived_at=known_address(request.getHost()).host,
+        )
+
+    def begin(self, answer: Answer) -> None:
+        """Send the status and the headers."""
+        request = self._request
+        request.setResponseCode(answer.status, REASONS[answer.status].encode("ascii"))
+        for name, value in self._headers(answer).items():
+            request.responseHeaders.setRawHeaders(name, [value])
+        request.write(b"")
+
+    def send(self, data: bytes) -> None:
+        """Send a part of the body."""
+        self._request.write(data)
+
+    def complete(self) -> None:
+        """Enter that all of the answer was sent."""
+        self._request.unregisterProducer()
+        self._request.finish()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._transport.abortConnection()
+
+    def feed_from(self, producer: IPushProducer) -> None:
+        """Let the connection pause and resume the producer."""
+        self._request.registerProducer(producer, True)
+
+    def lost(self) -> Deferred[None]:
+        """Return what fails if the client goes before the answer is complete."""
+        return self._request.notifyFinish()
+
+    def _headers(self, answer: Answer) -> dict[str, str]:
+        request = self._request
+        headers = {
+            "Date": datetimeToString().decode("ascii"),
+            "Server": f"sockd/{sockd.__version__}",
+            "Content-Type": answer.content_type,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **answer.headers,
+        }
+        if isinstance(answer.body, bytes):
+            headers["Content-Length"] = str(len(answer.body))
+        elif request.method == b"HEAD" and request.clientproto == b"HTTP/1.1":
+            headers["Transfer-Encoding"] = "chunked"
+        return headers
+
+
+@implementer(IHalfCloseableProtocol)
+class StatsChannel(HTTPChannel):
+    """One connection. A client that closes its side, as `nc -N` does, still gets its answers.
+
+    :ivar is_serving: whether an answer is under way.
+    """
+
+    factory: StatsSite
+    transport: ITCPTransport
+    requestFactory = StatsRequest
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.is_serving = False
+        self._is_read_out = False
+        self._is_closing = False
+
+    def connectionMade(self) -> None:
+        """Begin, and let the site know."""
+        super().connectionMade()  # type: ignore[no-untyped-call]
+        self.factory.channels.add(self)
+
+    def readConnectionLost(self) -> None:
+        """Close once the answers to what was asked are sent."""
+        self._is_read_out = True
+        if not self.is_serving:
+            self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Do nothing: the sending side is only ever closed together with the other."""
+
+    def requestDone(self, request: Request) -> None:
+        """Go on with the next request, if there is one."""
+        self.is_serving = False
+        super().requestDone(request)  # type: ignore[no-untyped-call]
+        if self._is_read_out and not self.is_serving:
+            self.loseConnection()
+
+    def loseConnection(self) -> None:
+        """Close once what was written is sent."""
+        if not self._is_closing:
+            self._is_closing = True
+            super().loseConnection()  # type: ignore[no-untyped-call]
+
+    def hang_up(self) -> None:
+        """Close once the answer that is under way is sent."""
+        self.persistent = 0
+        if not self.is_serving:
+            self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End, and let the site know."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self.factory.lost(self)
+
+
+@implementer(IProtocolNegotiationFactory)
+class StatsSite(HTTPFactory):
+    """Builds the connections and answers their requests.
+
+    :param answer: makes the answer to a target.
+    :param known: the hosts that requests may name.
+    :ivar channels: the open connections.
+    """
+
+    noisy = False
+    protocol = StatsChannel  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        answer: Callable[[Target], Answer],
+        known: KnownHosts,
+        reactor: IReactorTime,
+        cooperator: Cooperator,
+    ) -> None:
+        super().__init__(timeout=IDLE_TIMEOUT, reactor=reactor)
+        self._answer = answer
+        self._known = known
+        self._cooperator = cooperator
+        self._empty_waiters: list[Deferred[None]] = []
+        self.channels: set[StatsChannel] = set()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return what may be agreed on over TLS: Twisted rejects clients that offer only others."""
+        return [b"http/1.1", b"http/1.0"]
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's own log lines call it."""
+        return "stats"
+
+    def startFactory(self) -> None:
+        """Do not open the access log: there is none."""
+
+    def stopFactory(self) -> None:
+        """Do not close it."""
+
+    def log(self, request: Request) -> None:
+        """Do not write to it."""
+
+    def deliver(self, request: StatsRequest) -> None:
+        """Begin to answer a request."""
+        exchange = Exchange(request, request.channel.transport)
+
+        def make() -> Answer:
+            return self._answer(admitted(exchange.head(), self._known))
+
+        Delivery(exchange, make, request.method == b"HEAD", self.reactor, self._cooperator)
+
+    def lost(self, channel: StatsChannel) -> None:
+        """Forget a connection that is gone."""
+        self.channels.discard(channel)
+        if not self.channels:
+            waiters, self._empty_waiters = self._empty_waiters, []
+            for waiter in waiters:
+                waiter.callback(None)
+
+    async def close(self) -> None:
+        """Close all connections: at once, or when their answer is sent, which it soon must be."""
+        for channel in list(self.channels):
+            channel.hang_up()
+        if not self.channels:
+            return
+        stragglers = self.reactor.callLater(FAREWELL, self._abort)
+        empty: Deferred[None] = Deferred()
+        self._empty_waiters.append(empty)
+        await empty
+        if stragglers.active():
+            stragglers.cancel()
+
+    def _abort(self) -> None:
+        for channel in list(self.channels):
+            channel.transport.abortConnection()

@@ -1,0 +1,96 @@
+"""Long answers in slices: JSON about many connections, a little work at a time.
+
+Pure. Each step of these iterators handles at most :data:`RECORDS` records, be they connections
+or the ports of peers, and yields what they add to the answer, which may be nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from sockd.ledger import Connection
+from sockd.views import PortRow, PortsTable, View
+from sockd.web.answers import encoded
+from sockd.web.query import ConnectionQuery
+
+RECORDS = 64
+"""How many records one slice handles at most."""
+
+
+def connection_slices(
+    connections: Iterable[Connection],
+    query: ConnectionQuery,
+    view: Callable[[Connection], View],
+) -> Iterator[bytes]:
+    """Return the answer that lists the connections which a query selects.
+
+    :param connections: where to look, ordered by number.
+    """
+    return _sliced(_connection_pieces(connections, query, view))
+
+
+def port_slices(connections: Iterable[Connection], table: PortsTable) -> Iterator[bytes]:
+    """Return the answer with a row for each server port.
+
+    :param connections: those that are open, or were when the answer began.
+    :param table: the rows of ports without connections.
+    """
+    return _sliced(_port_pieces(connections, table))
+
+
+def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Join pieces, one for each record, into slices."""
+    while group := list(islice(pieces, RECORDS)):
+        yield b"".join(group)
+
+
+def _connection_pieces(
+    connections: Iterable[Connection],
+    query: ConnectionQuery,
+    view: Callable[[Connection], View],
+) -> Iterator[bytes]:
+    yield b'{"connections": ['
+    listed = last = 0
+    following: int | None = None
+    for connection in connections:
+        if not query.selects(connection):
+            yield b""
+            continue
+        if listed == query.limit:
+            following = last
+            break
+        yield _separated(listed, encoded(view(connection)))
+        listed, last = listed + 1, connection.id
+    yield b'\n], "next": %b}\n' % encoded(following)
+
+
+def _port_pieces(connections: Iterable[Connection], table: PortsTable) -> Iterator[bytes]:
+    for connection in connections:
+        if connection.closed is None:
+            table.add(connection)
+        yield b""
+    yield b'{"ports": ['
+    for number, row in enumerate(table.rows()):
+        yield _separated(number, _opened(row.summary(), "peers"))
+        yield from _peer_pieces(row)
+        yield b"]}"
+    yield b"\n]}\n"
+
+
+def _peer_pieces(row: PortRow) -> Iterator[bytes]:
+    for number, (host, ports) in enumerate(row.peers()):
+        yield _separated(number, _opened({"host": host}, "ports"))
+        for place, port in enumerate(ports):
+            yield b", %d" % port if place else b"%d" % port
+        yield b"]}"
+
+
+def _separated(number: int, text: bytes) -> bytes:
+    """Return an item of a list on a line of its own."""
+    return b",\n" + text if number else b"\n" + text
+
+
+def _opened(view: View, name: str) -> bytes:
+    """Return an object as JSON up to the start of a list that is its last member."""
+    return encoded({**view, name: []}).removesuffix(b"]}")
