@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sockd.config.endpoint import DATAGRAM
+from sockd.config.endpoint import DATAGRAM, Endpoint
 from sockd.config.specs import Configuration, ServiceSpec
-from sockd.errors import Problem, Unfit
+from sockd.errors import Problem
 from sockd.listeners import server_endpoint
 from sockd.reactor import IReactor
 
@@ -18,19 +18,17 @@ _AT_START = frozenset({DATAGRAM, "systemd"})
 """Endpoints that Twisted does not know, or that need what only the service manager passes."""
 
 
-def problems(configuration: Configuration, reactor: IReactor) -> Iterator[Problem]:
-    """Return what is wrong with a configuration whose text is right; nothing is started."""
-    endpoints = [endpoint for spec in configuration.services for endpoint in spec.listen]
-    if configuration.stats is not None:
-        endpoints += configuration.stats.listen
-    if configuration.admin is not None:
-        endpoints += (*configuration.admin.ssh, *configuration.admin.telnet)
-    for endpoint in endpoints:
-        if endpoint.kind not in _AT_START:
-            try:
-                server_endpoint(reactor, endpoint)
-            except Unfit as unfit:
-                yield unfit.at(endpoint.place)
+def usable(endpoint: Endpoint, reactor: IReactor) -> None:
+    """Let Twisted and its plugins have the last word on an endpoint.
+
+    :raise sockd.errors.Unfit: if they do not take it.
+    """
+    if endpoint.kind not in _AT_START:
+        server_endpoint(reactor, endpoint)
+
+
+def problems(configuration: Configuration) -> Iterator[Problem]:
+    """Return what is wrong with the files that a configuration names; nothing is started."""
     if configuration.admin is not None:
         from sockd.admin import credentials  # conch is for those who asked for a shell
 

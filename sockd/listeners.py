@@ -22,7 +22,9 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
 )
+from twisted.plugin import getPlugins
 from twisted.python.failure import Failure
 
 from sockd.address import Address, normalised
@@ -31,17 +33,20 @@ from sockd.errors import BindError, Problem, Unfit
 from sockd.kernel import accept_queue
 from sockd.ledger import Listener
 from sockd.reactor import IReactor
-from sockd.text import printable, quoted
+from sockd.text import nearest, printable, quoted
 
 _BATCH = 100
 """How many clients one round of the reactor accepts at most while the doors are minded."""
 
 _REMEDIES = {
-    errno.EADDRINUSE: "another program has it, `ss -lntup` shows which; stop it or choose another",
+    errno.EADDRINUSE: "somebody else has it, `ss -lntup` shows who; stop them or choose another",
     errno.EACCES: "ports below 1024 are for root or CAP_NET_BIND_SERVICE; choose a higher one",
     errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` lists those it has",
     errno.ENOENT: "the directory of the socket must exist",
 }
+_TWISTEDS_OWN = frozenset({"tcp", "ssl", "unix"})
+"""The endpoints that Twisted parses without a plugin."""
+
 _TLS_KINDS = frozenset({"ssl", "tls"})
 """Endpoints whose connections are encrypted."""
 
@@ -56,6 +61,11 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
 
     :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it.
     """
+    parsers = getPlugins(IStreamServerEndpointStringParser)
+    kinds = {*_TWISTEDS_OWN, *(parser.prefix.lower() for parser in parsers)}
+    if endpoint.kind.lower() not in kinds:
+        wrong = f"unknown sort of endpoint {quoted(endpoint.kind)}"
+        raise Unfit(wrong, nearest(endpoint.kind, sorted(kinds)))
     try:
         made: IStreamServerEndpoint = serverFromString(reactor, endpoint.description)
     except Exception as error:  # any parser, third-party ones included, raises what it likes

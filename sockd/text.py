@@ -47,7 +47,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the known word nearest to this one, or else all of them."""
     words = {word.lower(): word for word in known}
     close = difflib.get_close_matches(name[:_GLANCE].lower(), words, n=1, cutoff=0.5)
-    return f"did you mean {words[close[0]]}?" if close else f"known: {', '.join(words.values())}"
+    if close:
+        return f"did you mean {words[close[0]]}?"
+    return f"known: {', '.join(words.values()) or 'none'}"
 
 
 def rfc3339(seconds: float) -> str:

@@ -163,6 +163,12 @@ class Endpoint:
 
 
 EndpointParser = Callable[[str, Place], Endpoint]
+EndpointCheck = Callable[[Endpoint], object]
+"""Raises :class:`~sockd.errors.Unfit` for an endpoint that whoever is to bind it does not know."""
+
+
+def unchecked(endpoint: Endpoint) -> None:
+    """Raise nothing: the check where there is nobody to ask."""
 
 
 def parse_any(text: str, place: Place) -> Endpoint:

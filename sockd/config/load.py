@@ -16,6 +16,7 @@ from sockd.config.endpoint import (
     parse_datagram,
     parse_private,
     parse_stream,
+    unchecked,
 )
 from sockd.config.options import Options
 from sockd.config.specs import REFUSE, WAIT, AdminSpec, Configuration, ServiceSpec, StatsSpec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from sockd.config.endpoint import EndpointCheck
     from sockd.interfaces import IReply, IServiceKind
 
 LARGEST_FILE = 1024 * 1024
@@ -50,16 +52,18 @@ def load(
     kinds: Mapping[str, IServiceKind],
     replies: Mapping[str, IReply],
     missing: str = "",
+    check: EndpointCheck = unchecked,
 ) -> Configuration:
     """Read a file.
 
     :param kinds: the service kinds there are, by name.
     :param replies: the replies there are, by name.
     :param missing: why there might be fewer of them than people expect, for error messages.
+    :param check: has the last word on each endpoint, such as whether Twisted knows its kind.
     :raise ConfigurationError: with every error of the file.
     """
     file = str(path)
-    return parse(file, _text(file, path), kinds, replies, missing)
+    return parse(file, _text(file, path), kinds, replies, missing, check)
 
 
 def parse(
@@ -68,9 +72,10 @@ def parse(
     kinds: Mapping[str, IServiceKind],
     replies: Mapping[str, IReply],
     missing: str = "",
+    check: EndpointCheck = unchecked,
 ) -> Configuration:
     """Read the text of a file; otherwise like :func:`load`."""
-    reader = _Reader(ini.read(file, text), kinds, replies, missing)
+    reader = _Reader(ini.read(file, text), kinds, replies, missing, check)
     configuration = reader.configuration()
     if reader.problems:
         raise ConfigurationError(reader.problems)
@@ -121,11 +126,13 @@ class _Reader:
         kinds: Mapping[str, IServiceKind],
         replies: Mapping[str, IReply],
         missing: str,
+        check: EndpointCheck,
     ) -> None:
         self._document = document
         self._kinds = kinds
         self._replies = replies
         self._missing = missing
+        self._check = check
         self.problems = list(document.problems)
 
     def configuration(self) -> Configuration:
@@ -167,7 +174,7 @@ class _Reader:
                 services=services,
                 state=options.path("state"),
                 drain=options.value("drain", duration, "5s"),
-                history=options.value("history", integer(0, 1_000_000), "1000"),
+                history=options.value("history", integer(0, 100_000), "1000"),
                 stats=stats,
                 admin=admin,
             )
@@ -252,7 +259,7 @@ class _Reader:
         self._options(section).complain("", wrong, remedy)
 
     def _options(self, section: ini.Section) -> Options:
-        return Options(self._document.file, section, self.problems)
+        return Options(self._document.file, section, self.problems, self._check)
 
     def _check_collisions(self, endpoints: tuple[Endpoint, ...]) -> None:
         taken: dict[str | int, list[Endpoint]] = {}

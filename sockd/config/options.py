@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from sockd.config.endpoint import Endpoint, EndpointParser
+    from sockd.config.endpoint import Endpoint, EndpointCheck, EndpointParser
     from sockd.config.ini import Section
 
 T = TypeVar("T")
@@ -28,13 +28,17 @@ class Options:
 
     :param file: the file's name; relative paths are taken from its folder.
     :param problems: where what is wrong is gathered.
+    :param check: has the last word on each endpoint.
     """
 
-    def __init__(self, file: str, section: Section, problems: list[Problem]) -> None:
+    def __init__(
+        self, file: str, section: Section, problems: list[Problem], check: EndpointCheck
+    ) -> None:
         self._file = file
         self._folder = Path(file).absolute().parent
         self._section = section
         self._problems = problems
+        self._check = check
         self._known: list[str] = []
 
     def __enter__(self) -> Options:
@@ -100,7 +104,9 @@ class Options:
         """Return a list of endpoints: the default one where the option is not there."""
 
         def parse_here(text: str, place: Place) -> Endpoint:
-            return parse(text, place).relative_to(self._folder)
+            endpoint = parse(text, place).relative_to(self._folder)
+            self._check(endpoint)
+            return endpoint
 
         if name in self._section.entries or not default:
             return self.values(name, parse_here)

@@ -40,7 +40,7 @@ _BOOLEANS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # slots would break Option[int](...) in Python 3.11
 class Option(Generic[T]):
     """An option that a section takes: its name, how its text is read, and its default as text.
 
