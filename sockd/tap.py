@@ -162,7 +162,7 @@ def _wire_views(daemon: Daemon, configuration: Configuration, reactor: IReactor)
         views.append(stats)
         invitations.append(lambda: (f"stats: {url(one, '/ports')}" for one in stats.listeners))
     if configuration.admin is not None:
-        admin = _admin(configuration.admin, configuration.state, daemon, reactor)
+        admin = _admin(configuration.admin, configuration, daemon, reactor)
         views.append(admin)
         invitations.append(lambda: _admin_lines(admin))
     daemon.show(views, lambda: chain.from_iterable(lines() for lines in invitations))
@@ -188,8 +188,11 @@ def _stats(spec: StatsSpec, daemon: Daemon, reactor: IReactor) -> StatsService:
     return StatsService(spec, daemon, reactor)
 
 
-def _admin(spec: AdminSpec, state: Path | None, daemon: Daemon, reactor: IReactor) -> AdminService:
+def _admin(
+    spec: AdminSpec, configuration: Configuration, daemon: Daemon, reactor: IReactor
+) -> AdminService:
     from sockd.admin.service import AdminService
     from sockd.state import StateDirectory
 
-    return AdminService(spec, daemon, reactor, StateDirectory(state))
+    state = StateDirectory(configuration.state, configuration.state_place)
+    return AdminService(spec, daemon, reactor, state)

@@ -173,6 +173,7 @@ class _Reader:
                 name=options.value("name", line, "") or platform.node(),
                 services=services,
                 state=options.path("state"),
+                state_place=options.place("state"),
                 drain=options.value("drain", duration, "5s"),
                 history=options.value("history", integer(0, 100_000), "1000"),
                 stats=stats,

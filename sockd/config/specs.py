@@ -73,6 +73,7 @@ class Configuration:
     """A whole file.
 
     :ivar state: the directory for what sockd makes; ``None``: the default one.
+    :ivar state_place: where that stands, or would stand, for errors with the directory.
     :ivar drain: how long live connections may finish at shutdown.
     :ivar history: how many closed connections are remembered.
     """
@@ -81,6 +82,7 @@ class Configuration:
     name: str
     services: tuple[ServiceSpec, ...]
     state: Path | None = None
+    state_place: Place | None = None
     drain: float = 5.0
     history: int = 1000
     stats: StatsSpec | None = None

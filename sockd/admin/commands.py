@@ -1,0 +1,283 @@
+"""The commands of the admin shell. Each prints a table made for reading and returns nothing.
+
+A wrong name or number is one helpful line, never a traceback. No table is longer than its limit:
+nobody walks 20,000 connections at once on the reactor.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
+
+from sockd import __version__
+from sockd.admin.console import Console
+from sockd.admin.tables import pairs, seconds, table
+from sockd.errors import SockdError
+from sockd.interfaces import IDaemon, INetworkService
+from sockd.ledger import Connection, Listener, State
+from sockd.text import nearest, printable, quoted
+from sockd.views import PortsTable, connection_view, totals_view
+
+ROWS = 200
+"""How long a table is unless its `limit` says otherwise."""
+
+COUNTED = 2000
+"""How many connections `ports()` counts unless its `limit` says otherwise."""
+
+_SAMPLE = 8
+_SERVICE_COLUMNS = (
+    *("name", "kind", "reply", "state", "listens on", "waiting"),
+    *("active", "opened", "closed", "refused", "bytes_in", "bytes_out"),
+)
+_CONNECTION_COLUMNS = (
+    *("id", "service", "transport", "local", "peer", "age", "idle"),
+    *("bytes_in", "bytes_out", "reads", "writes"),
+)
+_PORT_COLUMNS = (
+    *("service", "transport", "server port", "server ports in use"),
+    *("client ports in use", "clients"),
+)
+
+
+class Commands:
+    """What one session can ask of the daemon.
+
+    :param clock: returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, daemon: IDaemon, console: Console, clock: Callable[[], float]) -> None:
+        self._daemon = daemon
+        self._console = console
+        self._clock = clock
+
+    def namespace(self) -> dict[str, object]:
+        """Return the names that the session begins with."""
+        return {"daemon": self._daemon, **{entry.__name__: entry for entry in self._commands()}}
+
+    def status(self) -> None:
+        """Show the daemon and its totals."""
+        daemon = self._daemon
+        totals = totals_view(daemon.ledger.services.values())
+        state = "draining" if daemon.draining else "running"
+        facts: list[tuple[str, object]] = [
+            ("name", daemon.name),
+            ("version", f"sockd {__version__}"),
+            ("process", os.getpid()),
+            ("reactor", daemon.reactor_name),
+            ("state", state),
+            ("uptime", seconds(self._clock() - daemon.started)),
+            ("services", len(daemon.services)),
+        ]
+        self._console.say(pairs([*facts, *totals.items()]))
+
+    def services(self) -> None:
+        """Show the services: where they listen and what has passed."""
+        rows = [_service_row(service) for service in self._daemon.services.values()]
+        self._console.say(table(_SERVICE_COLUMNS, rows))
+
+    def connections(self, service: str | None = None, limit: int = ROWS) -> None:
+        """Show open connections, oldest first; connections('NAME') those of one service."""
+        if service is None:
+            records = list(self._daemon.ledger.services.values())
+            found: Iterable[Connection] = self._daemon.ledger.open_connections()
+        elif (known := self._service(service)) is not None:
+            records = [known.record]
+            found = iter(list(islice(known.record.connections.values(), max(0, limit))))
+        else:
+            return
+        total = sum(record.active for record in records)
+        rows = [self._connection_row(one) for one in islice(found, max(0, limit))]
+        self._console.say(table(_CONNECTION_COLUMNS, rows) if total else "no open connections")
+        if total > len(rows):
+            more = f"… and {total - len(rows)} more; connections(limit={total}) shows them all"
+            self._console.say(more)
+
+    def connection(self, number: int) -> None:
+        """Show all about one connection: connection(ID)."""
+        found = self._connection(number)
+        if found is None:
+            return
+        tcp = None
+        if found.closed is None:
+            tcp = self._daemon.services[found.service.name].tcp_info(found.id)
+        view = connection_view(found, None)
+        del view["tcp"]
+        view |= {"local": found.local, "peer": found.peer}
+        kernel = [(f"tcp {name}", value) for name, value in (tcp or {}).items()]
+        self._console.say(pairs([*view.items(), *kernel]))
+
+    def ports(self, limit: int = COUNTED) -> None:
+        """Show what stays and what changes: server ports, and their clients' ports."""
+        ledger = self._daemon.ledger
+        ports = PortsTable(ledger.services.values())
+        counted = 0
+        for found in islice(ledger.open_connections(), max(0, limit)):
+            ports.add(found)
+            counted += 1
+        rows = [_ports_row(view) for view in ports.views()]
+        self._console.say(table(_PORT_COLUMNS, rows) if rows else "nothing listens")
+        total = sum(record.active for record in ledger.services.values())
+        if total > counted:
+            more = f"{counted} of {total} connections are counted; ports(limit={total}) counts all"
+            self._console.say(more)
+
+    def disconnect(self, number: int) -> None:
+        """Close a connection: disconnect(ID)."""
+        found = self._connection(number)
+        if found is None:
+            return
+        if not self._daemon.disconnect(found.id):
+            self._console.complain(f"connection {found.id} is closed already ({found.reason})")
+            return
+        self._console.say(f"closing connection {found.id}: {found.peer} on {found.local}")
+
+    def stop(self, name: str) -> None:
+        """Stop a service and let its connections finish: stop('NAME')."""
+        service = self._service(name)
+        if service is None:
+            return
+        record = service.record
+        if record.state is State.STOPPED and not record.active:
+            self._console.complain(f"{record.name} is stopped already")
+            return
+        stopping: Deferred[object] = maybeDeferred(self._daemon.stop, record.name)
+        if record.active:
+            drains = f"{record.name} listens no more; {record.active} open connections may finish"
+            self._console.say(drains)
+        self._report(stopping, lambda: f"{record.name} is stopped")
+
+    def start(self, name: str) -> None:
+        """Start a stopped service again: start('NAME')."""
+        service = self._service(name)
+        if service is None:
+            return
+        record = service.record
+        if record.listeners:
+            self._console.complain(f"{record.name} listens already on {_places(record.listeners)}")
+            return
+        starting: Deferred[object] = maybeDeferred(self._daemon.start, record.name)
+        self._report(starting, lambda: f"{record.name} listens on {_places(record.listeners)}")
+
+    def reload(self) -> None:
+        """Read the configuration again (not there yet)."""
+        self._console.complain("reload() is not there yet: restart the daemon to read its file")
+
+    def commands(self) -> None:
+        """List the commands."""
+        rows: list[tuple[str, object]] = [
+            (f"{entry.__name__}()", (entry.__doc__ or "").partition("\n")[0])
+            for entry in self._commands()
+        ]
+        rows.append(("daemon", "The live object, for everything else."))
+        rows.append(("exit()", "End the session, as Ctrl-D does; the daemon goes on."))
+        self._console.say(pairs(rows))
+
+    def _commands(self) -> tuple[Callable[..., None], ...]:
+        return (
+            self.status,
+            self.services,
+            self.connections,
+            self.connection,
+            self.ports,
+            self.disconnect,
+            self.stop,
+            self.start,
+            self.reload,
+            self.commands,
+        )
+
+    def _service(self, name: object) -> INetworkService | None:
+        """Return a service, or say which there are."""
+        service = self._daemon.services.get(name) if isinstance(name, str) else None
+        if service is None:
+            known = nearest(str(name), self._daemon.services)
+            self._console.complain(f"no service {quoted(str(name))} ({known})")
+        return service
+
+    def _connection(self, number: object) -> Connection | None:
+        """Return a connection that is open or remembered, or say how to find one."""
+        found = self._daemon.ledger.find(number) if isinstance(number, int) else None
+        if found is None:
+            hint = "connections() shows the numbers"
+            self._console.complain(f"no connection {quoted(str(number))[1:-1]} ({hint})")
+        return found
+
+    def _connection_row(self, found: Connection) -> list[object]:
+        now = self._clock()
+        return [
+            found.id,
+            found.service.name,
+            found.listener.transport,
+            found.local,
+            found.peer,
+            seconds(now - found.opened),
+            seconds(now - found.last_activity),
+            found.bytes_in,
+            found.bytes_out,
+            found.reads,
+            found.writes,
+        ]
+
+    def _report(self, work: Deferred[object], done: Callable[[], str]) -> None:
+        """Say how some work ended, now or later."""
+        work.addCallbacks(lambda _: self._console.say(done()), self._complain_of)
+        self._console.follow(work)
+
+    def _complain_of(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, SockdError):
+            self._console.complain(str(error))
+        else:
+            self._console.complain(printable(f"{type(error).__name__}: {error}"))
+
+
+def _service_row(service: INetworkService) -> list[object]:
+    record = service.record
+    queues = [service.waiting(listener) for listener in record.listeners]
+    known = [length for length in queues if length is not None]
+    return [
+        record.name,
+        record.kind,
+        record.reply,
+        record.state.value,
+        _places(record.listeners) or None,
+        sum(known) if known else None,
+        record.active,
+        record.opened,
+        record.closed,
+        record.refused,
+        record.bytes_in,
+        record.bytes_out,
+    ]
+
+
+def _places(listeners: Iterable[Listener]) -> str:
+    return ", ".join(str(listener.address) for listener in listeners)
+
+
+def _ports_row(view: dict[str, object]) -> list[object]:
+    return [
+        view["service"],
+        view["transport"],
+        view["port"] if view["port"] is not None else view["host"],
+        view["distinct_local_ports"],
+        view["distinct_peer_ports"],
+        _sample(view["peers"]),
+    ]
+
+
+def _sample(peers: object) -> str:
+    """Return a few of the clients' ports, which is where the change is to be seen."""
+    shown = list(islice(_peer_ports(peers), _SAMPLE + 1))
+    return ", ".join(shown[:_SAMPLE]) + (", …" if len(shown) > _SAMPLE else "")
+
+
+def _peer_ports(peers: object) -> Iterator[str]:
+    if isinstance(peers, list):
+        for peer in peers:
+            for port in peer["ports"]:
+                yield f"{peer['host']} {port}"

@@ -1,0 +1,100 @@
+"""Passwords: how they are made, read from a person, hashed with bcrypt and verified.
+
+bcrypt takes a good fraction of a second on purpose: on a running reactor, verify in a thread.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Callable
+from getpass import getpass
+from typing import TextIO
+
+import bcrypt
+
+from sockd.errors import Unfit
+
+LONGEST = 72
+"""How many bytes of a password bcrypt looks at; longer ones are refused."""
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_GROUPS = 4
+_GROUP_LENGTH = 5
+_HASH = re.compile(rb"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_COSTS = range(4, 18)
+_HTPASSWD = "make the line with `htpasswd -B`"
+
+
+def random_password() -> str:
+    """Return a new password of 100 random bits, without letters that look alike."""
+    groups = (
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
+    )
+    return "-".join(groups)
+
+
+def hashed(password: str) -> str:
+    """Return the bcrypt hash of a password.
+
+    :raise Unfit: if the password is empty, or longer than bcrypt looks at.
+    """
+    data = password.encode("utf-8", "surrogateescape")
+    if not data:
+        wrong = "the password is empty"
+        raise Unfit(wrong, f"1 to {LONGEST} bytes")
+    if len(data) > LONGEST:
+        wrong = f"the password is {len(data)} bytes long, and bcrypt looks at {LONGEST}"
+        raise Unfit(wrong, f"1 to {LONGEST} bytes")
+    if b"\0" in data:
+        wrong = "the password holds a zero byte"
+        raise Unfit(wrong, f"1 to {LONGEST} bytes of text")
+    return bcrypt.hashpw(data, bcrypt.gensalt()).decode("ascii")
+
+
+def checked_hash(text: bytes) -> bytes:
+    """Return a bcrypt hash if it is one that can be verified in reasonable time.
+
+    :raise Unfit: if it is not.
+    """
+    match = _HASH.fullmatch(text)
+    if match is None:
+        wrong = "the hash is not bcrypt's"
+        raise Unfit(wrong, _HTPASSWD)
+    if int(match[1]) not in _COSTS:
+        wrong = f"the hash has cost {int(match[1])}"
+        raise Unfit(wrong, f"{_HTPASSWD}, and -C {_COSTS[0]} to {_COSTS[-1]}")
+    return text
+
+
+def decoy(hashes: list[bytes]) -> bytes:
+    """Return a hash that nothing matches, and that costs as much as the costliest of these."""
+    cost = max((one[4:6] for one in hashes), default=b"12")
+    return b"$2b$" + cost + b"$" + b"." * 53
+
+
+def matches(password: bytes, expected: bytes) -> bool:
+    """Return whether a password is the one behind a hash; empty and overlong ones never are."""
+    is_possible = 0 < len(password) <= LONGEST
+    try:
+        is_equal = bcrypt.checkpw(password if is_possible else b"-", expected)
+    except ValueError:  # bytes, or a salt, that bcrypt does not take
+        return False
+    return is_possible and is_equal
+
+
+def read_and_hash(stdin: TextIO | None = None, ask: Callable[[str], str] = getpass) -> str:
+    """Read a password, unseen on a terminal, else one line of input; return its hash.
+
+    :raise SystemExit: with one line that says why the password will not do.
+    """
+    source = sys.stdin if stdin is None else stdin
+    try:
+        password = ask("Password: ") if source.isatty() else source.readline().rstrip("\r\n")
+        return hashed(password)
+    except Unfit as unfit:
+        message = f"--hash-password: {unfit.wrong} ({unfit.remedy})"
+    except (EOFError, UnicodeDecodeError):
+        message = "--hash-password: no password was read (one line of UTF-8)"
+    raise SystemExit(message)

@@ -1,0 +1,70 @@
+"""Cuts the input of a session without a terminal into statements that can run. Pure.
+
+``ssh HOST < FILE`` runs each statement as soon as it is known to be complete, so that a program
+that writes a line and waits for the answer gets it. A block is complete with the next line that
+does not belong to it.
+"""
+
+from __future__ import annotations
+
+import ast
+
+LONGEST = 1024 * 1024
+"""How many bytes may wait for the end of a statement."""
+
+
+class Script:
+    """The input so far that has not run."""
+
+    def __init__(self) -> None:
+        self._partial_line = b""
+        self._lines: list[str] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[str]:
+        """Add input; return the statements that are complete with it.
+
+        :raise ValueError: if too much waits for the end of a statement.
+        """
+        *lines, self._partial_line = (self._partial_line + data).split(b"\n")
+        complete: list[str] = []
+        for line in lines:
+            self._add(line)
+            complete += self._complete()
+        if self._size + len(self._partial_line) > LONGEST:
+            message = f"a statement is longer than {LONGEST} bytes"
+            raise ValueError(message)
+        return complete
+
+    def end(self) -> str:
+        """Return what is left at the end of the input."""
+        self._add(self._partial_line)
+        rest = "\n".join(self._lines)
+        self._partial_line = b""
+        self._lines = []
+        self._size = 0
+        return rest
+
+    def _add(self, line: bytes) -> None:
+        self._lines.append(line.removesuffix(b"\r").decode("utf-8", "replace"))
+        self._size += len(line) + 1
+
+    def _complete(self) -> list[str]:
+        """Take out the statements that no further line can change."""
+        try:
+            statements = ast.parse("\n".join(self._lines)).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return []
+        if statements and _is_open(statements[-1]):
+            statements.pop()
+            if not statements:
+                return []
+        end = statements[-1].end_lineno if statements else None
+        done, self._lines = self._lines[:end], self._lines[end:] if end else []
+        self._size -= sum(len(line) + 1 for line in done)
+        return ["\n".join(done)] if statements else []
+
+
+def _is_open(statement: ast.stmt) -> bool:
+    """Return whether the next line may still belong to a statement: it may if that is a block."""
+    return "body" in statement._fields or isinstance(statement, ast.Match)

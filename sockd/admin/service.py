@@ -1,0 +1,176 @@
+"""The admin shell as a service: prepares its keys and passwords, and listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.conch.ssh.keys import Key
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from sockd import __version__
+from sockd.admin import credentials
+from sockd.admin.checkers import KeyChecker, PasswordChecker
+from sockd.admin.commands import Commands
+from sockd.admin.console import Console
+from sockd.admin.credentials import Credentials
+from sockd.admin.guests import Guests
+from sockd.admin.interpreter import Interpreter
+from sockd.admin.passwords import checked_hash, hashed, random_password
+from sockd.admin.sessions import Session
+from sockd.admin.ssh import SSHDoor
+from sockd.admin.telnet import TelnetDoor
+from sockd.admin.terminal import Shell
+from sockd.config.specs import AdminSpec
+from sockd.errors import BindError, Problem, Unfit
+from sockd.interfaces import IDaemon
+from sockd.ledger import Listener
+from sockd.listeners import Listeners
+from sockd.reactor import IReactor
+from sockd.service import TypedService
+from sockd.state import HOST_KEY, PASSWORD, StateDirectory
+from sockd.text import printable
+
+_BACKLOG = 50
+
+T = TypeVar("T")
+
+
+class AdminService(TypedService):
+    """The shell of a daemon, over SSH and telnet.
+
+    :ivar user: who logs in where there is no htpasswd file.
+    :ivar new_password: the password that was made at this start; ``None`` if none was.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, spec: AdminSpec, daemon: IDaemon, reactor: IReactor, state: StateDirectory
+    ) -> None:
+        self._spec = spec
+        self._daemon = daemon
+        self._reactor = reactor
+        self._state = state
+        self._guests = Guests(reactor)
+        self._ssh = Listeners(reactor, spec.ssh, _BACKLOG)
+        self._telnet = Listeners(reactor, spec.telnet, _BACKLOG)
+        self._is_bound = False
+        self.user = spec.user
+        self.new_password: str | None = None
+
+    @property
+    def ssh_listeners(self) -> tuple[Listener, ...]:
+        """Where SSH listens now."""
+        return self._ssh.bound
+
+    @property
+    def telnet_listeners(self) -> tuple[Listener, ...]:
+        """Where telnet listens now."""
+        return self._telnet.bound
+
+    def privilegedStartService(self) -> None:
+        """Read or make the keys and passwords, and bind.
+
+        :raise ConfigurationError: if a file, or the state directory, is not as it should be.
+        :raise BindError: if an endpoint cannot be had; then none is held.
+        """
+        if not self._is_bound:
+            self._bind(self._load_host_key(), self._load_credentials())
+
+    def startService(self) -> None:
+        """Listen, if that was not done."""
+        self.privilegedStartService()
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening and end the sessions; the Deferred fires when that is done."""
+        self.end()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._is_bound = False
+        await self._ssh.close()
+        await self._telnet.close()
+        await self._guests.show_out()
+
+    def _bind(self, host_key: Key, known: Credentials) -> None:
+        passwords = PasswordChecker(self._reactor, known.hashes)
+        checkers: list[ICredentialsChecker] = []
+        if known.hashes:
+            checkers.append(passwords)
+        if known.keys:
+            checkers.append(KeyChecker(known.user, known.keys))
+        ssh = SSHDoor(host_key, checkers, self._guests, self._session)
+        telnet = TelnetDoor(passwords, self._guests, self._shell)
+        problems = [*self._open(self._ssh, ssh), *self._open(self._telnet, telnet)]
+        if problems:
+            self._ssh.close()
+            self._telnet.close()
+            raise BindError(problems)
+        self._is_bound = True
+
+    def _open(self, listeners: Listeners, door: Factory) -> tuple[Problem, ...]:
+        try:
+            listeners.open(lambda _: door, lambda: None, self._failed)
+        except BindError as error:
+            return error.problems
+        return ()
+
+    def _failed(self, error: BindError) -> None:
+        self._log.error("{problem}", problem=str(error))
+
+    def _load_host_key(self) -> Key:
+        """Return the host key: the section's, or the one in the state directory."""
+        given = credentials.given_host_key(self._spec)
+        if given is not None:
+            return given
+        kept = self._state.read(HOST_KEY)
+        if kept is None:
+            made = Key(Ed25519PrivateKey.generate()).toString("OPENSSH")
+            kept = self._state.keep(HOST_KEY, made)
+        return self._unless_damaged(HOST_KEY, credentials.private_key, kept)
+
+    def _load_credentials(self) -> Credentials:
+        """Return the section's credentials, or those in the state directory."""
+        if self._spec.authorized_keys is not None or self._spec.passwd is not None:
+            return credentials.load(self._spec)
+        kept = self._state.read(PASSWORD)
+        if kept is None:
+            password = random_password()
+            made = f"{self.user}:{hashed(password)}\n".encode()
+            kept = self._state.keep(PASSWORD, made)
+            self.new_password = password if kept == made else None
+        known = self._unless_damaged(PASSWORD, _hash_in, kept)
+        return Credentials(self.user, hashes={self.user: known})
+
+    def _unless_damaged(self, name: str, parse: Callable[[bytes], T], data: bytes) -> T:
+        try:
+            return parse(data)
+        except Unfit as unfit:
+            wrong = f"{printable(str(self._state.path / name))}: {unfit.wrong}"
+            raise self._state.error(wrong, "remove it, and a new one is made") from None
+
+    def _interpreter(self, console: Console) -> Interpreter:
+        commands = Commands(self._daemon, console, self._reactor.seconds)
+        return Interpreter(commands.namespace(), console)
+
+    def _session(self) -> Session:
+        return Session(self._reactor, self._interpreter, self._greeting)
+
+    def _shell(self) -> Shell:
+        return Shell(self._interpreter, self._greeting)
+
+    @property
+    def _greeting(self) -> str:
+        name = printable(self._daemon.name)
+        return f"sockd {__version__}, {name}: commands() lists the commands"
+
+
+def _hash_in(data: bytes) -> bytes:
+    """Return the hash in an htpasswd file of one line, whoever it was made for."""
+    return checked_hash(data.strip().rpartition(b":")[2])

@@ -1,0 +1,187 @@
+"""A session over SSH: a shell on a terminal, a script from standard input, or one command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.conch.interfaces import ISession
+from twisted.conch.ssh.session import SSHSessionProcessProtocol
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockd.admin.console import Console
+from sockd.admin.script import Script
+from sockd.admin.terminal import InterpreterMaker, Shell, Terminal
+from sockd.reactor import IReactor
+
+_FAILED = 1
+
+
+@implementer(ISession)
+class Session:
+    """Serves one channel.
+
+    :param greeting: what a person sees first.
+    """
+
+    def __init__(
+        self, reactor: IReactor, make_interpreter: InterpreterMaker, greeting: str
+    ) -> None:
+        self._reactor = reactor
+        self._make_interpreter = make_interpreter
+        self._greeting = greeting
+        self._size: tuple[int, int] | None = None
+        self._channel: SSHSessionProcessProtocol | None = None
+        self._terminal: Terminal | None = None
+        self._script: _Script | None = None
+
+    def getPty(self, term: bytes, windowSize: tuple[int, ...], modes: object) -> None:
+        """Take note that the client has a terminal; the size is rows, columns and pixels."""
+        self._size = windowSize[1], windowSize[0]
+
+    def windowChanged(self, newWindowSize: tuple[int, ...]) -> None:
+        """Take note of a new size of the client's terminal."""
+        if self._terminal is not None:
+            self._terminal.resize(newWindowSize[1], newWindowSize[0])
+
+    def openShell(self, proto: SSHSessionProcessProtocol) -> None:
+        """Begin a shell: with a prompt on a terminal, else as a reader of scripts."""
+        self._channel = proto
+        if self._size is None:
+            self._script = _Script(self._job())
+            proto.makeConnection(_Input(self._script.feed))
+            return
+        shell = Shell(self._make_interpreter, self._greeting)
+        self._terminal = Terminal(shell, proto.outReceived, lambda: self._finish(0))
+        self._terminal.resize(*self._size)
+        proto.makeConnection(_Input(self._terminal.dataReceived))
+
+    def execCommand(self, proto: SSHSessionProcessProtocol, command: bytes) -> None:
+        """Run one command; the exit status tells whether all went well."""
+        self._channel = proto
+        proto.makeConnection(_Input(lambda _: None))
+        # The client must hear that its request was granted before it sees the end.
+        self._reactor.callLater(0, self._job().run_all, command.decode("utf-8", "replace"))
+
+    def eofReceived(self) -> None:
+        """Take note that the client sends no more."""
+        if self._terminal is not None:
+            self._terminal.loseConnection()
+        if self._script is not None:
+            self._script.end()
+
+    def closed(self) -> None:
+        """Take note that the channel is closed."""
+        self._channel = None
+        if self._terminal is not None:
+            self._terminal.hung_up()
+
+    def _job(self) -> _Job:
+        console = Console(self._out, self._err)
+        return _Job(self._make_interpreter(console).run, console, self._finish)
+
+    def _out(self, text: str) -> None:
+        if self._channel is not None:
+            self._channel.outReceived(self._encoded(text))
+
+    def _err(self, text: str) -> None:
+        if self._size is not None:
+            self._out(text)
+        elif self._channel is not None:
+            self._channel.errReceived(self._encoded(text))
+
+    def _encoded(self, text: str) -> bytes:
+        """Return what to send; a terminal wants a carriage return with each new line."""
+        if self._size is not None:
+            text = text.replace("\n", "\r\n")
+        return text.encode("utf-8", "backslashreplace")
+
+    def _finish(self, status: int) -> None:
+        """Tell the client the exit status, and close the channel."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            end = ProcessTerminated(exitCode=status) if status else ProcessDone(None)
+            channel.processEnded(Failure(end))
+
+
+class _Job:
+    """Source to run without a prompt, and the exit status that comes of it.
+
+    :param run: runs source; returns whether that went well.
+    :param finish: is told the exit status.
+    """
+
+    def __init__(
+        self, run: Callable[[str], bool], console: Console, finish: Callable[[int], None]
+    ) -> None:
+        self._run = run
+        self._console = console
+        self._finish = finish
+        self._is_over = False
+
+    def run(self, source: str) -> None:
+        """Run source, unless something has failed before."""
+        if self._is_over:
+            return
+        try:
+            if not self._run(source):
+                self.end()
+        except SystemExit as leave:
+            self._is_over = True
+            self._finish(self._status(leave.code))
+
+    def end(self) -> None:
+        """Finish, once all that was begun is done."""
+        if not self._is_over:
+            self._is_over = True
+            self._console.idle().addCallback(lambda _: self._finish(int(self._console.failed)))
+
+    def run_all(self, source: str) -> None:
+        """Run source, and finish."""
+        self.run(source)
+        self.end()
+
+    def complain(self, text: str) -> None:
+        """Finish because of something that is wrong with the input."""
+        self._console.complain(text)
+        self.end()
+
+    def _status(self, code: object) -> int:
+        """Return the exit status of a :class:`SystemExit`, as Python has it."""
+        if code is None or isinstance(code, int):
+            return (code or 0) & 0xFF
+        self._console.complain(str(code))
+        return _FAILED
+
+
+class _Script:
+    """A job that comes in pieces."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self._script = Script()
+
+    def feed(self, data: bytes) -> None:
+        """Run the statements that are complete with this piece."""
+        try:
+            statements = self._script.feed(data)
+        except ValueError as error:
+            self._job.complain(str(error))
+            return
+        for source in statements:
+            self._job.run(source)
+
+    def end(self) -> None:
+        """Run what is left."""
+        self._job.run_all(self._script.end())
+
+
+class _Input:
+    """Where a channel writes what the client sends."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.write = write
+
+    def loseConnection(self) -> None:
+        """Do nothing: the session hears of the end by :meth:`Session.closed`."""

@@ -1,0 +1,59 @@
+"""Aligned tables and numbers for people. Pure: rows in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sockd.text import printable
+
+_GAP = "  "
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows below their headings; columns that hold only numbers are right-aligned.
+
+    ``None`` is shown as a hyphen. Nothing in a cell can steer a terminal.
+    """
+    body = [list(row) for row in rows]
+    texts = [[_cell(value) for value in row] for row in body]
+    numeric = [bool(body) and all(_is_number(row[i]) for row in body) for i in range(len(headings))]
+    widths = [
+        max(len(heading), *(len(row[i]) for row in texts), 0) for i, heading in enumerate(headings)
+    ]
+    lines = ([*headings], *texts)
+    return "\n".join(_line(cells, widths, numeric) for cells in lines)
+
+
+def pairs(rows: Iterable[tuple[str, object]]) -> str:
+    """Return names with their values, a line each, the values below each other."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}{_GAP}{_cell(value)}" for name, value in rows)
+
+
+def seconds(duration: float) -> str:
+    """Return a duration at a glance: ``0.5s``, ``12s``, ``3m05s``, ``2h07m``, ``4d01h``."""
+    if duration < 10:
+        return f"{max(duration, 0.0):.1f}s"
+    for size, name, part, name_of_part in _UNITS:
+        if duration >= size:
+            rest = int(duration % size / part)
+            return f"{int(duration / size)}{name}{rest:02}{name_of_part}"
+    return f"{int(duration)}s"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    padded = (
+        cell.rjust(width) if is_number else cell.ljust(width)
+        for cell, width, is_number in zip(cells, widths, numeric, strict=True)
+    )
+    return _GAP.join(padded).rstrip()
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else printable(str(value))
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, int | float)

@@ -1,0 +1,222 @@
+"""The admin shell over telnet (RFC 854): a user name, a password, and the same shell.
+
+All of it is plain text, so the configuration lets it listen on loopback and unix sockets only.
+"""
+# mypy: allow-untyped-calls
+# Most of conch has no types.
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from twisted.conch.telnet import ECHO, NAWS, SGA, NegotiationError, TelnetProtocol, TelnetTransport
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from sockd.admin.checkers import PasswordChecker
+from sockd.admin.guests import Guest, Guests
+from sockd.admin.terminal import Shell, Terminal
+
+_TRIES = 3
+_LONGEST_LINE = 1024
+_LONGEST_AHEAD = 64 * 1024
+_DELAY = 1.0
+"""How long the answer to a wrong password takes, in seconds."""
+
+ShellMaker = Callable[[], Shell]
+
+
+class TelnetDoor(Factory):
+    """Receives the telnet clients of one listener."""
+
+    noisy = False
+
+    def __init__(self, checker: PasswordChecker, guests: Guests, make_shell: ShellMaker) -> None:
+        self._checker = checker
+        self._guests = guests
+        self._make_shell = make_shell
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's own log lines call it."""
+        return "admin over telnet"
+
+    def buildProtocol(self, addr: IAddress | None) -> TelnetWire:
+        """Return what serves one client."""
+        return TelnetWire(TelnetLogin, self._checker, self._guests, self._make_shell)
+
+
+class TelnetWire(TelnetTransport):
+    """The connection of one client, with telnet's own commands taken out of the text."""
+
+    transport: ITCPTransport
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abortConnection()
+
+
+class TelnetLogin(TelnetProtocol):
+    """Asks one client who it is, and then hands its bytes to a shell."""
+
+    _log = Logger()
+    transport: TelnetWire  # type: ignore[assignment]
+
+    def __init__(self, checker: PasswordChecker, guests: Guests, make_shell: ShellMaker) -> None:
+        self._checker = checker
+        self._guests = guests
+        self._make_shell = make_shell
+        self._guest: Guest | None = None
+        self._receive: Callable[[bytes], None] = self._user_name
+        self._line = b""
+        self._is_judging = False
+        self._typed_ahead = bytearray()
+        self._tries = 0
+        self._terminal: Terminal | None = None
+
+    def connectionMade(self) -> None:
+        """Ask for the user's name, unless too many are at the door."""
+        self._guest = self._guests.add(self, "telnet", self.transport.getPeer())
+        if self._guest is None:
+            self.abort()
+        else:
+            self.transport.negotiationMap[NAWS] = self._window_size
+            self._say("Username: ")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Gather lines until the shell takes over."""
+        if self._terminal is not None:
+            self._terminal.dataReceived(data)
+            return
+        for number in data:
+            self._typed(bytes([number]))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Close what was open."""
+        if self._terminal is not None:
+            self._terminal.hung_up()
+        if self._guest is not None:
+            self._guest.gone()
+
+    def enableLocal(self, option: bytes) -> bool:
+        """Agree to echo what is typed, and to do so character by character (RFC 857, 858)."""
+        return option in {ECHO, SGA}
+
+    def enableRemote(self, option: bytes) -> bool:
+        """Agree to hear of the size of the window (RFC 1073)."""
+        return option in {NAWS, SGA}
+
+    def disableLocal(self, option: bytes) -> None:
+        """Take note that the client wants no echo."""
+
+    def disableRemote(self, option: bytes) -> None:
+        """Take note that the client does not tell the size of its window any more."""
+
+    def leave(self) -> None:
+        """Tell the client that this is the end."""
+        self._say("\r\nThe daemon stops.\r\n")
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def _typed(self, character: bytes) -> None:
+        if self._terminal is not None:
+            self._terminal.dataReceived(character)
+        elif self._is_judging:
+            self._typed_ahead += character[: _LONGEST_AHEAD - len(self._typed_ahead)]
+        elif character in {b"\r", b"\n"}:
+            line, self._line = self._line, b""
+            self._receive(line)
+        elif character in {b"\x03", b"\x04"}:
+            self.transport.loseConnection()
+        elif character in {b"\b", b"\x7f"}:
+            self._line = self._line[:-1]
+        elif len(self._line) < _LONGEST_LINE:
+            self._line += character
+
+    def _user_name(self, line: bytes) -> None:
+        if not line:
+            return
+        self._user = line
+        self._receive = self._password
+        _agree(self.transport.will(ECHO))
+        self._say("Password: ")
+
+    def _password(self, line: bytes) -> None:
+        self._receive = self._user_name
+        self._is_judging = True
+        judgement = Deferred.fromCoroutine(self._log_in(self._user, line))
+        judgement.addCallbacks(lambda _: self._go_on(), self._give_up)
+
+    def _go_on(self) -> None:
+        """Take what was typed while the password was judged, unless this is the end."""
+        if self._tries == _TRIES or self._guest is None or self._guest.is_gone:
+            return
+        self._is_judging = False
+        data, self._typed_ahead = bytes(self._typed_ahead), bytearray()
+        self.dataReceived(data)
+
+    def _give_up(self, failure: Failure) -> None:
+        self._log.failure("A password could not be judged", failure)
+        self.abort()
+
+    async def _log_in(self, user: bytes, password: bytes) -> None:
+        """Judge a password, and open the shell or ask again."""
+        self._say("\r\n")
+        try:
+            await self._checker.requestAvatarId(UsernamePassword(user, password))
+        except UnauthorizedLogin:
+            await self._refuse(user)
+            return
+        if self._guest is not None and not self._guest.is_gone:
+            self._guest.logged_in(user, b"password")
+            self._open_shell()
+
+    async def _refuse(self, user: bytes) -> None:
+        if self._guest is None or self._guest.is_gone:
+            return
+        self._guest.refused(user, b"password")
+        self._tries += 1
+        await deferLater(self._guests.reactor, _DELAY)
+        if self._guest.is_gone:
+            return
+        self._say("Login incorrect\r\n")
+        if self._tries == _TRIES:
+            self.transport.loseConnection()
+            return
+        _agree(self.transport.wont(ECHO))
+        self._say("Username: ")
+
+    def _open_shell(self) -> None:
+        for answer in (
+            self.transport.will(SGA),
+            self.transport.do(SGA),
+            self.transport.do(NAWS),
+        ):
+            _agree(answer)
+        self._terminal = Terminal(self._make_shell(), self._send, self.transport.loseConnection)
+
+    def _window_size(self, data: list[bytes]) -> None:
+        octets = b"".join(data)
+        if self._terminal is not None and len(octets) == 4:
+            self._terminal.resize(*struct.unpack("!HH", octets))
+
+    def _say(self, text: str) -> None:
+        self._send(text.encode("utf-8"))
+
+    def _send(self, data: bytes) -> None:
+        """Send text; the transport makes each line end the network's."""
+        self.transport.write(data.replace(b"\r\n", b"\n"))
+
+
+def _agree(answer: Deferred[bool]) -> None:
+    """Go on whatever the client says to an option: the shell works without."""
+    answer.addErrback(lambda failure: failure.trap(NegotiationError) and None)

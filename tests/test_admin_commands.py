@@ -1,0 +1,247 @@
+"""The commands print tables made for reading; a wrong name or number is one helpful line."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from sockd.admin.commands import ROWS, Commands
+from sockd.admin.console import Console
+from sockd.errors import BindError, Place, Problem
+from sockd.testing import FakeDaemon
+
+NAMES = (
+    *("status", "services", "connections", "connection", "ports"),
+    *("disconnect", "stop", "start", "reload", "commands"),
+)
+
+
+class Lab:
+    """A daemon with one service, and a person at its console."""
+
+    def __init__(self) -> None:
+        self.daemon = FakeDaemon()
+        self.echo = self.daemon.add("echo")
+        self.said = ""
+        self.complaints = ""
+        self.console = Console(self._say, self._complain)
+        self.commands = Commands(self.daemon, self.console, self.daemon.clock.seconds)
+
+    def _say(self, text: str) -> None:
+        self.said += text
+
+    def _complain(self, text: str) -> None:
+        self.complaints += text
+
+    def rows(self) -> list[list[str]]:
+        """Return the cells of what was said, and forget it."""
+        lines, self.said = self.said.splitlines(), ""
+        return [line.split() for line in lines]
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab()
+
+
+def test_the_namespace_is_the_commands_and_the_daemon(lab: Lab) -> None:
+    namespace = lab.commands.namespace()
+    assert set(namespace) == {*NAMES, "daemon"}
+    assert namespace["daemon"] is lab.daemon
+
+
+def test_commands_lists_every_name(lab: Lab) -> None:
+    lab.commands.commands()
+    assert [row[0] for row in lab.rows()] == [*(f"{n}()" for n in NAMES), "daemon", "exit()"]
+
+
+def test_status_shows_the_daemon_and_its_totals(lab: Lab) -> None:
+    lab.echo.open()
+    lab.daemon.clock.advance(75)
+    lab.commands.status()
+    facts = {row[0]: row[1:] for row in lab.rows()}
+    assert facts["name"] == ["lab"]
+    assert facts["uptime"] == ["1m15s"]
+    assert facts["state"] == ["running"]
+    assert facts["active"] == ["1"]
+    lab.daemon.draining = True
+    lab.commands.status()
+    assert ["state", "draining"] in lab.rows()
+
+
+def test_services_shows_where_they_listen_and_what_waits(lab: Lab) -> None:
+    lab.echo.clients_waiting = 3
+    lab.echo.open().received(5, 0.0)
+    lab.daemon.add("udp", "udp", "udp")
+    lab.commands.services()
+    _, echo, udp = lab.rows()
+    assert echo[:7] == ["echo", "multi", "echo", "listening", "127.0.0.1:65432", "3", "1"]
+    assert echo[-2:] == ["5", "0"]
+    assert udp[5] == "-"
+
+
+def test_connections_shows_both_ends(lab: Lab) -> None:
+    connection = lab.echo.open()
+    lab.daemon.clock.advance(12)
+    connection.received(5, lab.daemon.clock.seconds())
+    lab.commands.connections()
+    _, row = lab.rows()
+    assert row == [
+        *("1", "echo", "tcp", "127.0.0.1:65432", "127.0.0.1:50001"),
+        *("12s", "0.0s", "5", "0", "1", "0"),
+    ]
+
+
+def test_connections_of_one_service_are_its_own(lab: Lab) -> None:
+    lab.echo.open()
+    lab.daemon.add("other").open()
+    lab.commands.connections("other")
+    _, row = lab.rows()
+    assert row[:2] == ["2", "other"]
+
+
+def test_no_connections_are_said_to_be_none(lab: Lab) -> None:
+    lab.commands.connections()
+    assert lab.said == "no open connections\n"
+
+
+@pytest.mark.parametrize("service", [None, "echo"])
+def test_a_long_table_is_cut_and_says_so(lab: Lab, service: str | None) -> None:
+    for _ in range(ROWS + 5):
+        lab.echo.open()
+    lab.commands.connections(service)
+    rows = lab.rows()
+    assert len(rows) == 1 + ROWS + 1
+    assert " ".join(rows[-1]) == f"… and 5 more; connections(limit={ROWS + 5}) shows them all"
+    lab.commands.connections(service, limit=ROWS + 5)
+    assert len(lab.rows()) == 1 + ROWS + 5
+    lab.commands.connections(service, limit=-1)
+    assert len(lab.rows()) == 2
+
+
+def test_connection_shows_all_about_one(lab: Lab) -> None:
+    lab.echo.kernel_view = {"state": "established", "rtt": 0.001}
+    connection = lab.echo.open()
+    lab.commands.connection(connection.id)
+    facts = {row[0]: " ".join(row[1:]) for row in lab.rows()}
+    assert facts["peer"] == "127.0.0.1:50001"
+    assert facts["display_filter"] == "tcp.port == 65432 && tcp.port == 50001"
+    assert "state established" in facts["tcp"] or facts["tcp"] == "rtt 0.001"
+    lab.echo.close(connection)
+    lab.commands.connection(connection.id)
+    facts = {row[0]: " ".join(row[1:]) for row in lab.rows()}
+    assert (facts["state"], facts["reason"]) == ("closed", "eof")
+    assert "tcp" not in facts
+
+
+def test_ports_shows_what_stays_and_what_changes(lab: Lab) -> None:
+    for _ in range(3):
+        lab.echo.open()
+    lab.commands.ports()
+    headings, row = lab.said.splitlines()
+    assert headings.split("  ")[0] == "service"
+    assert row.split() == [
+        *("echo", "tcp", "65432", "1", "3"),
+        *("127.0.0.1", "50001,", "127.0.0.1", "50002,", "127.0.0.1", "50003"),
+    ]
+
+
+def test_ports_counts_no_more_than_its_limit(lab: Lab) -> None:
+    for _ in range(12):
+        lab.echo.open()
+    lab.commands.ports(limit=10)
+    row, more = lab.said.splitlines()[1:]
+    assert row.endswith("50008, …")
+    assert more == "10 of 12 connections are counted; ports(limit=12) counts all"
+
+
+def test_ports_shows_the_path_of_a_unix_socket(lab: Lab) -> None:
+    from sockd.address import Address
+    from sockd.ledger import Listener
+
+    listener = Listener("unix", Address("/run/echo"), 50)
+    lab.daemon.ledger.bound(lab.echo.record, (listener,))
+    lab.daemon.ledger.open(lab.echo.record, listener, listener.address, Address(""))
+    lab.commands.ports()
+    assert lab.rows()[1][:3] == ["echo", "unix", "/run/echo"]
+
+
+def test_ports_without_listeners_says_so(lab: Lab) -> None:
+    lab.commands.stop("echo")
+    lab.said = ""
+    lab.commands.ports()
+    assert lab.said == "nothing listens\n"
+
+
+def test_disconnect_closes_a_connection_once(lab: Lab) -> None:
+    connection = lab.echo.open()
+    lab.commands.disconnect(connection.id)
+    assert connection.closed is not None
+    assert lab.said == "closing connection 1: 127.0.0.1:50001 on 127.0.0.1:65432\n"
+    assert not lab.console.failed
+    lab.commands.disconnect(connection.id)
+    assert lab.complaints == "connection 1 is closed already (disconnect)\n"
+    assert lab.console.failed
+
+
+@pytest.mark.parametrize("number", [99, "1", None, 1.5])
+@pytest.mark.parametrize("name", ["connection", "disconnect"])
+def test_a_wrong_number_is_one_helpful_line(lab: Lab, name: str, number: object) -> None:
+    getattr(lab.commands, name)(number)
+    assert lab.complaints == f"no connection {number} (connections() shows the numbers)\n"
+    assert lab.said == ""
+
+
+@pytest.mark.parametrize("name", ["stop", "start", "connections"])
+def test_a_wrong_name_is_one_helpful_line(lab: Lab, name: str) -> None:
+    getattr(lab.commands, name)("ecko")
+    assert lab.complaints == "no service 'ecko' (did you mean echo?)\n"
+    getattr(lab.commands, name)(7)
+    assert lab.complaints.splitlines()[1] == "no service '7' (known: echo)"
+
+
+def test_stop_says_that_it_drains_and_when_it_is_done(lab: Lab) -> None:
+    lab.echo.open()
+    lab.echo.finish = Deferred()
+    lab.commands.stop("echo")
+    assert lab.said == "echo listens no more; 1 open connections may finish\n"
+    ended: list[None] = []
+    lab.console.idle().addCallback(ended.append)
+    assert not ended
+    lab.echo.finish.callback(None)
+    assert lab.said.endswith("echo is stopped\n")
+    assert ended == [None]
+
+
+def test_stop_and_start_say_when_there_is_nothing_to_do(lab: Lab) -> None:
+    lab.commands.start("echo")
+    assert lab.complaints == "echo listens already on 127.0.0.1:65432\n"
+    lab.commands.stop("echo")
+    lab.commands.stop("echo")
+    assert lab.complaints.endswith("echo is stopped already\n")
+
+
+def test_start_says_where_it_listens(lab: Lab) -> None:
+    lab.commands.stop("echo")
+    lab.commands.start("echo")
+    assert lab.said.endswith("echo listens on 127.0.0.1:65432\n")
+
+
+def test_a_port_that_cannot_be_had_is_one_line(lab: Lab) -> None:
+    lab.commands.stop("echo")
+    problem = Problem(Place("lab.ini", 4, "service:echo", "listen"), "taken", "another")
+    lab.echo.unbindable = BindError([problem])
+    lab.commands.start("echo")
+    assert lab.complaints == "lab.ini:4: [service:echo] listen: taken (another)\n"
+
+
+def test_whatever_else_fails_is_one_line_too(lab: Lab) -> None:
+    lab.echo.finish = Deferred()
+    lab.commands.stop("echo")
+    lab.echo.finish.errback(RuntimeError("out of\x1b luck"))
+    assert lab.complaints == "RuntimeError: out of\\x1b luck\n"
+
+
+def test_reload_says_that_it_is_not_there_yet(lab: Lab) -> None:
+    lab.commands.reload()
+    assert "not there yet" in lab.complaints

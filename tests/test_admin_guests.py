@@ -1,0 +1,146 @@
+"""Whoever comes to the door of the shell is logged, timed, counted, and shown out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sockd.reactor import IReactor
+
+PEER = IPv4Address("TCP", "192.0.2.1", 1234)
+
+
+class FakeConnection:
+    """A connection that goes when it is told to, or not."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def leave(self) -> None:
+        """Take note."""
+        self.told.append("leave")
+
+    def abort(self) -> None:
+        """Take note."""
+        self.told.append("abort")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def guests(clock: Clock) -> Guests:
+    return Guests(cast("IReactor", clock))
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    lines: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if str(event.get("log_namespace", "")).startswith("sockd.admin"):
+            lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+def test_logins_refusals_and_logouts_are_logged(guests: Guests, log: list[str]) -> None:
+    guest = guests.add(FakeConnection(), "ssh", PEER)
+    assert guest is not None
+    guest.refused(b"root\x1b[2J\n", b"password")
+    guest.logged_in(b"admin", b"publickey")
+    guest.gone()
+    assert log == [
+        "Admin login refused: root\\x1b[2J\\n from 192.0.2.1:1234 over ssh, password",
+        "Admin login: admin from 192.0.2.1:1234 over ssh, publickey",
+        "Admin logout: admin from 192.0.2.1:1234 over ssh",
+    ]
+
+
+def test_names_that_are_no_text_or_too_long_are_logged_fit_to_read(
+    guests: Guests, log: list[str]
+) -> None:
+    guest = guests.add(FakeConnection(), "ssh", PEER)
+    assert guest is not None
+    guest.refused(b"\xff{user}", b"password")
+    guest.refused(b"", b"password")
+    guest.refused(b"x" * 10_000, b"password")
+    assert log[0].startswith("Admin login refused: \\xff{user} from")
+    assert log[1].startswith("Admin login refused: '' from")
+    assert len(log[2]) < 200
+
+
+def test_who_never_logs_in_has_to_go(guests: Guests, clock: Clock, log: list[str]) -> None:
+    connection = FakeConnection()
+    guest = guests.add(connection, "telnet", PEER)
+    clock.advance(LOGIN_TIME - 1)
+    assert connection.told == []
+    clock.advance(1)
+    assert connection.told == ["abort"]
+    assert log == ["Admin login from 192.0.2.1:1234 over telnet took too long"]
+    assert guest is not None
+    guest.gone()
+    assert len(log) == 1
+
+
+def test_who_is_in_may_stay(guests: Guests, clock: Clock) -> None:
+    connection = FakeConnection()
+    guest = guests.add(connection, "ssh", PEER)
+    assert guest is not None
+    guest.logged_in(b"admin", b"password")
+    clock.advance(LOGIN_TIME * 10)
+    assert connection.told == []
+
+
+def test_too_many_strangers_are_not_let_near_the_door(guests: Guests) -> None:
+    strangers = [guests.add(FakeConnection(), "ssh", PEER) for _ in range(MOST_STRANGERS)]
+    assert guests.add(FakeConnection(), "ssh", PEER) is None
+    assert strangers[0] is not None
+    strangers[0].logged_in(b"admin", b"password")
+    assert guests.add(FakeConnection(), "ssh", PEER) is not None
+
+
+def test_at_the_end_all_are_asked_to_leave(guests: Guests) -> None:
+    connection = FakeConnection()
+    guest = guests.add(connection, "ssh", PEER)
+    ended: list[None] = []
+    Deferred.fromCoroutine(guests.show_out()).addCallback(ended.append)
+    assert connection.told == ["leave"]
+    assert not ended
+    assert guest is not None
+    guest.gone()
+    assert ended == [None]
+
+
+def test_who_does_not_leave_is_cut_off(guests: Guests, clock: Clock) -> None:
+    connection = FakeConnection()
+    guest = guests.add(connection, "ssh", PEER)
+    ended: list[None] = []
+    Deferred.fromCoroutine(guests.show_out()).addCallback(ended.append)
+    clock.advance(5)
+    assert connection.told == ["leave", "abort"]
+    assert ended == [None]
+    assert guest is not None
+    guest.gone()
+
+
+def test_an_empty_house_closes_at_once(guests: Guests) -> None:
+    ended: list[None] = []
+    Deferred.fromCoroutine(guests.show_out()).addCallback(ended.append)
+    assert ended == [None]

@@ -1,0 +1,77 @@
+"""Standard input is cut into statements that are known to be complete."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sockd.admin.script import LONGEST, Script
+
+BLOCK = "if x:\n    y = 1\nelse:\n    y = 2\nprint(y)\n"
+
+
+def test_a_simple_statement_runs_with_its_line() -> None:
+    script = Script()
+    assert script.feed(b"x =") == []
+    assert script.feed(b" 1\r\ny = 2; z = 3\n") == ["x = 1", "y = 2; z = 3"]
+    assert script.end() == ""
+
+
+def test_a_block_runs_with_the_next_line_that_is_not_in_it() -> None:
+    script = Script()
+    *block, last = BLOCK.encode().splitlines(keepends=True)
+    assert [script.feed(line) for line in block] == [[], [], [], []]
+    assert script.feed(last) == [BLOCK.rstrip("\n")]
+
+
+@pytest.mark.parametrize("text", ["f(1,\n  2)\n", 's = """a\nb"""\n', "a = 1 + \\\n 2\n"])
+def test_a_statement_of_several_lines_runs_with_its_last(text: str) -> None:
+    first, _, rest = text.encode().partition(b"\n")
+    script = Script()
+    assert script.feed(first + b"\n") == []
+    assert script.feed(rest) == [text.rstrip("\n")]
+
+
+def test_what_stands_before_a_block_does_not_wait_for_its_end() -> None:
+    script = Script()
+    assert script.feed(b"x = 1\nfor i in x:\n  i\n") == ["x = 1"]
+    assert script.end().split("\n")[:2] == ["for i in x:", "  i"]
+
+
+def test_a_match_waits_for_its_cases() -> None:
+    script = Script()
+    assert script.feed(b"match x:\n  case 1:\n    pass\n") == []
+    assert script.feed(b"y\n") == ["match x:\n  case 1:\n    pass\ny"]
+
+
+def test_remarks_and_empty_lines_are_not_kept() -> None:
+    script = Script()
+    assert script.feed(b"\n# a remark\n\n") == []
+    assert script.end() == ""
+
+
+def test_a_mistake_waits_for_the_end_of_the_input() -> None:
+    script = Script()
+    assert script.feed(b"1 +* 2\nx = 1\n") == []
+    assert script.end() == "1 +* 2\nx = 1\n"
+
+
+def test_input_without_an_end_is_refused() -> None:
+    script = Script()
+    with pytest.raises(ValueError, match="longer than"):
+        script.feed(b"x" * (LONGEST + 1))
+
+
+@given(st.lists(st.integers(min_value=1, max_value=9)))
+def test_how_the_input_is_cut_makes_no_difference(sizes: list[int]) -> None:
+    data = b"x = 1\n" + BLOCK.encode() + b"y\n"
+    whole = Script()
+    expected = [*whole.feed(data), whole.end()]
+    script = Script()
+    got: list[str] = []
+    for size in sizes:
+        got += script.feed(data[:size])
+        data = data[size:]
+    got += [*script.feed(data), script.end()]
+    assert got == expected

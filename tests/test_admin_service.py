@@ -1,0 +1,158 @@
+"""The service binds all or nothing, and says what is wrong with what it kept."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import cast
+
+import pytest
+from twisted.conch.ssh.common import NS
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from sockd.admin.guests import MOST_STRANGERS, Guests
+from sockd.admin.ssh import Login, SSHClient, SSHDoor
+from sockd.reactor import IReactor
+from sockd.state import HOST_KEY, PASSWORD
+from tests.harness import run_twistd
+from tests.test_admin_ssh import INI
+
+PEER = IPv4Address("TCP", "192.0.2.1", 1234)
+
+
+def start(folder: Path, ini: str) -> str:
+    """Return what a daemon says that cannot start."""
+    (folder / "a.ini").write_text(ini, encoding="utf-8")
+    end = run_twistd("-n", "sockd", "-c", "a.ini", folder=folder)
+    assert end.returncode == 1
+    assert "Traceback" not in end.stderr
+    return end.stderr
+
+
+def test_ports_that_cannot_be_had_are_all_named(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        ssh, telnet = one.getsockname()[1], two.getsockname()[1]
+        ini = INI.replace("ssh = tcp:0", f"ssh = tcp:{ssh}")
+        said = start(tmp_path, f"{ini}telnet = tcp:{telnet}:interface=127.0.0.1\n")
+    assert f"a.ini:7: [admin] ssh: tcp:{ssh}:interface=127.0.0.1 cannot be bound" in said
+    assert f"a.ini:8: [admin] telnet: tcp:{telnet}:interface=127.0.0.1 cannot be bound" in said
+
+
+@pytest.mark.parametrize("name", [HOST_KEY, PASSWORD])
+def test_what_is_damaged_in_the_state_directory_is_named(tmp_path: Path, name: str) -> None:
+    state = tmp_path / "var"
+    state.mkdir(0o700)
+    (state / name).write_text("nonsense", encoding="utf-8")
+    said = start(tmp_path, INI)
+    assert f"{state / name}: the h" in said
+    assert "(remove it, and a new one is made)" in said
+
+
+def test_without_an_admin_section_no_part_of_conch_is_imported() -> None:
+    program = (
+        "import sys, sockd.tap, sockd.admin.passwords;"
+        "sys.exit(any(name.startswith('twisted.conch') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+class FakeClient:
+    """The connection of a client that logs in."""
+
+    def __init__(self, guests: Guests) -> None:
+        self.guest = guests.add(self, "ssh", PEER)
+        self.factory = type("Door", (), {"guests": guests, "portal": self})
+        self.verdict: Deferred[object] = Deferred()
+        self.sent: list[str] = []
+
+    def listCredentialsInterfaces(self) -> list[object]:
+        """Return no interface: the tests name the ways themselves."""
+        return []
+
+    def isEncrypted(self, direction: str) -> bool:
+        """Say yes."""
+        return True
+
+    def login(self, *_: object) -> Deferred[object]:
+        """Leave the verdict to the test."""
+        return self.verdict
+
+    def sendDisconnect(self, reason: int, description: bytes) -> None:
+        """Take note."""
+        self.sent.append(description.decode())
+
+    def leave(self) -> None:
+        """Do nothing."""
+
+    def abort(self) -> None:
+        """Do nothing."""
+
+
+class Desk:
+    """Where a client logs in with passwords."""
+
+    def __init__(self) -> None:
+        self.client = FakeClient(Guests(cast("IReactor", Clock())))
+        self.login = Login()
+        self.login.transport = cast("SSHClient", self.client)
+        self.login.serviceStarted()
+        self.login.user = b"admin"
+        self.login.supportedAuthentications = [b"password"]
+
+    def attempt(self, data: bytes = b"\0" + NS(b"secret")) -> list[object]:
+        """Return what will hold the verdict."""
+        verdicts: list[object] = []
+        self.login.tryAuth(b"password", b"admin", data).addBoth(verdicts.append)
+        return verdicts
+
+
+def is_refusal(result: object) -> bool:
+    return isinstance(result, Failure) and result.check(UnauthorizedLogin) is not None
+
+
+def test_a_client_that_does_not_wait_for_the_verdict_must_go() -> None:
+    desk = Desk()
+    first = desk.attempt()
+    [second] = desk.attempt()
+    assert is_refusal(second)
+    assert desk.client.sent == ["one login at a time"]
+    assert first == []
+
+
+def test_a_verdict_for_a_client_that_is_gone_lets_nobody_in() -> None:
+    desk = Desk()
+    verdict = desk.attempt()
+    assert desk.client.guest is not None
+    desk.client.guest.gone()
+    desk.client.verdict.callback(("interface", "avatar", "logout"))
+    assert is_refusal(verdict[0])
+    assert not desk.client.guest.is_in
+
+
+def test_an_attempt_that_is_malformed_is_refused() -> None:
+    [verdict] = Desk().attempt(b"\0\0")
+    assert is_refusal(verdict)
+
+
+def test_too_many_strangers_are_hung_up_on() -> None:
+    guests = Guests(cast("IReactor", Clock()))
+    for _ in range(MOST_STRANGERS):
+        FakeClient(guests)
+    client = SSHClient()
+    client.factory = cast("SSHDoor", type("Door", (), {"guests": guests}))
+    transport = StringTransport(peerAddress=PEER)
+    client.makeConnection(transport)  # type: ignore[no-untyped-call]
+    client.dataReceived(b"SSH-2.0-x\r\n")
+    client.connectionLost()
+    assert transport.disconnecting
+    assert transport.value() == b""
