@@ -274,6 +274,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
             )
         ],
     ),
+    "standard input for a stream kind": (
+        listening("stdio:"),
+        [f"3: [service:x] listen: stdio is no place where clients can connect {_EXAMPLE}"],
+    ),
     "tcp endpoint for a datagram kind": (
         listening("tcp:65432", kind="udp"),
         [

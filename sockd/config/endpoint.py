@@ -201,6 +201,9 @@ def parse_stream(text: str, place: Place) -> Endpoint:
     if endpoint.kind == DATAGRAM:
         wrong = "udp endpoints carry datagrams, and this serves streams"
         raise Unfit(wrong, f"tcp:{endpoint.port}:interface={_escape(endpoint.host)}")
+    if endpoint.kind == "stdio":
+        wrong = "stdio is no place where clients can connect"
+        raise Unfit(wrong, "such as tcp:65432:interface=127.0.0.1")
     return endpoint
 
 
