@@ -8,8 +8,10 @@ from typing import cast
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -25,6 +27,7 @@ from sockd.kinds.connection import LINGER, PATIENCE
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram import DatagramKind, DatagramService
 from sockd.kinds.datagram_socket import DatagramSocket
+from sockd.kinds.drain import Drain
 from sockd.kinds.stream import StreamKind, StreamService
 from sockd.ledger import Connection, Ledger, Reason, State
 from sockd.reactor import IReactor
@@ -357,6 +360,13 @@ def test_a_stop_can_be_hurried() -> None:
     bench.service.stopService()
     bench.service.hurry()
     assert transport.disconnecting
+
+
+def test_a_hurry_that_comes_before_the_ports_are_closed_is_not_forgotten() -> None:
+    drain = Drain([1])
+    drain.hurry()
+    assert Deferred.fromCoroutine(drain.wait(3600, Clock())).called
+    assert not Deferred.fromCoroutine(drain.wait(3600, Clock())).called
 
 
 def test_a_service_that_is_started_while_it_drains_keeps_its_new_connections() -> None:

@@ -17,26 +17,31 @@ class Drain:
 
     def __init__(self, connections: Iterable[int]) -> None:
         self.left = set(connections)
-        self._done: Deferred[None] | None = None
+        self._is_hurried = False
+        self._waiting: Deferred[None] | None = None
 
     def closed(self, connection: int) -> None:
         """Take note that a connection is gone."""
         self.left.discard(connection)
         if not self.left:
-            self.end()
+            self._wake()
 
-    def end(self) -> None:
-        """Wait no more."""
-        done, self._done = self._done, None
-        if done is not None:
-            done.callback(None)
+    def hurry(self) -> None:
+        """End the wait that is under way, or else the next one."""
+        self._is_hurried = True
+        self._wake()
 
     async def wait(self, seconds: float, clock: IReactorTime) -> None:
-        """Return once the last of them is gone, or the time is over, or somebody ends it."""
-        if self.left:
-            done: Deferred[None] = Deferred()
-            self._done = done
+        """Return once the last of them is gone, or the time is over, or somebody is in a hurry."""
+        if self.left and not self._is_hurried:
+            self._waiting = Deferred()
             try:
-                await done.addTimeout(seconds, clock)
+                await self._waiting.addTimeout(seconds, clock)
             except DeferredTimeoutError:
-                self._done = None
+                self._waiting = None
+        self._is_hurried = False
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)

@@ -109,7 +109,7 @@ class StreamService(TypedService):
     def hurry(self) -> None:
         """Stop draining, if it does: the rest is closed."""
         for drain in self._drains:
-            drain.end()
+            drain.hurry()
 
     def tcp_info(self, connection: int) -> Mapping[str, object] | None:
         """Return the kernel's view of an open connection."""
@@ -189,9 +189,9 @@ class StreamService(TypedService):
     async def _stop(self) -> None:
         self._is_bound = False
         self._ledger.unbound(self.record)
-        await self._listeners.close()
         drain = Drain(self._connections)
         self._drains.append(drain)
+        await self._listeners.close()
         await drain.wait(self._drain_time, self.reactor)
         for number in tuple(drain.left):
             self._connections[number].hang_up(Reason.STOP)
