@@ -116,7 +116,7 @@ def _read(path: str | None, registry: Registry) -> Configuration:
     try:
         with as_file(files("sockd") / "lab.ini") as lab:
             configuration = load(
-                Path(path or lab),
+                lab if path is None else Path(path),
                 registry.kinds,
                 registry.replies,
                 missing,

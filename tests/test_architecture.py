@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -104,10 +105,17 @@ def found(importers: tuple[str, ...], imported: tuple[str, ...]) -> list[tuple[s
 
 
 def run(program: str) -> str:
-    """Return what a program prints in a fresh interpreter."""
+    """Return what a program prints in a fresh interpreter that nobody measures."""
     command = [sys.executable, "-c", program, *modules()]
+    environment = {name: text for name, text in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
