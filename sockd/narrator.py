@@ -1,13 +1,18 @@
 """Tells the life of every socket in the log, in the words of the socket interface.
 
-It only reads the ledger's events; a service never knows that somebody listens.
+It only reads the ledger's events; a service never knows that somebody listens. The first two
+connections of a port have a line more: what stays the same, and what differs.
 """
 
 from __future__ import annotations
 
 from twisted.logger import Logger
 
-from sockd.ledger import Event, Word
+from sockd.ledger import Connection, Event, Listener, Word
+from sockd.views import PortRow
+
+_LESSONS = 2
+"""After how many connections of a port there is nothing new to say about it."""
 
 
 class Narrator:
@@ -15,55 +20,75 @@ class Narrator:
 
     _log = Logger()
 
+    def __init__(self) -> None:
+        self._lessons: dict[tuple[str, Listener], PortRow] = {}
+
     def tell(self, event: Event) -> None:
         """Write the line of an event."""
-        match event.word:
-            case Word.BIND:
-                self._log.info(
-                    "Bind {transport} {address} ({service})",
-                    transport=event.listener.transport,
-                    address=event.listener.address,
-                    service=event.service.name,
-                )
-            case Word.LISTEN:
-                self._log.info(
-                    "Listen on {address}, backlog {backlog} ({service})",
-                    address=event.listener.address,
-                    backlog=event.listener.backlog,
-                    service=event.service.name,
-                )
-            case Word.ACCEPT:
-                self._accept(event)
-            case Word.REFUSE:
-                self._log.info(
-                    "Refused {peer} on {address}: {reason} ({service})",
-                    peer=event.peer,
-                    address=event.listener.address,
-                    reason=event.reason,
-                    service=event.service.name,
-                )
-            case Word.CLOSE:
-                self._close(event)
+        match event:
+            case Event(word=Word.BIND):
+                self._bind(event)
+            case Event(word=Word.LISTEN):
+                self._listen(event)
+            case Event(word=Word.ACCEPT, connection=Connection() as connection):
+                self._accept(connection)
+                self._teach(event, connection)
+            case Event(word=Word.REFUSE):
+                self._refuse(event)
+            case Event(word=Word.CLOSE, connection=Connection() as connection):
+                self._close(connection)
 
-    def _accept(self, event: Event) -> None:
-        connection = event.connection
-        if connection is None:
-            return
+    def _bind(self, event: Event) -> None:
+        name, listener = event.service.name, event.listener
+        self._lessons[name, listener] = PortRow(name, listener)
+        self._log.info(
+            "Bind {transport} {address} ({service})",
+            transport=listener.transport,
+            address=listener.address,
+            service=name,
+        )
+
+    def _listen(self, event: Event) -> None:
+        self._log.info(
+            "Listen on {address}, backlog {backlog} ({service})",
+            address=event.listener.address,
+            backlog=event.listener.backlog,
+            service=event.service.name,
+        )
+
+    def _accept(self, connection: Connection) -> None:
         is_udp = connection.listener.transport == "udp"
-        words = "First datagram from" if is_udp else "Connected by"
         self._log.info(
             "{words} {peer} on {local} ({service} #{number})",
-            words=words,
+            words="First datagram from" if is_udp else "Connected by",
             peer=connection.peer,
             local=connection.local,
-            service=event.service.name,
+            service=connection.service.name,
             number=connection.id,
         )
 
-    def _close(self, event: Event) -> None:
-        connection = event.connection
-        if connection is None:
+    def _teach(self, event: Event, connection: Connection) -> None:
+        key = event.service.name, event.listener
+        row = self._lessons.get(key)
+        if row is None:
             return
+        row.add(connection)
+        self._log.info(
+            "Ports: {sentence} ({service})", sentence=row.sentence(), service=event.service.name
+        )
+        if row.connections == _LESSONS:
+            del self._lessons[key]
+
+    def _refuse(self, event: Event) -> None:
+        self._log.info(
+            "Refused {peer} on {address}: {reason} ({service})",
+            peer=event.peer,
+            address=event.listener.address,
+            reason=event.reason,
+            service=event.service.name,
+        )
+
+    def _close(self, connection: Connection) -> None:
         self._log.info(
             "Closed {peer} on {local}: {reason}, {bytes_in} bytes in, {bytes_out} out"
             " ({service} #{number})",
@@ -72,6 +97,6 @@ class Narrator:
             reason=connection.reason,
             bytes_in=connection.bytes_in,
             bytes_out=connection.bytes_out,
-            service=event.service.name,
+            service=connection.service.name,
             number=connection.id,
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sockd.address import Address
 from sockd.ledger import Connection, Listener, ServiceRecord
+from sockd.lesson import PortCounts, sentence
 from sockd.text import rfc3339
 
 View = dict[str, object]
@@ -116,29 +117,45 @@ class PortsTable:
 
 
 class PortRow:
-    """One server port with its peers."""
+    """One server port with its peers.
+
+    :ivar service: the name of its service.
+    :ivar connections: how many there are, or were.
+    """
 
     def __init__(self, service: str, listener: Listener) -> None:
-        self._service = service
-        self._listener = listener
+        self.service = service
+        self.listener = listener
+        self.connections = 0
         self._local_ports = {listener.address.port}
         self._peers: dict[str, set[int]] = {}
+        self._peer_ports: set[int] = set()
 
     def add(self, connection: Connection) -> None:
-        """Enter an open connection."""
+        """Enter a connection."""
+        self.connections += 1
         self._local_ports.add(connection.local.port)
         ports = self._peers.setdefault(connection.peer.host, set())
         if connection.peer.port is not None:
             ports.add(connection.peer.port)
+            self._peer_ports.add(connection.peer.port)
+
+    def sentence(self) -> str:
+        """Return what is true of the port."""
+        clients = sum(map(len, self._peers.values()))
+        ports = frozenset(self._peer_ports)
+        counts = PortCounts(self.connections, clients, len(self._peers), ports)
+        return sentence(self.listener, counts)
 
     def summary(self) -> View:
         """Return the row without its peers."""
         return {
-            "transport": self._listener.transport,
-            **address_view(self._listener.address),
-            "service": self._service,
+            "transport": self.listener.transport,
+            **address_view(self.listener.address),
+            "service": self.service,
             "distinct_local_ports": len(self._local_ports),
             "distinct_peer_ports": sum(map(len, self._peers.values())),
+            "sentence": self.sentence(),
         }
 
     def peers(self) -> Iterator[tuple[str, list[int]]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
+from sockd.admin import commands
 from sockd.admin.commands import ROWS, Commands
 from sockd.admin.console import Console
 from sockd.errors import BindError, Place, Problem
 from sockd.testing import FakeDaemon
 
 NAMES = (
-    *("status", "services", "connections", "connection", "ports"),
+    *("status", "services", "connections", "connection", "ports", "lesson"),
     *("disconnect", "stop", "start", "reload", "commands"),
 )
 
@@ -134,25 +135,44 @@ def test_connection_shows_all_about_one(lab: Lab) -> None:
     assert "tcp" not in facts
 
 
-def test_ports_shows_what_stays_and_what_changes(lab: Lab) -> None:
+def test_ports_shows_each_connection_and_the_sentence_that_is_true(lab: Lab) -> None:
     for _ in range(3):
         lab.echo.open()
     lab.commands.ports()
-    headings, row = lab.said.splitlines()
-    assert headings.split("  ")[0] == "service"
-    assert row.split() == [
-        *("echo", "tcp", "65432", "1", "3"),
-        *("127.0.0.1", "50001,", "127.0.0.1", "50002,", "127.0.0.1", "50003"),
+    assert lab.said.splitlines() == [
+        "echo: tcp 127.0.0.1:65432",
+        "  127.0.0.1:50001 → 127.0.0.1:65432",
+        "  127.0.0.1:50002 → 127.0.0.1:65432",
+        "  127.0.0.1:50003 → 127.0.0.1:65432",
+        (
+            "  the server's port is the same for all 3 connections;"
+            " the 3 clients have 3 different ports"
+        ),
     ]
 
 
-def test_ports_counts_no_more_than_its_limit(lab: Lab) -> None:
+def test_ports_shows_no_more_than_its_limit_and_counts_all(lab: Lab) -> None:
     for _ in range(12):
         lab.echo.open()
     lab.commands.ports(limit=10)
-    row, more = lab.said.splitlines()[1:]
-    assert row.endswith("50008, …")
-    assert more == "10 of 12 connections are counted; ports(limit=12) counts all"
+    *shown, more, sentence = lab.said.splitlines()
+    assert len(shown) == 11
+    assert more == "  … and 2 more"
+    assert sentence.startswith("  the server's port is the same for all 12 connections")
+
+
+def test_ports_counts_a_bounded_number(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "COUNTED", 2)
+    for _ in range(3):
+        lab.echo.open()
+    lab.commands.ports()
+    assert lab.said.endswith("only the 2 oldest of 3 connections are counted\n")
+
+
+def test_the_lesson_has_the_real_ports_of_the_lab(lab: Lab) -> None:
+    lab.daemon.add("simple", "tcp")
+    lab.commands.lesson()
+    assert "nc 127.0.0.1 65432" in lab.said
 
 
 def test_ports_shows_the_path_of_a_unix_socket(lab: Lab) -> None:
@@ -163,7 +183,7 @@ def test_ports_shows_the_path_of_a_unix_socket(lab: Lab) -> None:
     lab.daemon.ledger.bound(lab.echo.record, (listener,))
     lab.daemon.ledger.open(lab.echo.record, listener, listener.address, Address(""))
     lab.commands.ports()
-    assert lab.rows()[1][:3] == ["echo", "unix", "/run/echo"]
+    assert lab.said.splitlines()[:2] == ["echo: unix /run/echo", "  a unix client → /run/echo"]
 
 
 def test_ports_without_listeners_says_so(lab: Lab) -> None:

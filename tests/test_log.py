@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.clients import ask, connect, udp_client
+from tests.clients import ask, connect, connected, udp_client
 from tests.conftest import RunSockd
 
 LAB = """
@@ -43,6 +43,23 @@ def test_datagrams_have_a_bind_and_a_first_but_no_listen(run_sockd: RunSockd) ->
         peer = client.getsockname()[1]
     sockd.wait_for(rf"First datagram from 127\.0\.0\.1:{peer} on 127\.0\.0\.1:{port}")
     assert not re.search(r"Listen .*simple-udp", sockd.output)
+
+
+def test_the_first_two_connections_of_a_port_say_what_stays_and_what_changes(
+    run_sockd: RunSockd,
+) -> None:
+    sockd = run_sockd(LAB)
+    port = sockd.port("six")
+    with connected(port, 3, "::1") as clients:
+        assert all(ask(client, b"x") == b"x" for client in clients)
+        first = clients[0].getsockname()[1]
+        sockd.wait_for(r"Connected by .* #3\)$")
+    sockd.wait_for(rf"Ports: one connection: the server's port is {port}, the client's is {first}")
+    sockd.wait_for(
+        "Ports: the server's port is the same for all 2 connections;"
+        " the 2 clients have 2 different ports"
+    )
+    assert sockd.output.count("Ports: ") == 2
 
 
 def test_the_banner_has_lines_to_copy(run_sockd: RunSockd) -> None:

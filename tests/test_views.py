@@ -186,6 +186,10 @@ def test_the_ports_table_shows_that_only_the_peers_port_changes() -> None:
             ],
             "distinct_local_ports": 1,
             "distinct_peer_ports": 4,
+            "sentence": (
+                "the server's port is the same for all 4 connections;"
+                " the 4 clients have 3 different ports on 2 hosts"
+            ),
         }
     ]
 

@@ -163,6 +163,10 @@ def test_ports_show_one_local_port_and_each_peer_port() -> None:
         ],
         "distinct_local_ports": 1,
         "distinct_peer_ports": 3,
+        "sentence": (
+            "the server's port is the same for all 3 connections;"
+            " the 3 clients have 2 different ports on 2 hosts"
+        ),
     }
     assert (quiet["service"], quiet["peers"], quiet["distinct_peer_ports"]) == ("quiet", [], 0)
 

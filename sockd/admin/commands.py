@@ -19,16 +19,16 @@ from sockd.admin.tables import pairs, seconds, table
 from sockd.errors import SockdError
 from sockd.interfaces import IDaemon, INetworkService
 from sockd.ledger import Connection, Listener, State
+from sockd.lesson import tour
 from sockd.text import nearest, printable, quoted
-from sockd.views import PortsTable, connection_view, totals_view
+from sockd.views import PortRow, PortsTable, connection_view, totals_view
 
 ROWS = 200
 """How long a table is unless its `limit` says otherwise."""
 
 COUNTED = 2000
-"""How many connections `ports()` counts unless its `limit` says otherwise."""
+"""How many connections `ports()` counts."""
 
-_SAMPLE = 8
 _SERVICE_COLUMNS = (
     *("name", "kind", "reply", "state", "listens on", "waiting"),
     *("active", "opened", "closed", "refused", "bytes_in", "bytes_out"),
@@ -36,10 +36,6 @@ _SERVICE_COLUMNS = (
 _CONNECTION_COLUMNS = (
     *("id", "service", "transport", "local", "peer", "age", "idle"),
     *("bytes_in", "bytes_out", "reads", "writes"),
-)
-_PORT_COLUMNS = (
-    *("service", "transport", "server port", "server ports in use"),
-    *("client ports in use", "clients"),
 )
 
 
@@ -110,20 +106,28 @@ class Commands:
         kernel = [(f"tcp {name}", value) for name, value in (tcp or {}).items()]
         self._console.say(pairs([*view.items(), *kernel]))
 
-    def ports(self, limit: int = COUNTED) -> None:
-        """Show what stays and what changes: server ports, and their clients' ports."""
+    def ports(self, limit: int = ROWS) -> None:
+        """Show what stays and what changes: each server port, its clients, and what is true."""
         ledger = self._daemon.ledger
         ports = PortsTable(ledger.services.values())
-        counted = 0
-        for found in islice(ledger.open_connections(), max(0, limit)):
+        shown: dict[tuple[str, Listener], list[str]] = {}
+        for number, found in enumerate(islice(ledger.open_connections(), COUNTED)):
             ports.add(found)
-            counted += 1
-        rows = [_ports_row(view) for view in ports.views()]
-        self._console.say(table(_PORT_COLUMNS, rows) if rows else "nothing listens")
+            if number < limit:
+                lines = shown.setdefault((found.service.name, found.listener), [])
+                lines.append(f"  {found.peer} → {found.local}")
+        texts = [
+            "\n".join(_port_lines(row, shown.get((row.service, row.listener), [])))
+            for row in ports.rows()
+        ]
+        self._console.say("\n\n".join(texts) or "nothing listens")
         total = sum(record.active for record in ledger.services.values())
-        if total > counted:
-            more = f"{counted} of {total} connections are counted; ports(limit={total}) counts all"
-            self._console.say(more)
+        if total > COUNTED:
+            self._console.say(f"only the {COUNTED} oldest of {total} connections are counted")
+
+    def lesson(self) -> None:
+        """Take a short tour of the lab: what to type, what to see, and why."""
+        self._console.say("\n".join(tour(self._daemon.ledger.services.values())))
 
     def disconnect(self, number: int) -> None:
         """Close a connection: disconnect(ID)."""
@@ -183,6 +187,7 @@ class Commands:
             self.connections,
             self.connection,
             self.ports,
+            self.lesson,
             self.disconnect,
             self.stop,
             self.start,
@@ -259,25 +264,10 @@ def _places(listeners: Iterable[Listener]) -> str:
     return ", ".join(str(listener.address) for listener in listeners)
 
 
-def _ports_row(view: dict[str, object]) -> list[object]:
-    return [
-        view["service"],
-        view["transport"],
-        view["port"] if view["port"] is not None else view["host"],
-        view["distinct_local_ports"],
-        view["distinct_peer_ports"],
-        _sample(view["peers"]),
-    ]
-
-
-def _sample(peers: object) -> str:
-    """Return a few of the clients' ports, which is where the change is to be seen."""
-    shown = list(islice(_peer_ports(peers), _SAMPLE + 1))
-    return ", ".join(shown[:_SAMPLE]) + (", …" if len(shown) > _SAMPLE else "")
-
-
-def _peer_ports(peers: object) -> Iterator[str]:
-    if isinstance(peers, list):
-        for peer in peers:
-            for port in peer["ports"]:
-                yield f"{peer['host']} {port}"
+def _port_lines(row: PortRow, lines: list[str]) -> Iterator[str]:
+    """Return a port, those of its connections that are shown, and the sentence about them all."""
+    yield f"{row.service}: {row.listener.transport} {row.listener.address}"
+    yield from lines
+    if row.connections > len(lines):
+        yield f"  … and {row.connections - len(lines)} more"
+    yield f"  {row.sentence()}"
