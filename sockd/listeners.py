@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -24,8 +26,10 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
+from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from twisted.python.failure import Failure
+from twisted.python.lockfile import FilesystemLock
 
 from sockd.address import Address, normalised
 from sockd.config.endpoint import Endpoint
@@ -33,7 +37,7 @@ from sockd.errors import BindError, Problem, Unfit
 from sockd.kernel import accept_queue
 from sockd.ledger import Listener
 from sockd.reactor import IReactor
-from sockd.text import nearest, printable, quoted
+from sockd.text import nearest, printable, quoted, summary
 
 _BATCH = 100
 """How many clients one round of the reactor accepts at most while the doors are minded."""
@@ -43,6 +47,12 @@ _REMEDIES = {
     errno.EACCES: "ports below 1024 are for root or CAP_NET_BIND_SERVICE; choose a higher one",
     errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` lists those it has",
     errno.ENOENT: "the directory of the socket must exist",
+    errno.EAFNOSUPPORT: "this system has no IPv6; interface=0.0.0.0 is every IPv4 address",
+}
+_UNIX_REMEDIES = {
+    errno.EADDRINUSE: "a file of that name is there: remove it if `ss -lx` shows that nobody"
+    " listens on it, or choose another",
+    errno.EACCES: "whoever runs this may not write there; choose another directory",
 }
 _TWISTEDS_OWN = frozenset({"tcp", "ssl", "unix"})
 """The endpoints that Twisted parses without a plugin."""
@@ -69,7 +79,7 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
     try:
         made: IStreamServerEndpoint = serverFromString(reactor, endpoint.description)
     except Exception as error:  # any parser, third-party ones included, raises what it likes
-        wrong = f"{quoted(endpoint.text)} is no usable endpoint: {_summary(error)}"
+        wrong = f"{quoted(endpoint.text)} is no usable endpoint: {summary(error)}"
         raise Unfit(wrong, "see the endpoint strings in Twisted's documentation") from error
     return made
 
@@ -80,6 +90,8 @@ class Door:
     :ivar listener: what the ledger knows of it; ``None`` until it is bound.
     """
 
+    _log = Logger()
+
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.port: IListeningPort | None = None
@@ -89,6 +101,13 @@ class Door:
         """Take note of the port that the endpoint became."""
         self.port = port
         self.listener = _listener(self.endpoint, port)
+
+    def close(self) -> Deferred[None]:
+        """Stop listening; return what fires when the socket is closed, whatever came of it."""
+        port, self.port, self.listener = self.port, None, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallbacks(lambda _: None, self._not_closed)
 
     def waiting(self) -> int | None:
         """Return how many clients the kernel has connected that were not accepted yet."""
@@ -108,6 +127,15 @@ class Door:
             port.numberAccepts = min(room, _BATCH)
             port.startReading()
 
+    def _not_closed(self, failure: Failure) -> None:
+        """Say so; most likely somebody has removed a unix socket already."""
+        _unlock(self.endpoint)
+        self._log.warn(
+            "{endpoint} was not closed cleanly: {error}",
+            endpoint=quoted(self.endpoint.text),
+            error=failure.getErrorMessage(),
+        )
+
     def _accepting_port(self) -> tcp.Port | None:
         """Return the port if it is one that accepts from a socket here."""
         port: object = self.port
@@ -126,7 +154,9 @@ class Listeners:
     def __init__(self, reactor: IReactor, endpoints: tuple[Endpoint, ...], backlog: int) -> None:
         self._reactor = reactor
         self._doors = tuple(Door(prepared(endpoint, backlog)) for endpoint in endpoints)
+        self._turns = deque(self._doors)
         self._binding: Deferred[None] | None = None
+        self._closing: Deferred[None] = succeed(None)
 
     @property
     def bound(self) -> tuple[Listener, ...]:
@@ -139,7 +169,7 @@ class Listeners:
         bound: Callable[[], None],
         failed: Callable[[BindError], None],
     ) -> None:
-        """Bind every endpoint, or none.
+        """Bind every endpoint, or none; where a close is under way, as soon as that is done.
 
         :param make_factory: returns what serves the clients that come through a door.
         :param bound: called when all of them are bound, which nearly always is at once.
@@ -167,7 +197,8 @@ class Listeners:
         """Stop listening; return what fires when the sockets are closed."""
         if self._binding is not None:
             self._binding.cancel()
-        return Deferred.fromCoroutine(self._close())
+        self._close_doors()
+        return self._closed()
 
     def waiting(self, listener: Listener) -> int | None:
         """Return how many clients wait in the kernel's queue for a listener."""
@@ -179,11 +210,16 @@ class Listeners:
             door.shut()
 
     def let_in(self, room: int) -> None:
-        """Accept again, so many clients at most in one round of the reactor."""
-        for door in self._doors:
+        """Accept again, so many clients at most in one round of the reactor.
+
+        Another door comes first each time, as it is the first that gets the room.
+        """
+        self._turns.rotate()
+        for door in self._turns:
             door.let_in(room)
 
     async def _open(self, make_factory: FactoryMaker) -> None:
+        await self._closed()
         problems: list[Problem] = []
         for door in self._doors:
             try:
@@ -192,16 +228,21 @@ class Listeners:
             except Unfit as unfit:
                 problems.append(unfit.at(door.endpoint.place))
             except (OSError, CannotListenError) as error:
+                _unlock(door.endpoint)
                 problems.append(bind_problem(door.endpoint, error))
         if problems:
-            await self._close()
+            self._close_doors()
             raise BindError(problems)
 
-    async def _close(self) -> None:
-        for door in self._doors:
-            port, door.port, door.listener = door.port, None, None
-            if port is not None:
-                await maybeDeferred(port.stopListening)
+    def _close_doors(self) -> None:
+        closing = gatherResults([self._closed(), *(door.close() for door in self._doors)])
+        self._closing = closing.addCallback(lambda _: None)
+
+    def _closed(self) -> Deferred[None]:
+        """Return what fires once no socket is being closed; to cancel it disturbs nothing."""
+        waiter: Deferred[None] = Deferred()
+        self._closing.addCallback(waiter.callback)
+        return waiter
 
 
 def bind_problem(endpoint: Endpoint, error: OSError | CannotListenError) -> Problem:
@@ -210,7 +251,8 @@ def bind_problem(endpoint: Endpoint, error: OSError | CannotListenError) -> Prob
     reason = getattr(cause, "strerror", None) or str(cause)
     wrong = f"{quoted(endpoint.text)[1:-1]} cannot be bound: {printable(reason)}"
     number: int = getattr(cause, "errno", None) or 0
-    return Problem(endpoint.place, wrong, _REMEDIES.get(number, "choose another endpoint"))
+    remedies = _REMEDIES if endpoint.path is None else _REMEDIES | _UNIX_REMEDIES
+    return Problem(endpoint.place, wrong, remedies.get(number, "choose another endpoint"))
 
 
 def known_address(address: IAddress) -> Address:
@@ -232,6 +274,12 @@ def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
     return Listener(transport, known_address(host), int(backlog) if backlog else None)
 
 
-def _summary(error: Exception) -> str:
-    """Return what a parser complains of, in one printable line."""
-    return printable(" ".join(f"{type(error).__name__}: {error}".split()))
+def _unlock(endpoint: Endpoint) -> None:
+    """Remove the lock that Twisted leaves where a unix socket cannot be bound or removed.
+
+    By the lock of a process that is gone, the next start would know a socket for its own, and take
+    it from whoever listens on it.
+    """
+    if endpoint.path is not None:
+        with suppress(OSError, ValueError):  # there is none, or it is another process's
+            FilesystemLock(f"{endpoint.path}.lock").unlock()

@@ -2,7 +2,7 @@
 
 Twisted's own handlers stop the reactor too, but make ``twistd`` die of the signal afterwards,
 and answer a second Ctrl-C with a traceback. Here the first signal begins the shutdown and
-the second ends the draining.
+the second ends the draining. One that comes when all is closed changes nothing any more.
 """
 
 from __future__ import annotations
@@ -27,5 +27,11 @@ def end_on_signals(
     def handle(number: int, frame: FrameType | None) -> None:
         reactor.callFromThread(next(calls, second))
 
+    _set_handlers(handle)
+    # While the interpreter takes itself down, a handler of ours would be one that kills.
+    reactor.addSystemEventTrigger("after", "shutdown", _set_handlers, signal.SIG_IGN)
+
+
+def _set_handlers(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
+        signal.signal(number, handler)

@@ -139,6 +139,31 @@ def test_link_local_peers_are_answered_with_their_scope(
     sockd.wait_for(rf"First datagram from {ends}")
 
 
+ALL_NODES = """
+import socket, sys
+port = int(sys.argv[1])
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+    client.settimeout(20)
+    client.sendto(b"everybody", ("ff02::1", port, 0, socket.if_nametoindex("wire")))
+    answer, source = client.recvfrom(65536)
+    print(answer.decode(), *source[:2])
+"""
+
+
+@pytest.mark.network
+def test_who_asks_all_nodes_is_answered_from_an_address_of_this_one(
+    run_sockd: RunSockd, wire: tuple[Host, Host]
+) -> None:
+    server, client = wire
+    sockd = run_sockd(udp(r"\:\:"), command=server.command(TWISTD))
+    port = sockd.port("udp")
+    said = subprocess.check_output(
+        client.command(sys.executable, "-c", ALL_NODES, str(port)), encoding="ascii"
+    )
+    assert said == f"everybody {server.link_local} {port}\n"
+    sockd.wait_for(rf"First datagram from \S+ on \[ff02::1%wire\]:{port}")
+
+
 def test_a_flow_is_one_peer_on_one_local_address(run_sockd: RunSockd) -> None:
     sockd = run_sockd(udp("0.0.0.0"))  # noqa: S104 - that is what is tested
     port = sockd.port("udp")

@@ -164,10 +164,12 @@ class Bench:
         self.service.privilegedStartService()
         self.service.startService()
 
-    def connect(self, port: int = 50001) -> SocketTransport:
+    def connect(
+        self, port: int = 50001, transport: SocketTransport | None = None
+    ) -> SocketTransport:
         """Let a client come in."""
         factory = self.reactor.tcpServers[-1][1]
-        transport = SocketTransport(port)
+        transport = transport or SocketTransport(port)
         protocol = factory.buildProtocol(transport.getPeer())
         assert protocol is not None
         transport.protocol = protocol
@@ -271,9 +273,50 @@ def test_a_reply_that_cannot_begin_ends_the_connection_and_is_an_error() -> None
 
     bench = Bench(ScriptedReply(fail))
     transport = bench.connect()
-    assert transport.is_aborted
-    bench.lose(transport, ConnectionAborted())
+    assert transport.disconnecting
+    bench.lose(transport, ConnectionDone())
     assert bench.only().reason is Reason.ERROR
+
+
+def test_a_reply_that_fails_ends_the_connection_and_is_not_asked_again() -> None:
+    bench = Bench(ScriptedReply(lambda: Script(b"one", ValueError("no"))))
+    transport = bench.connect()
+    assert say(transport, b"x") == b"one"
+    assert say(transport, b"y") == b""
+    assert transport.disconnecting
+    assert say(transport, b"z") == b""
+    bench.lose(transport, ConnectionDone())
+    assert (bench.only().reason, bench.only().bytes_in) == (Reason.ERROR, 3)
+
+
+def test_a_reply_that_is_no_bytes_is_an_error_and_not_counted_as_said() -> None:
+    bench = Bench(ScriptedReply(lambda: Script(cast(bytes, "text"), b"unused")))
+    transport = bench.connect()
+    assert say(transport, b"x") == b""
+    bench.lose(transport, ConnectionDone())
+    assert (bench.only().reason, bench.only().bytes_out) == (Reason.ERROR, 0)
+
+
+def test_a_greeting_is_said_before_the_transport_may_pause_the_reading() -> None:
+    producers: list[IPushProducer | None] = []
+
+    class Transport(SocketTransport):
+        def write(self, data: bytes) -> None:
+            producers.append(self.producer)
+
+    bench = Bench(ScriptedReply(lambda: Script(b"unused", greeting=b"hello")))
+    transport = bench.connect(transport=Transport())
+    assert (producers, transport.producer) == ([None], transport.protocol)
+
+
+def test_a_transport_that_closes_is_not_kept_open_by_its_producer() -> None:
+    bench = Bench()
+    transport = bench.connect()
+    assert transport.producer is not None
+    transport.producer.pauseProducing()
+    transport.disconnecting = True
+    transport.producer.resumeProducing()
+    assert transport.producer is None
 
 
 def test_somebody_who_hangs_up_gives_the_peer_a_moment() -> None:
@@ -378,6 +421,48 @@ def test_a_service_that_is_started_while_it_drains_keeps_its_new_connections() -
     bench.reactor.advance(5)
     assert (old.disconnecting, new.disconnecting) == (True, False)
     assert bench.service.record.state is State.LISTENING
+
+
+def test_a_service_that_is_still_full_when_it_is_started_again_leaves_clients_waiting() -> None:
+    bench = Bench(max_connections=1, when_full=WAIT)
+    old = bench.connect()
+    bench.service.stopService()
+    bench.service.startService()
+    states = [bench.service.record.state]
+    bench.lose(old, ConnectionDone())
+    states.append(bench.service.record.state)
+    assert states == [State.PAUSED, State.LISTENING]
+
+
+def test_every_stop_that_waits_for_a_connection_hears_of_its_end() -> None:
+    bench = Bench()
+    transport = bench.connect()
+    stops = [bench.service.stopService() for _ in range(3)]
+    bench.lose(transport, ConnectionDone())
+    assert [stop.called for stop in stops] == [True] * 3
+    assert bench.reactor.getDelayedCalls() == []
+
+
+def test_every_stop_can_be_hurried() -> None:
+    bench = Bench()
+    bench.connect()
+    stops = [bench.service.stopService() for _ in range(3)]
+    bench.service.hurry()
+    bench.service.hurry()
+    assert [stop.called for stop in stops] == [True] * 3
+
+
+def test_a_transport_that_closes_at_once_leaves_no_timer() -> None:
+    class Transport(SocketTransport):
+        def loseConnection(self) -> None:
+            super().loseConnection()
+            Bench.lose(self, ConnectionDone())
+
+    bench = Bench(replies=1)
+    transport = bench.connect(transport=Transport())
+    say(transport, b"x")
+    assert bench.service.disconnect(bench.only().id)
+    assert bench.reactor.getDelayedCalls() == []
 
 
 class DatagramBench:

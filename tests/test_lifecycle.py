@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,35 @@ def test_a_second_signal_ends_the_draining(run_sockd: RunSockd) -> None:
         sockd.send_signal(signal.SIGINT)
         assert receive_to_end(client) == b""
     assert sockd.wait() == 0
+
+
+def test_a_signal_that_comes_when_all_is_closed_does_not_change_the_exit_status(
+    run_sockd: RunSockd,
+) -> None:
+    sockd = run_sockd(ONE)
+
+    def ended() -> bool:
+        sockd.send_signal(signal.SIGTERM)
+        sockd.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            sockd.wait(0.001)
+            return True
+        return False
+
+    wait_until(ended)
+    assert sockd.wait() == 0
+
+
+def test_a_unix_socket_that_somebody_removed_does_not_hold_the_shutdown(
+    run_sockd: RunSockd, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    sockd = run_sockd(ONE.replace("tcp:0:interface=127.0.0.1", f"unix:{folder}/lab.sock") + STATS)
+    (folder / "lab.sock").unlink()
+    assert sockd.stop() == 0
+    assert "was not closed cleanly: " in sockd.output
+    assert list(folder.iterdir()) == []
 
 
 def test_clients_in_the_queue_do_not_hold_the_shutdown(run_sockd: RunSockd) -> None:

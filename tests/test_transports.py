@@ -7,14 +7,16 @@ import socket
 import ssl
 import stat
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import TLSFiles
-from tests.clients import ask, connect, receive_to_end
+from tests.clients import LOOPBACK, ask, connect, receive, receive_to_end
 from tests.conftest import RunSockd
-from tests.harness import TWISTD, wait_until
+from tests.harness import DEADLINE, TWISTD, wait_until
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 KINDS = ["tcp", "multi"]
@@ -86,6 +88,106 @@ def test_one_tls_client_at_a_time(run_sockd: RunSockd, tls_files: TLSFiles) -> N
     first.close()
     with context.wrap_socket(second, server_hostname="localhost") as client:
         assert ask(client, b"my turn") == b"my turn"
+
+
+class TLSInMemory:
+    """A TLS client that decides itself what goes over the wire together.
+
+    :param context: whom it trusts.
+    """
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect((LOOPBACK, port))
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
+        self._shake_hands()
+
+    def question_and_goodbye(self, data: bytes) -> bytes:
+        """Return what goes over the wire for some data with a close_notify behind it."""
+        self._tls.write(data)
+        with suppress(ssl.SSLWantReadError):
+            self._tls.unwrap()
+        return self._outgoing.read()
+
+    def receive_to_goodbye(self) -> bytes:
+        """Return everything that comes until the other side says goodbye, and closes."""
+        received = []
+        while wire := self.socket.recv(65536):
+            self._incoming.write(wire)
+            with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                while data := self._tls.read(65536):
+                    received.append(data)
+        return b"".join(received)
+
+    def _shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self.socket.sendall(self._outgoing.read())
+                self._incoming.write(self.socket.recv(65536))
+            else:
+                self.socket.sendall(self._outgoing.read())
+                return
+
+
+@pytest.mark.parametrize("size", [5, 50_000, 200_000, 500_000, 2_000_000, 4_000_000])
+def test_a_tls_client_that_says_goodbye_at_once_still_gets_every_byte(
+    run_sockd: RunSockd, tls_files: TLSFiles, size: int
+) -> None:
+    sockd = run_sockd(ini("tcp", tls_files.endpoint(0)))
+    client = TLSInMemory(sockd.port("s"), tls_files.client_context())
+    data = os.urandom(size)
+    sender = threading.Thread(
+        target=client.socket.sendall, args=(client.question_and_goodbye(data),)
+    )
+    with client.socket:
+        sender.start()
+        assert client.receive_to_goodbye() == data
+        sender.join(DEADLINE)
+    service = wait_until(lambda: (s := sockd.service("s"))["closed"] and s)
+    assert (service["bytes_in"], service["bytes_out"], service["active"]) == (size, size, 0)
+
+
+GREETER = """
+from zope.interface import implementer
+from sockd.interfaces import IReply
+class Greeting:
+    done = False
+    def greet(self):
+        return b"hello"
+    def answer(self, data):
+        return data
+@implementer(IReply)
+class Greeter:
+    name, identity, options = "greeter", False, ()
+    def converse(self, service, peer):
+        return Greeting()
+greeter = Greeter()
+"""
+
+
+@pytest.mark.parametrize("sort", ["tcp", "tls"])
+def test_a_greeting_comes_before_anything_is_asked(
+    run_sockd: RunSockd, tls_files: TLSFiles, tmp_path: Path, sort: str
+) -> None:
+    plugin = tmp_path / "path" / "sockd" / "plugins" / "greeter.py"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text(GREETER, encoding="utf-8")
+    path = os.pathsep.join((str(tmp_path / "path"), os.environ.get("PYTHONPATH", "")))
+    endpoint = tls_files.endpoint(0) if sort == "tls" else "tcp:0:interface=127.0.0.1"
+    sockd = run_sockd(
+        ini("tcp", endpoint).replace(STATS, "reply = greeter\n"), environment={"PYTHONPATH": path}
+    )
+    client = connect(sockd.port("s"))
+    if sort == "tls":
+        client = tls_files.client_context().wrap_socket(client, server_hostname="localhost")
+    with client:
+        assert receive(client, 5) == b"hello"
+        assert ask(client, b"and more") == b"and more"
 
 
 def test_somebody_who_does_not_speak_tls_is_counted_and_no_traceback(

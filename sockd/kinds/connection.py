@@ -10,7 +10,8 @@ gone: what is on its way gets a moment to leave.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -23,8 +24,9 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import Attribute, implementer
 
 from sockd.interfaces import IConversation
 from sockd.kernel import seconds_since_send, tcp_view
@@ -48,6 +50,11 @@ PATIENCE = 2.0
 
 class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
     """What Twisted's stream transports are, TLS over them included."""
+
+    disconnecting: bool = Attribute("True once it closes as soon as all is written.")
+
+    def getHandle() -> socket.socket:
+        """Return the socket; TLS returns its own object."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -78,33 +85,29 @@ class StreamConnection(Protocol):
         peer = known_address(transport.getPeer())
         local = known_address(transport.getHost())
         self._record: Connection = self._service.opened(self, self._listener, local, peer)
-        if self._listener.transport != "unix":
-            transport.setTcpNoDelay(True)
-            transport.setTcpKeepAlive(True)
-        transport.registerProducer(self, True)
+        self._write = _writer(transport)
         self._watch_idleness()
         try:
+            if self._listener.transport != "unix":
+                transport.setTcpNoDelay(True)
+                transport.setTcpKeepAlive(True)
             self._conversation = self._service.reply.converse(self._service.spec, peer)
             self._greet(self._conversation)
         except Exception:  # the accepting port must not see it: it would leave the socket open
-            self._log.failure("The reply {reply} failed to begin", reply=self._service.spec.reply)
-            self._reason = Reason.ERROR
-            transport.abortConnection()
+            self._fail()
+        # Not before the greeting: TLS holds that back until the handshake is done, and meanwhile
+        # pauses its producer, which would leave the handshake unread.
+        if self._conversation is not None:
+            transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what was read; after the last reply, only count it."""
         self._record.received(len(data), self._reactor.seconds())
-        conversation = self._conversation
-        if conversation is None:
-            return
-        is_last = False
-        answer = conversation.answer(data)
-        if answer is not None:
-            self._say(answer)
-            self._replies_left -= 1
-            is_last = self._replies_left == 0
-        if is_last or conversation.done:
-            self._finish()
+        if self._conversation is not None:
+            try:
+                self._answer(self._conversation, data)
+            except Exception:  # TLS must not see it: it would never say that the connection is lost
+                self._fail()
 
     def readConnectionLost(self) -> None:
         """Write what is still to be said to a peer that says no more, then close."""
@@ -131,13 +134,13 @@ class StreamConnection(Protocol):
         if self._reason is None:
             self._reason = reason
         self._conversation = None
+        self._set_deadline(PATIENCE, self.transport.abortConnection)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
-        self._set_deadline(PATIENCE, self.transport.abortConnection)
 
     def tcp_info(self) -> dict[str, object] | None:
         """Return the kernel's view of the connection."""
-        return tcp_view(self._socket())
+        return tcp_view(self._socket_transport().getHandle())
 
     def pauseProducing(self) -> None:
         """Read no more until the peer has taken what it was told."""
@@ -149,9 +152,22 @@ class StreamConnection(Protocol):
         self._is_stalled = False
         self._record.last_activity = self._reactor.seconds()
         self.transport.resumeProducing()
+        if self._socket_transport().disconnecting:
+            # A TLS peer has said goodbye, and the socket closes once it has no producer any more.
+            self.transport.unregisterProducer()
 
     def stopProducing(self) -> None:
         """Do nothing: ``connectionLost`` follows."""
+
+    def _answer(self, conversation: IConversation, data: bytes) -> None:
+        is_last = False
+        answer = conversation.answer(data)
+        if answer is not None:
+            self._say(answer)
+            self._replies_left -= 1
+            is_last = self._replies_left == 0
+        if is_last or conversation.done:
+            self._finish()
 
     def _greet(self, conversation: IConversation) -> None:
         greeting = conversation.greet()
@@ -161,8 +177,16 @@ class StreamConnection(Protocol):
             self._finish()
 
     def _say(self, data: bytes) -> None:
+        if not isinstance(data, bytes):  # a plugin may do as it likes, but the counters must not
+            wrong = f"a reply is bytes, not {type(data).__name__}"
+            raise TypeError(wrong)
         self._record.sent(len(data), self._reactor.seconds())
-        self.transport.write(data)
+        self._write(data)
+
+    def _fail(self) -> None:
+        """Log the exception that the reply has just raised, and hang up."""
+        self._log.failure("The reply {reply} failed", reply=self._service.spec.reply)
+        self.hang_up(Reason.ERROR)
 
     def _finish(self) -> None:
         """Close the sending side after the last reply, and drop what still comes in."""
@@ -192,7 +216,7 @@ class StreamConnection(Protocol):
         A slow reader is not idle: the kernel goes on sending what was handed over long ago.
         """
         quiet = self._reactor.seconds() - self._record.last_activity
-        quiet = min(quiet, seconds_since_send(self._socket()))
+        quiet = min(quiet, seconds_since_send(self._socket_transport().getHandle()))
         if quiet >= timeout:
             self.hang_up(Reason.IDLE)
         else:
@@ -212,12 +236,23 @@ class StreamConnection(Protocol):
         is_tls = isinstance(self.transport, ProtocolWrapper)
         return bool(failure.check(ConnectionLost)) and not (is_tls and not self._is_stalled)
 
-    def _socket(self) -> socket.socket:
+    def _socket_transport(self) -> IStreamTransport:
+        """Return what is under TLS and whatever else wraps the socket."""
         transport: object = self.transport
         while isinstance(transport, ProtocolWrapper):
             transport = transport.transport
-        handle: socket.socket = transport.getHandle()  # type: ignore[attr-defined]
-        return handle
+        return cast("IStreamTransport", transport)
+
+
+def _writer(transport: IStreamTransport) -> Callable[[bytes], None]:
+    """Return what writes to a transport.
+
+    Over TLS, ``transport.write`` gathers what is small until the next round of the reactor, and
+    drops it if the peer's goodbye came along with the question.
+    """
+    if isinstance(transport, TLSMemoryBIOProtocol):
+        return partial(TLSMemoryBIOProtocol.write, transport)
+    return transport.write
 
 
 class Refusal(Protocol):

@@ -33,6 +33,7 @@ _IP_PKTINFO: int | None = 8 if sys.platform == "linux" else None
 _IN_PKTINFO = struct.Struct("@I4s4s")
 _IN6_PKTINFO = struct.Struct("@16sI")
 _LINK_LOCAL = (b"\xfe\x80", b"\xff\x02")
+_MULTICAST = b"\xff"
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 Receiver: TypeAlias = Callable[["DatagramSocket", bytes, SocketAddress, bytes], None]
@@ -184,6 +185,6 @@ def _source_option(source: bytes) -> tuple[int, int, bytes]:
     if len(source) == 4:
         option = _IN_PKTINFO.pack(0, source, bytes(4))
         return socket.IPPROTO_IP, _IP_PKTINFO or 0, option
-    if len(source) == 16:
-        source += bytes(4)
-    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source
+    if source.startswith(_MULTICAST):  # nothing can come from there: the interface's own address
+        source = bytes(16) + source[16:]
+    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source.ljust(_IN6_PKTINFO.size, b"\0")

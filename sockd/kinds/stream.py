@@ -108,7 +108,7 @@ class StreamService(TypedService):
 
     def hurry(self) -> None:
         """Stop draining, if it does: the rest is closed."""
-        for drain in self._drains:
+        for drain in tuple(self._drains):
             drain.hurry()
 
     def tcp_info(self, connection: int) -> Mapping[str, object] | None:
@@ -138,7 +138,7 @@ class StreamService(TypedService):
         self._ledger.close(connection, reason)
         if self._waits:
             self._let_in()
-        for drain in self._drains:
+        for drain in tuple(self._drains):  # the stop that is done with its own removes it
             drain.closed(connection.id)
 
     def refused(self, listener: Listener, peer: Address, reason: Reason) -> None:
@@ -164,8 +164,8 @@ class StreamService(TypedService):
 
     def _bound(self) -> None:
         self._ledger.bound(self.record, self._listeners.bound)
-        if self._waits:
-            self._let_in()
+        if self._waits:  # it may be full already, of those that a stop has left to finish
+            self._mind_the_doors()
 
     def _failed(self, error: BindError) -> None:
         """Take note that an endpoint which took its time failed in the end."""
@@ -174,7 +174,7 @@ class StreamService(TypedService):
         self._log.error("{problem}", problem=str(error))
 
     def _mind_the_doors(self) -> None:
-        """After an accept, leave the others in the queue until it is clear who may come in."""
+        """Leave the next clients in the queue until it is clear how many of them may come in."""
         self._listeners.shut()
         if self._room:
             self.reactor.callLater(0, self._let_in)
