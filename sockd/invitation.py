@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sockd.address import Address
 from sockd.ledger import Listener, ServiceRecord
 
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - said, not bound
+_ALL_IPV4, _ALL_IPV6 = "0.0.0.0", "::"  # noqa: S104 - said, not bound
+_LOOPBACK = {_ALL_IPV4: "127.0.0.1", _ALL_IPV6: "::1"}
+_A_FEW = 3
+"""How many addresses of each family are named at most."""
 
 
-def service_lines(records: Sequence[ServiceRecord]) -> Iterator[str]:
-    """Return a line for each listener of each service."""
+@dataclass(frozen=True, slots=True)
+class OwnHosts:
+    """The addresses under which other machines reach this one, the likeliest first.
+
+    :ivar is_dual: whether what is bound to ``::`` is reached over IPv4 too.
+    """
+
+    ipv4: tuple[str, ...] = ()
+    ipv6: tuple[str, ...] = ()
+    is_dual: bool = False
+
+    def behind(self, host: str) -> tuple[str, ...]:
+        """Return the addresses that a wildcard stands for; none for any other host."""
+        ipv4, ipv6 = self.ipv4[:_A_FEW], self.ipv6[:_A_FEW]
+        if host == _ALL_IPV4:
+            return ipv4
+        if host == _ALL_IPV6:
+            return (*ipv4, *ipv6) if self.is_dual else ipv6
+        return ()
+
+
+def reachable(listeners: Iterable[Listener], own: OwnHosts) -> Iterator[Listener]:
+    """Return each listener as clients find it: one bound to all addresses is at each of them.
+
+    Where the machine has none but loopback, a wildcard stays what it is, and the commands below
+    name loopback for it.
+    """
+    for listener in listeners:
+        address = listener.address
+        for host in own.behind(address.host) or (address.host,):
+            yield replace(listener, address=Address(host, address.port))
+
+
+def service_lines(records: Sequence[ServiceRecord], own: OwnHosts) -> Iterator[str]:
+    """Return a line for each listener of each service, and each address it is reached at."""
     width = max((len(record.name) for record in records), default=0)
     for record in records:
-        for listener in record.listeners:
+        for listener in reachable(record.listeners, own):
             yield f"{record.name:<{width}}  {client_command(listener)}"
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import socket
 import struct
+import sys
 from typing import NamedTuple
 
-_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
+# FreeBSD has an option of the same name, with other numbers in it.
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 _LAYOUT = struct.Struct("@8B24I")
-_MICROSECOND = 1e-6
-_MILLISECOND = 1e-3
-_STATES = (
+_MICROSECONDS = 1_000_000
+_MILLISECONDS = 1000
+STATES = (
     "unknown",
     "established",
     "syn-sent",
@@ -25,9 +27,10 @@ _STATES = (
     "listen",
     "closing",
 )
+"""The states of RFC 9293, 3.3.2, in the order of Linux's numbers (tcp_states.h)."""
 
 
-class _TCPInfo(NamedTuple):
+class TCPInfo(NamedTuple):
     """``struct tcp_info`` of linux/tcp.h, as far as its oldest version goes."""
 
     state: int
@@ -64,20 +67,28 @@ class _TCPInfo(NamedTuple):
     total_retrans: int
 
 
-def tcp_view(sock: socket.socket) -> dict[str, object] | None:
-    """Return the kernel's view of a connected TCP socket; times are in seconds."""
-    info = _tcp_info(sock)
-    if info is None:
-        return None
+def unpacked(data: bytes) -> TCPInfo | None:
+    """Return what getsockopt(2) answered; ``None`` if it is not as long as it must be."""
+    return TCPInfo._make(_LAYOUT.unpack(data)) if len(data) == _LAYOUT.size else None
+
+
+def described(info: TCPInfo) -> dict[str, object]:
+    """Return what there is to tell of a connection; times are in seconds."""
     return {
-        "state": _STATES[info.state] if info.state < len(_STATES) else "unknown",
-        "rtt": info.rtt * _MICROSECOND,
-        "rttvar": info.rttvar * _MICROSECOND,
+        "state": STATES[info.state] if info.state < len(STATES) else "unknown",
+        "rtt": info.rtt / _MICROSECONDS,
+        "rttvar": info.rttvar / _MICROSECONDS,
         "retransmits": info.total_retrans,
         "mss": info.snd_mss,
         "cwnd": info.snd_cwnd,
         "unacked": info.unacked,
     }
+
+
+def tcp_view(sock: socket.socket) -> dict[str, object] | None:
+    """Return the kernel's view of a connected TCP socket; times are in seconds."""
+    info = _tcp_info(sock)
+    return None if info is None else described(info)
 
 
 def accept_queue(sock: socket.socket) -> int | None:
@@ -95,14 +106,13 @@ def seconds_since_send(sock: socket.socket) -> float:
     Infinity where that is not known.
     """
     info = _tcp_info(sock)
-    return math.inf if info is None else info.last_data_sent * _MILLISECOND
+    return math.inf if info is None else info.last_data_sent / _MILLISECONDS
 
 
-def _tcp_info(sock: socket.socket) -> _TCPInfo | None:
+def _tcp_info(sock: socket.socket) -> TCPInfo | None:
     if _TCP_INFO is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     try:
-        data = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAYOUT.size)
+        return unpacked(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAYOUT.size))
     except OSError:
         return None
-    return _TCPInfo._make(_LAYOUT.unpack(data)) if len(data) == _LAYOUT.size else None

@@ -1,37 +1,104 @@
 """Two hosts on one wire: network namespaces joined by a veth pair, gone after the test.
 
-Needs root and iproute2 (ip-netns(8), veth(4)).
+Needs root and iproute2 (ip-netns(8), veth(4)). The addresses are those of documentation
+(RFC 5737, RFC 3849), and there is no way out: no default route.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from tests.harness import DEADLINE
+
+
+class Program:
+    """A program that runs on a host, and what is typed into it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def type(self, line: str) -> None:
+        """Type a line and press return."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def line(self) -> str:
+        """Return the next line that it prints, without its end."""
+        assert self._process.stdout is not None
+        too_late = threading.Timer(DEADLINE, self._process.kill)
+        too_late.start()
+        line = self._process.stdout.readline()
+        too_late.cancel()
+        return line.removesuffix("\n")
+
+    def rest(self) -> str:
+        """Type the end of input (Ctrl-D), and return what it prints until it ends well."""
+        said, _ = self._process.communicate(timeout=DEADLINE)
+        assert self._process.returncode == 0
+        return said
 
 
 @dataclass(frozen=True)
 class Host:
-    """A namespace with one interface, ``wire``.
+    """A namespace with one interface, ``wire``, beside its loopback.
 
     :ivar link_local: its IPv6 address on the wire, without the scope.
     """
 
     name: str
     link_local: str
+    ipv4: str
+    ipv6: str
 
     def command(self, *words: str) -> tuple[str, ...]:
         """Return a command line that runs a program on this host."""
         return ("ip", "netns", "exec", self.name, *words)
 
+    def run(self, *words: str, given: str = "", deadline: float = DEADLINE) -> str:
+        """Return what a program prints that must succeed on this host."""
+        done = subprocess.run(
+            self.command(*words),
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=deadline,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def get(self, url: str) -> Any:
+        """Return the JSON that curl gets on this host."""
+        return json.loads(self.run("curl", "--silent", "--fail", "--globoff", url))
+
+    @contextmanager
+    def start(self, *words: str) -> Iterator[Program]:
+        """Start a program on this host; it is gone at the end."""
+        with subprocess.Popen(
+            self.command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        ) as process:
+            try:
+                yield Program(process)
+            finally:
+                process.kill()
+
 
 @contextmanager
 def two_hosts() -> Iterator[tuple[Host, Host]]:
-    """Make them, with link-local addresses alone."""
+    """Make them; both are up, and their addresses can be used at once."""
     label = uuid.uuid4().hex[:8]
-    hosts = Host(f"sockd-{label}-a", "fe80::a"), Host(f"sockd-{label}-b", "fe80::b")
+    hosts = (
+        Host(f"sockd-{label}-a", "fe80::a", "192.0.2.1", "2001:db8::1"),
+        Host(f"sockd-{label}-b", "fe80::b", "192.0.2.2", "2001:db8::2"),
+    )
     try:
         for host in hosts:
             _ip("netns", "add", host.name)
@@ -40,7 +107,9 @@ def two_hosts() -> Iterator[tuple[Host, Host]]:
         for host in hosts:
             _ip("-n", host.name, "link", "set", "lo", "up")
             _ip("-n", host.name, "link", "set", "wire", "up")
-            _ip("-n", host.name, "address", "add", f"{host.link_local}/64", "dev", "wire", "nodad")
+            for address in (f"{host.link_local}/64", f"{host.ipv6}/64"):
+                _ip("-n", host.name, "address", "add", address, "dev", "wire", "nodad")
+            _ip("-n", host.name, "address", "add", f"{host.ipv4}/24", "dev", "wire")
         yield hosts
     finally:
         for host in hosts:

@@ -1,0 +1,121 @@
+"""What is read out of ``TCP_INFO``, and that it is nothing where Linux is not."""
+
+from __future__ import annotations
+
+import math
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from sockd.kernel import (
+    STATES,
+    TCPInfo,
+    accept_queue,
+    described,
+    seconds_since_send,
+    tcp_view,
+    unpacked,
+)
+from tests.fresh import REPOSITORY
+
+SIZE = 104
+"""Of the oldest ``struct tcp_info``, in bytes: eight of one byte, 24 of four."""
+
+NOTHING = TCPInfo._make([0] * len(TCPInfo._fields))
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+
+
+def answer(**members: int) -> bytes:
+    """Return what the kernel answers when all but these members are zero."""
+    values = NOTHING._replace(**members)
+    return bytes(values[:8]) + b"".join(one.to_bytes(4, sys.byteorder) for one in values[8:])
+
+
+def test_every_member_is_found_in_its_place() -> None:
+    members = {name: number for number, name in enumerate(TCPInfo._fields, 1)}
+    assert len(answer(**members)) == SIZE
+    assert unpacked(answer(**members)) == TCPInfo(**members)
+
+
+@pytest.mark.parametrize("data", [b"", bytes(8), bytes(SIZE - 1), bytes(SIZE + 1)])
+def test_an_answer_of_another_length_is_none(data: bytes) -> None:
+    assert unpacked(data) is None
+
+
+def test_times_are_in_seconds_and_the_rest_as_it_is() -> None:
+    info = NOTHING._replace(
+        state=1, rtt=1500, rttvar=250, total_retrans=3, retransmits=2, snd_mss=1448, snd_cwnd=10,
+        unacked=4,
+    )  # fmt: skip
+    assert described(info) == {
+        "state": "established",
+        "rtt": 0.0015,
+        "rttvar": 0.00025,
+        "retransmits": 3,
+        "mss": 1448,
+        "cwnd": 10,
+        "unacked": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(1, "established"), (5, "fin-wait-2"), (8, "close-wait"), (10, "listen"), (11, "closing")],
+)
+def test_states_have_the_numbers_of_linux(number: int, state: str) -> None:
+    assert described(NOTHING._replace(state=number))["state"] == state == STATES[number]
+
+
+@pytest.mark.parametrize("number", [0, 12, 255])
+def test_a_state_that_is_not_known_is_said_to_be_unknown(number: int) -> None:
+    assert described(NOTHING._replace(state=number))["state"] == "unknown"
+
+
+@on_linux
+def test_a_socket_is_asked_from_its_first_connection_to_its_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert accept_queue(server) == 0
+        with socket.create_connection(server.getsockname()) as client:
+            assert accept_queue(server) == 1
+            view = tcp_view(client)
+            assert view is not None
+            assert view["state"] == "established"
+            client.sendall(b"x")
+            assert seconds_since_send(client) < 60
+    assert tcp_view(client) is None
+    assert accept_queue(server) is None
+    assert seconds_since_send(client) == math.inf
+
+
+def test_other_sockets_tell_nothing() -> None:
+    one, other = socket.socketpair()
+    with one, other, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        for sock in (one, datagrams):
+            assert tcp_view(sock) is None
+            assert accept_queue(sock) is None
+            assert seconds_since_send(sock) == math.inf
+
+
+ELSEWHERE = """
+import socket, sys
+PREPARE
+from sockd.kernel import accept_queue, seconds_since_send, tcp_view
+with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_connection(server.getsockname()) as client:
+        print(accept_queue(server), tcp_view(client), seconds_since_send(client))
+"""
+
+
+@pytest.mark.parametrize(
+    "prepare", ["vars(socket).pop('TCP_INFO')", "sys.platform = 'freebsd14'"], ids=["none", "other"]
+)
+def test_elsewhere_nothing_is_told(prepare: str) -> None:
+    program = ELSEWHERE.replace("PREPARE", prepare)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=True
+    )
+    assert done.stdout == "None None inf\n"
