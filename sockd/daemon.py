@@ -17,8 +17,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sockd.errors import Problem, SockdError
-from sockd.interfaces import IDaemon, INetworkService
+from sockd.interfaces import ICapture, IDaemon, INetworkService
 from sockd.ledger import Ledger
+from sockd.reactor import IReactor
 from sockd.service import TypedService
 
 Banner = Callable[[], Iterable[str]]
@@ -47,6 +48,7 @@ class Daemon(TypedService):
         name: str,
         ledger: Ledger,
         services: Sequence[INetworkService],
+        reactor: IReactor,
         reactor_name: str,
         started: float,
     ) -> None:
@@ -55,9 +57,11 @@ class Daemon(TypedService):
         self.services: Mapping[str, INetworkService] = MappingProxyType(
             {service.record.name: service for service in services}
         )
+        self._reactor = reactor
         self.reactor_name = reactor_name
         self.started = started
         self.draining = False
+        self.capture: ICapture | None = None
         self._views: tuple[IService, ...] = ()
         self._banner: Banner = tuple
 
@@ -84,6 +88,8 @@ class Daemon(TypedService):
         if problems:
             for part in self._parts():
                 part.stopService()
+            # Ports close in a round of the reactor, which will not run; unix sockets would stay.
+            self._reactor.iterate(0)
             _start_failed(str(SockdError(problems)))
 
     def startService(self) -> None:
@@ -124,7 +130,7 @@ class Daemon(TypedService):
 
     async def _stop(self) -> None:
         self.draining = True
-        stopping = [maybeDeferred(service.stopService) for service in self.services.values()]
+        stopping = [self._stopped(service) for service in self.services.values()]
         active = sum(service.record.active for service in self.services.values())
         if active:
             self._log.info(
@@ -132,7 +138,14 @@ class Daemon(TypedService):
                 active=active,
             )
         await gatherResults(stopping)
-        await gatherResults([maybeDeferred(view.stopService) for view in self._views])
+        await gatherResults([self._stopped(view) for view in self._views])
+
+    def _stopped(self, part: IService) -> Deferred[object]:
+        """Stop a part; whatever comes of that, the others must stop as well."""
+        stopping: Deferred[object] = maybeDeferred(part.stopService)
+        return stopping.addErrback(
+            lambda failure: self._log.failure("{part} did not stop", failure, part=part)
+        )
 
 
 def _start_failed(text: str) -> NoReturn:

@@ -74,3 +74,7 @@ class ConfigurationError(SockdError):
 
 class BindError(SockdError):
     """An endpoint could not be bound."""
+
+
+class CaptureError(SockdError):
+    """A capture cannot be made, or came to an end; the services go on."""

@@ -5,7 +5,7 @@ A plugin provides :class:`IReply` or :class:`IServiceKind`; see ``docs/plugins.m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
@@ -94,6 +94,37 @@ class INetworkService(IService):
         """Return the kernel's view of an open connection, ``None`` where it has none."""
 
 
+class ILiveCapture(Interface):
+    """The packets for one viewer, as they come."""
+
+    def slices() -> Iterator[bytes | Deferred[None]]:
+        """Return parts of a pcapng stream, and in between what fires when there is more.
+
+        :raise sockd.errors.CaptureError: if there are none to be had.
+        """
+
+    def close() -> object:
+        """End it: the viewer is gone."""
+
+
+class ICapture(Interface):
+    """The capture of what passes through the services' ports."""
+
+    is_live: bool = Attribute("Whether people may watch.")
+
+    def status() -> Mapping[str, object]:
+        """Return how it goes, as plain values."""
+
+    def start() -> Deferred[None]:
+        """Begin to write files; return what fires when that has begun, or failed."""
+
+    def stop() -> Deferred[None]:
+        """End the files; return what fires when the last packets are written."""
+
+    def watch() -> ILiveCapture:
+        """Return the packets for one more viewer."""
+
+
 class IDaemon(Interface):
     """The whole of it, as the stats endpoint and the admin shell see it."""
 
@@ -103,6 +134,7 @@ class IDaemon(Interface):
     ledger: Ledger = Attribute("Who is connected and what has passed.")
     services: Mapping[str, INetworkService] = Attribute("The services by name.")
     draining: bool = Attribute("True once it is shutting down.")
+    capture: ICapture | None = Attribute("What is on the wire; `None` if nobody asked for it.")
 
     def disconnect(connection: int) -> bool:
         """Close an open connection by its number; return whether there was one."""

@@ -6,8 +6,14 @@ reactor, whatever ``twistd --reactor`` says afterwards.
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorThreads, IReactorTime
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFDSet,
+    IReactorProcess,
+    IReactorThreads,
+    IReactorTime,
+)
 
 
-class IReactor(IReactorCore, IReactorFDSet, IReactorThreads, IReactorTime):
-    """A reactor that keeps time, watches descriptors and can be woken from other threads."""
+class IReactor(IReactorCore, IReactorFDSet, IReactorProcess, IReactorThreads, IReactorTime):
+    """A reactor that keeps time, watches descriptors and processes, and can be woken by threads."""

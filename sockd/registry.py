@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zope.interface.verify import verifyObject
 
-from sockd.errors import Place, Problem
-from sockd.interfaces import IReply, IServiceKind
-from sockd.text import printable, quoted
+from sockd.errors import ConfigurationError, Place, Problem
+from sockd.interfaces import INetworkService, IReply, IServiceKind
+from sockd.text import quoted, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from sockd.config.specs import ServiceSpec
+    from sockd.kinds.context import ServiceContext
 
 _REPAIR = "repair it, or uninstall the package that brings it"
 _RENAME = "rename one, or uninstall one of the packages"
@@ -37,6 +40,17 @@ class Registry:
     kinds: Mapping[str, IServiceKind]
     replies: Mapping[str, IReply]
     problems: tuple[Problem, ...]
+
+    def serve(self, spec: ServiceSpec, context: ServiceContext) -> INetworkService:
+        """Return the service of a section, not yet started.
+
+        :raise ConfigurationError: if its kind fails to make it.
+        """
+        try:
+            return self.kinds[spec.kind].serve(spec, self.replies[spec.reply], context)
+        except Exception as error:  # whatever a plugin raises is its author's to see
+            wrong = f"the kind {quoted(spec.kind)} failed: {summary(error)}"
+            raise ConfigurationError([Problem(spec.place, wrong, _REPAIR)]) from error
 
 
 def discover(package: str = "sockd.plugins") -> Registry:
@@ -64,7 +78,7 @@ def _modules(package: ModuleType, problems: list[Problem]) -> Iterator[ModuleTyp
         try:
             yield importlib.import_module(f"{package.__name__}.{name}")
         except (Exception, SystemExit) as error:  # whatever a plugin raises is its author's to see
-            wrong = f"the plugin cannot be imported: {_summary(error)}"
+            wrong = f"the plugin cannot be imported: {summary(error)}"
             problems.append(Problem(Place(file, _line(error, file)), wrong, _REPAIR))
 
 
@@ -91,7 +105,7 @@ def _gather(
             try:
                 _verify(interface, plugin)
             except Exception as error:  # what a plugin's attributes raise is its author's, too
-                wrong = f"{quoted(label)} is not a whole {interface.__name__}: {_summary(error)}"
+                wrong = f"{quoted(label)} is not a whole {interface.__name__}: {summary(error)}"
                 problems.append(Problem(Place(file, 1), wrong, _REPAIR))
                 continue
             name = plugin.name
@@ -110,11 +124,6 @@ def _verify(interface: type[Plugin], plugin: Plugin) -> None:
         raise TypeError(wrong)
     for option in plugin.options:
         option.parse(option.default)
-
-
-def _summary(error: BaseException) -> str:
-    """Return an exception in one line."""
-    return printable(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def _line(error: BaseException, file: str) -> int:

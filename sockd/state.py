@@ -22,7 +22,10 @@ HOST_KEY = "ssh_host_ed25519_key"
 PASSWORD = "admin.htpasswd"  # noqa: S105 - the name of the file
 """The hash of the password that was made at the first start."""
 
-_OURS = frozenset({HOST_KEY, PASSWORD})
+CAPTURES = "captures"
+"""The directory of captures, unless the configuration says another."""
+
+_OURS = frozenset({HOST_KEY, PASSWORD, CAPTURES})
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.resources import as_file, files
 from itertools import chain
@@ -15,22 +15,34 @@ from twisted.python import usage
 
 from sockd import __version__, check
 from sockd.config.load import load
-from sockd.config.specs import AdminSpec, Configuration, StatsSpec
-from sockd.daemon import Banner, Daemon
+from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
+from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError
-from sockd.invitation import service_lines, ssh_command, telnet_command, url
+from sockd.invitation import (
+    OwnHosts,
+    reachable,
+    service_lines,
+    ssh_command,
+    telnet_command,
+    url,
+)
 from sockd.kinds.context import ServiceContext
 from sockd.ledger import Ledger
 from sockd.narrator import Narrator
+from sockd.own_addresses import own_hosts
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
 from sockd.signals import end_on_signals
 
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
+    from sockd.capture.service import CaptureService
     from sockd.web.service import StatsService
 
 _DEFAULT_PIDFILE = "twistd.pid"
+
+Invitation = Callable[[OwnHosts], Iterable[str]]
+"""Returns the lines that say how to come in."""
 
 
 class Options(usage.Options):
@@ -79,19 +91,21 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> Daemon:
-    """Return the daemon that a configuration asks for, not yet started."""
+    """Return the daemon that a configuration asks for, not yet started.
+
+    :raise SystemExit: naming the section whose kind failed to make its service.
+    """
     reactor = _reactor()
     configuration = options.configuration
     ledger = Ledger(reactor.seconds, configuration.history)
     ledger.subscribe(Narrator().tell)
     context = ServiceContext(reactor, ledger, configuration.drain)
-    registry = options.registry
-    services = [
-        registry.kinds[spec.kind].serve(spec, registry.replies[spec.reply], context)
-        for spec in configuration.services
-    ]
+    try:
+        services = [options.registry.serve(spec, context) for spec in configuration.services]
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
-    daemon = Daemon(configuration.name, ledger, services, name, reactor.seconds())
+    daemon = Daemon(configuration.name, ledger, services, reactor, name, reactor.seconds())
     _wire_views(daemon, configuration, reactor)
     reactor.callWhenRunning(end_on_signals, reactor, reactor.stop, daemon.hurry)
     reactor.callWhenRunning(daemon.announce)
@@ -156,25 +170,38 @@ def _allow_a_second_lab(twistd: usage.Options) -> None:
 def _wire_views(daemon: Daemon, configuration: Configuration, reactor: IReactor) -> None:
     """Add the stats endpoint and the admin shell, and the banner that names every way in."""
     views: list[IService] = []
-    invitations: list[Banner] = [lambda: _greeting(daemon)]
+    invitations: list[Invitation] = [partial(_greeting, daemon)]
     if configuration.stats is not None:
         stats = _stats(configuration.stats, daemon, reactor)
         views.append(stats)
-        invitations.append(lambda: (f"stats: {url(one, '/ports')}" for one in stats.listeners))
+        invitations.append(partial(_stats_lines, stats))
     if configuration.admin is not None:
         admin = _admin(configuration.admin, configuration, daemon, reactor)
         views.append(admin)
-        invitations.append(lambda: _admin_lines(admin))
-    daemon.show(views, lambda: chain.from_iterable(lines() for lines in invitations))
+        invitations.append(partial(_admin_lines, admin))
+    if configuration.capture is not None:
+        daemon.capture = capture = _capture(configuration.capture, configuration, daemon, reactor)
+        views.append(capture)
+    daemon.show(views, lambda: _banner(invitations))
 
 
-def _greeting(daemon: Daemon) -> Iterator[str]:
+def _banner(invitations: Iterable[Invitation]) -> Iterator[str]:
+    own = own_hosts()
+    return chain.from_iterable(lines(own) for lines in invitations)
+
+
+def _greeting(daemon: Daemon, own: OwnHosts) -> Iterator[str]:
     yield f"sockd {__version__}, {daemon.name}, process {os.getpid()}"
-    yield from service_lines([service.record for service in daemon.services.values()])
+    yield from service_lines([service.record for service in daemon.services.values()], own)
 
 
-def _admin_lines(admin: AdminService) -> Iterator[str]:
-    for listener in admin.ssh_listeners:
+def _stats_lines(stats: StatsService, own: OwnHosts) -> Iterator[str]:
+    for listener in reachable(stats.listeners, own):
+        yield f"stats: {url(listener, '/ports')}"
+
+
+def _admin_lines(admin: AdminService, own: OwnHosts) -> Iterator[str]:
+    for listener in reachable(admin.ssh_listeners, own):
         yield f"admin: {ssh_command(listener, admin.user)}"
     for listener in admin.telnet_listeners:
         yield f"admin: {telnet_command(listener)}"
@@ -196,3 +223,15 @@ def _admin(
 
     state = StateDirectory(configuration.state, configuration.state_place)
     return AdminService(spec, daemon, reactor, state)
+
+
+def _capture(
+    spec: CaptureSpec, configuration: Configuration, daemon: Daemon, reactor: IReactor
+) -> CaptureService:
+    from sockd.capture.recorder import Recorder
+    from sockd.capture.service import CaptureService
+    from sockd.state import CAPTURES, StateDirectory
+
+    directory = spec.directory or StateDirectory(configuration.state).path / CAPTURES
+    recorder = Recorder(directory, spec, reactor.seconds)
+    return CaptureService(spec, daemon.ledger, recorder, reactor)

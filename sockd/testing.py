@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from sockd.address import Address
 from sockd.errors import BindError
-from sockd.interfaces import IDaemon, INetworkService
+from sockd.interfaces import ICapture, IDaemon, INetworkService
 from sockd.ledger import Connection, Ledger, Listener, Reason, State
 from sockd.service import TypedService
 
@@ -118,6 +118,7 @@ class FakeDaemon:
         self.started = STARTED
         self.reactor_name = "fake"
         self.draining = False
+        self.capture: ICapture | None = None
         self.clock = Clock()
         self.clock.advance(STARTED)
         self.ledger = Ledger(self.clock.seconds, history)

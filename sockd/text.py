@@ -37,6 +37,11 @@ def quoted(text: str) -> str:
     return f"'{glance(text)}'"
 
 
+def summary(error: BaseException) -> str:
+    """Return an exception in one printable line."""
+    return printable(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a person lists them: ``tcp, udp or multi``."""
     *first, last = names

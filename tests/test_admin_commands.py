@@ -12,7 +12,7 @@ from sockd.errors import BindError, Place, Problem
 from sockd.testing import FakeDaemon
 
 NAMES = (
-    *("status", "services", "connections", "connection", "ports", "lesson"),
+    *("status", "services", "connections", "connection", "ports", "lesson", "capture"),
     *("disconnect", "stop", "start", "reload", "commands"),
 )
 

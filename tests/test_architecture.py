@@ -21,6 +21,9 @@ PROJECT = Path(__file__).parent.parent
 
 PURE = (
     "sockd.address",
+    "sockd.capture.filters",
+    "sockd.capture.headers",
+    "sockd.capture.pcapng",
     "sockd.config",
     "sockd.errors",
     "sockd.invitation",
@@ -168,7 +171,9 @@ def test_a_service_does_not_know_who_watches() -> None:
 
 @pytest.mark.parametrize(("view", "other"), [("web", "admin"), ("admin", "web")])
 def test_a_view_knows_the_ledger_and_not_the_kinds_or_the_other_view(view: str, other: str) -> None:
-    strangers = (f"sockd.{other}", "sockd.daemon", "sockd.kinds", "sockd.plugins", "sockd.tap")
+    strangers = tuple(
+        f"sockd.{name}" for name in (other, "capture", "daemon", "kinds", "plugins", "tap")
+    )
     assert found((f"sockd.{view}",), strangers) == []
 
 
@@ -207,6 +212,15 @@ def test_importing_sockd_chooses_no_reactor() -> None:
         print("twisted.internet.reactor" in sys.modules)
     """
     assert run(program) == "False\n"
+
+
+def test_the_capture_is_loaded_by_those_who_asked_for_it() -> None:
+    assert [
+        (module, name)
+        for module, imports in modules().items()
+        for name in imports.at_once
+        if within(name, ("sockd.capture",)) and not within(module, ("sockd.capture",))
+    ] == []
 
 
 def test_the_shell_is_loaded_once_the_reactor_is_chosen() -> None:

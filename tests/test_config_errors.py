@@ -54,7 +54,12 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "unknown section": (
         "[zebra]\n" + SERVICE,
-        ["1: [zebra]: unknown section 'zebra' (known: sockd, service:NAME, stats, admin)"],
+        [
+            (
+                "1: [zebra]: unknown section 'zebra'"
+                " (known: sockd, service:NAME, stats, admin, capture)"
+            )
+        ],
     ),
     "misspelt section": (
         SERVICE + "[stat]\n",
@@ -438,6 +443,17 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         "[sockd]\nhistory = 1e3\n" + SERVICE,
         ["2: [sockd] history: '1e3' is no number that fits (a whole number from 0 to 100000)"],
     ),
+    "capture of nearly nothing": (
+        SERVICE + "[capture]\nmax_size = 10KB\ninterface = -w/etc/passwd\nmax_sise = 1MiB\n",
+        [
+            "5: [capture] max_size: '10KB' is too small (1MiB or more)",
+            (
+                "6: [capture] interface: '-w/etc/passwd' is no name of an interface"
+                " (any, or a name that `ip link` shows, such as eth0)"
+            ),
+            "7: [capture] max_sise: unknown option (did you mean max_size?)",
+        ],
+    ),
     "when_full": (
         SERVICE + "when_full = refuses\n",
         ["4: [service:echo] when_full: 'refuses' is not known here (refuse or wait)"],
@@ -456,7 +472,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         [
             (
                 r"4: [\x1b[31m]: unknown section '\x1b[31m' "
-                "(known: sockd, service:NAME, stats, admin)"
+                "(known: sockd, service:NAME, stats, admin, capture)"
             ),
             r"6: [sockd] \x1b[2j: unknown option (known: name, state, drain, history)",
             r"7: [sockd] \u202eevil: unknown option (known: name, state, drain, history)",

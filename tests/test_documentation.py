@@ -16,8 +16,9 @@ import pytest
 from sockd.admin.commands import Commands
 from sockd.admin.console import Console
 from sockd.config.endpoint import parse_any
-from sockd.config.specs import AdminSpec, Configuration, ServiceSpec, StatsSpec
+from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpec, StatsSpec
 from sockd.errors import Place
+from sockd.kernel import STATES, TCPInfo, described
 from sockd.ledger import Reason, State
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view, service_view
@@ -36,7 +37,7 @@ LAB = (REPOSITORY / "config" / "lab.ini").read_text(encoding="utf-8")
 
 REQUIRED = {"kind": "tcp", "listen": "tcp:7000:interface=127.0.0.1"}
 NOT_OPTIONS = {
-    *("file", "services", "stats", "admin"),
+    *("file", "services", "stats", "admin", "capture"),
     *("place", "places", "state_place", "settings"),
 }
 
@@ -87,6 +88,7 @@ def option_names(spec: type) -> set[str]:
         ("## `[service:NAME]`", ServiceSpec, {"name"}),
         ("## `[stats]`", StatsSpec, set()),
         ("## `[admin]`", AdminSpec, set()),
+        ("## `[capture]`", CaptureSpec, set()),
     ],
 )
 def test_every_option_is_on_the_page(heading: str, spec: type, also: set[str]) -> None:
@@ -95,13 +97,14 @@ def test_every_option_is_on_the_page(heading: str, spec: type, also: set[str]) -
 
 def test_the_defaults_on_the_page_are_the_defaults() -> None:
     service = defaults("## `[service:NAME]`") | REQUIRED
-    without = read(ini({"service:s": REQUIRED, "stats": {}, "admin": {}}))
+    without = read(ini({"service:s": REQUIRED, "stats": {}, "admin": {}, "capture": {}}))
     given = read(
         ini(
             {
                 "service:s": service,
                 "stats": defaults("## `[stats]`"),
                 "admin": defaults("## `[admin]`"),
+                "capture": defaults("## `[capture]`"),
                 "sockd": defaults("## `[sockd]`"),
             }
         )
@@ -119,8 +122,10 @@ def ini(sections: dict[str, dict[str, str]]) -> str:
 def unplaced(configuration: Configuration) -> str:
     """Return all of a configuration but the lines that it stands in."""
     assert configuration.admin is not None
+    assert configuration.capture is not None
     admin = replace(configuration.admin, places={})
-    return re.sub(r"Place\(.*?\)", "", repr(replace(configuration, admin=admin)))
+    capture = replace(configuration.capture, places={})
+    return re.sub(r"Place\(.*?\)", "", repr(replace(configuration, admin=admin, capture=capture)))
 
 
 def test_the_examples_of_files_are_right() -> None:
@@ -159,6 +164,15 @@ def test_every_member_of_the_json_is_on_the_page() -> None:
     shown = set(re.findall(r"`(\w+)`", page))
     assert {name for view in views for name in view} <= shown
     assert {str(word) for word in (*State, *Reason)} - {"full"} <= shown
+
+
+def test_every_member_of_the_kernels_view_is_on_the_page() -> None:
+    info = TCPInfo._make([0] * len(TCPInfo._fields))
+    _, _, rest = section(INTERFACES, "## HTTP").partition("The members of `tcp`")
+    table = rest.partition("A row of")[0]
+    assert described(info).keys() <= members(table)
+    of_a_listener_or_client = {"listen", "syn-sent", "syn-recv", "unknown"}
+    assert set(STATES) - of_a_listener_or_client <= set(re.findall(r"`([a-z0-9-]+)`", table))
 
 
 def test_every_command_of_the_shell_is_on_the_page() -> None:

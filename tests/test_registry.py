@@ -5,19 +5,24 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pytest
+from twisted.internet.task import Clock
 
 from sockd.config.load import parse
-from sockd.errors import ConfigurationError
-from sockd.registry import discover
+from sockd.config.specs import ServiceSpec
+from sockd.errors import ConfigurationError, Place
+from sockd.kinds.context import ServiceContext
+from sockd.ledger import Ledger
+from sockd.reactor import IReactor
+from sockd.registry import Registry, discover
+from sockd.replies.echo import Echo
+from tests.configurations import FakeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from sockd.registry import Registry
 
 NUMBERS = itertools.count()
 
@@ -257,3 +262,12 @@ def test_an_unknown_kind_names_the_plugin_that_may_have_brought_it(packages: Pac
             "(known: none)"
         ),
     ]
+
+
+def test_a_kind_that_fails_is_named_with_the_section_that_asked_for_it() -> None:
+    registry = Registry({"tcp": FakeKind("tcp")}, {"echo": Echo()}, ())
+    context = ServiceContext(cast(IReactor, Clock()), Ledger(lambda: 0.0), drain=5.0)
+    spec = ServiceSpec("lab", "tcp", (), Place("lab.ini", 3, "service:lab"))
+    with pytest.raises(ConfigurationError) as raised:
+        registry.serve(spec, context)
+    assert str(raised.value).startswith("lab.ini:3: [service:lab]: the kind 'tcp' failed: NotImpl")

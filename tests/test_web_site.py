@@ -346,7 +346,7 @@ def test_over_tls_it_agrees_on_http_1_1() -> None:
 
 def test_the_request_is_an_exchange() -> None:
     client = Endpoint().client()
-    exchange = Exchange(StatsRequest(client.channel), client.channel.transport)
+    exchange = Exchange(StatsRequest(client.channel), client.channel)
     assert verifyObject(IExchange, exchange)
 
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from sockd import __version__
+from sockd.admin.capture import CaptureCommand
 from sockd.admin.console import Console
 from sockd.admin.tables import pairs, seconds, table
 from sockd.errors import SockdError
@@ -49,6 +50,7 @@ class Commands:
         self._daemon = daemon
         self._console = console
         self._clock = clock
+        self._capture = CaptureCommand(daemon, console)
 
     def namespace(self) -> dict[str, object]:
         """Return the names that the session begins with."""
@@ -188,6 +190,7 @@ class Commands:
             self.connection,
             self.ports,
             self.lesson,
+            self._capture,
             self.disconnect,
             self.stop,
             self.start,

@@ -19,15 +19,25 @@ from sockd.config.endpoint import (
     unchecked,
 )
 from sockd.config.options import Options
-from sockd.config.specs import REFUSE, WAIT, AdminSpec, Configuration, ServiceSpec, StatsSpec
+from sockd.config.specs import (
+    REFUSE,
+    WAIT,
+    AdminSpec,
+    CaptureSpec,
+    Configuration,
+    ServiceSpec,
+    StatsSpec,
+)
 from sockd.config.values import (
     boolean,
     choice,
     duration,
     host_name,
     integer,
+    interface_name,
     known,
     line,
+    size_from,
     user_name,
 )
 from sockd.errors import ConfigurationError, Place, Problem
@@ -140,6 +150,7 @@ class _Reader:
         services: list[ServiceSpec] = []
         stats: StatsSpec | None = None
         admin: AdminSpec | None = None
+        capture: CaptureSpec | None = None
         daemon = ini.Section("sockd", 1)
         for section in self._document.sections.values():
             if section.name.startswith(_SERVICE):
@@ -148,11 +159,13 @@ class _Reader:
                 stats = self._stats(section)
             elif section.name == "admin":
                 admin = self._admin(section)
+            elif section.name == "capture":
+                capture = self._capture(section)
             elif section.name == "sockd":
                 daemon = section
             else:
                 self._unknown_section(section)
-        configuration = self._daemon(daemon, tuple(services), stats, admin)
+        configuration = self._daemon(daemon, tuple(services), stats, admin, capture)
         self._check_collisions(configuration.endpoints)
         if not services and not self.problems:
             place = Place(self._document.file, 1)
@@ -166,6 +179,7 @@ class _Reader:
         services: tuple[ServiceSpec, ...],
         stats: StatsSpec | None,
         admin: AdminSpec | None,
+        capture: CaptureSpec | None,
     ) -> Configuration:
         with self._options(section) as options:
             return Configuration(
@@ -178,6 +192,7 @@ class _Reader:
                 history=options.value("history", integer(0, 100_000), "1000"),
                 stats=stats,
                 admin=admin,
+                capture=capture,
             )
 
     def _service(self, section: ini.Section) -> ServiceSpec:
@@ -253,10 +268,25 @@ class _Reader:
                 host_key=options.path("host_key"),
             )
 
+    def _capture(self, section: ini.Section) -> CaptureSpec:
+        with self._options(section) as options:
+            return CaptureSpec(
+                places=MappingProxyType(
+                    {name: options.place(name) for name in ("", "directory", "interface")}
+                ),
+                directory=options.path("directory"),
+                max_size=options.value("max_size", size_from("1MiB"), "100MiB"),
+                max_age=options.value("max_age", duration, "1h"),
+                payload=options.value("payload", boolean, "no"),
+                interface=options.value("interface", interface_name, "any"),
+                start=options.value("start", boolean, "no"),
+                live=options.value("live", boolean, "no"),
+            )
+
     def _unknown_section(self, section: ini.Section) -> None:
         wrong = f"unknown section {quoted(section.name)}"
-        name = section.name.partition(":")[2]
-        remedy = nearest(section.name, ("sockd", f"{_SERVICE}{name or 'NAME'}", "stats", "admin"))
+        service = f"{_SERVICE}{section.name.partition(':')[2] or 'NAME'}"
+        remedy = nearest(section.name, ("sockd", service, "stats", "admin", "capture"))
         self._options(section).complain("", wrong, remedy)
 
     def _options(self, section: ini.Section) -> Options:

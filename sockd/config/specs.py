@@ -69,6 +69,29 @@ class AdminSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureSpec:
+    """The ``[capture]`` section: what of the services' traffic is written down, and where.
+
+    :ivar places: where each option of the section stands; the section itself under no name.
+    :ivar directory: where the files go; ``None``: a folder in the state directory.
+    :ivar max_size: the most that all files may take, in bytes.
+    :ivar max_age: files that are older are removed.
+    :ivar payload: whether more than the headers is written.
+    :ivar start: whether the capture runs from the start.
+    :ivar live: whether anybody who can reach the stats endpoint may watch.
+    """
+
+    places: Mapping[str, Place]
+    directory: Path | None = None
+    max_size: int = 100 * 1024 * 1024
+    max_age: float = 3600.0
+    payload: bool = False
+    interface: str = "any"
+    start: bool = False
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """A whole file.
 
@@ -87,6 +110,7 @@ class Configuration:
     history: int = 1000
     stats: StatsSpec | None = None
     admin: AdminSpec | None = None
+    capture: CaptureSpec | None = None
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

@@ -33,6 +33,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)")
 _SIZE = re.compile(r"([0-9]{1,15}) ?([A-Za-z]+)")
 _RATE = re.compile(r"([0-9]{1,9}) ?/ ?(ms|s|m|h)")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,31}")
 _YEAR = 366 * 24 * 3600.0
 _BOOLEANS = {
     **dict.fromkeys(("yes", "true", "on", "1"), True),
@@ -76,6 +77,18 @@ def size(text: str) -> int:
         wrong = f"{quoted(text)} is no size"
         raise Unfit(wrong, "a whole number and B, KB, KiB, MB, MiB, GB or GiB, such as 64KB")
     return int(match[1]) * _SIZES[match[2]]
+
+
+def size_from(least: str) -> Callable[[str], int]:
+    """Return a parser of sizes that are no smaller than one of them."""
+
+    def parse(text: str) -> int:
+        if size(text) >= size(least):
+            return size(text)
+        wrong = f"{quoted(text)} is too small"
+        raise Unfit(wrong, f"{least} or more")
+
+    return parse
 
 
 def rate(text: str) -> float:
@@ -151,6 +164,14 @@ def user_name(text: str) -> str:
         return text
     wrong = f"{quoted(text)} is no user name"
     raise Unfit(wrong, "letters, digits and signs, no white space, no colon")
+
+
+def interface_name(text: str) -> str:
+    """Return the name of a network interface, or ``any``."""
+    if _INTERFACE.fullmatch(text):
+        return text
+    wrong = f"{quoted(text)} is no name of an interface"
+    raise Unfit(wrong, "any, or a name that `ip link` shows, such as eth0")
 
 
 def host_name(text: str) -> str:

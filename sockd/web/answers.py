@@ -7,9 +7,13 @@ of them little work to make, so that the daemon serves its peers in between.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -40,14 +44,17 @@ REASONS = MappingProxyType(
 class Answer:
     """An answer.
 
-    :ivar body: all of it, or its slices; a slice may be empty.
+    :ivar body: all of it, or its slices; a slice may be empty. Where there is nothing to say for
+        now, what fires when there is stands in place of a slice.
     :ivar headers: those beside the ones that every answer has.
+    :ivar release: of an answer without an end, what is called when nobody takes it any more.
     """
 
-    body: bytes | Iterator[bytes]
+    body: bytes | Iterator[bytes | Deferred[None]]
     status: int = OK
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    release: Callable[[], object] | None = None
 
 
 class RequestError(Exception):

@@ -3,12 +3,13 @@
 Everything goes through one cooperator, small answers too. One turn of the reactor makes one slice
 for one client, so neither a long answer nor many requests in one read keep the daemon from its
 peers. While a client does not read, nothing more is made for it; one that takes nothing for
-:data:`PATIENCE` is cut off.
+:data:`PATIENCE` is cut off. An answer without an end waits for what is new, and ends with its
+client.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -80,6 +81,7 @@ class Delivery:
         self._reactor = reactor
         self._impatience: IDelayedCall | None = None
         self._is_over = False
+        self._release: Callable[[], object] | None = None
         exchange.feed_from(self)
         exchange.lost().addErrback(lambda _: self.stopProducing())
         self._task = cooperator.cooperate(self._steps())
@@ -104,25 +106,37 @@ class Delivery:
             self._is_over = True
             self._calm_down()
             self._task.stop()
+            self._let_go()
 
     def _calm_down(self) -> None:
         if self._impatience is not None and self._impatience.active():
             self._impatience.cancel()
 
-    def _steps(self) -> Iterator[None]:
-        answer = self._answer()
+    def _let_go(self) -> None:
+        """Let whoever makes an answer without an end go, once."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+    def _steps(self) -> Iterator[Deferred[None] | None]:
+        answer = yield from self._answer()
         self._exchange.begin(answer)
-        for data in (b"",) if self._bodiless else _slices(answer):
-            self._exchange.send(data)
-            yield
+        for item in (b"",) if self._bodiless else _slices(answer):
+            if isinstance(item, Deferred):
+                yield item
+            else:
+                self._exchange.send(item)
+                yield None
         self._is_over = True
         self._exchange.complete()
+        self._let_go()
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> Generator[Deferred[None], None, Answer]:
         """Return the answer, with its first slice made, so that an error there can be told."""
         try:
             answer = self._make()
-            return answer if self._bodiless else _started(answer)
+            self._release = answer.release
+            return answer if self._bodiless else (yield from _started(answer))
         except RequestError as error:
             return error.answer()
         except Exception:
@@ -135,13 +149,19 @@ class Delivery:
             self._is_over = True
             self._log.failure("The stats endpoint failed within an answer", failure)
             self._exchange.abort()
+            self._let_go()
 
 
-def _slices(answer: Answer) -> Iterator[bytes]:
+def _slices(answer: Answer) -> Iterator[bytes | Deferred[None]]:
     return iter((answer.body,)) if isinstance(answer.body, bytes) else answer.body
 
 
-def _started(answer: Answer) -> Answer:
+def _started(answer: Answer) -> Generator[Deferred[None], None, Answer]:
+    """Return an answer whose first slice is made, and wait until it is."""
     if isinstance(answer.body, bytes):
         return answer
-    return replace(answer, body=chain((next(answer.body, b""),), answer.body))
+    for first in answer.body:
+        if not isinstance(first, Deferred):
+            return replace(answer, body=chain((first,), answer.body))
+        yield first
+    return replace(answer, body=iter(()))

@@ -22,6 +22,7 @@ from sockd.web.answers import (
     RequestError,
     json_answer,
 )
+from sockd.web.captures import live_answer, status_answer
 from sockd.web.query import parse_query
 from sockd.web.slices import connection_slices, port_slices
 from sockd.web.target import Target
@@ -36,6 +37,8 @@ sockd {version}: {name}
 /connections       who is connected: ?service= ?peer=HOST ?state=open|closed|all ?limit= ?after=ID
 /connections/ID    one connection, open or remembered
 /ports             what stays and what changes from connection to connection
+/capture           whether the services' traffic is captured, and into which files
+/capture.pcapng    the live packets, for `wireshark -k -i -`
 """
 
 _LONGEST_NUMBER = 18
@@ -62,6 +65,8 @@ class Pages:
                 "services": self._services,
                 "connections": self._connections,
                 "ports": self._ports,
+                "capture": lambda _: status_answer(daemon.capture),
+                "capture.pcapng": lambda _: live_answer(daemon.capture),
             }
         )
         self._item_pages: Mapping[str, ItemPage] = MappingProxyType(

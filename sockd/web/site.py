@@ -67,9 +67,9 @@ class StatsRequest(Request):
 class Exchange:
     """A request and the answer to it."""
 
-    def __init__(self, request: Request, transport: ITCPTransport) -> None:
+    def __init__(self, request: Request, channel: StatsChannel) -> None:
         self._request = request
-        self._transport = transport
+        self._channel = channel
 
     def head(self) -> Head:
         """Return what the guard looks at."""
@@ -85,6 +85,7 @@ class Exchange:
     def begin(self, answer: Answer) -> None:
         """Send the status and the headers."""
         request = self._request
+        self._channel.is_endless = answer.release is not None
         request.setResponseCode(answer.status, REASONS[answer.status].encode("ascii"))
         for name, value in self._headers(answer).items():
             request.responseHeaders.setRawHeaders(name, [value])
@@ -101,7 +102,7 @@ class Exchange:
 
     def abort(self) -> None:
         """Drop the connection at once."""
-        self._transport.abortConnection()
+        self._channel.transport.abortConnection()
 
     def feed_from(self, producer: IPushProducer) -> None:
         """Let the connection pause and resume the producer."""
@@ -133,6 +134,7 @@ class StatsChannel(HTTPChannel):
     """One connection. A client that closes its side, as `nc -N` does, still gets its answers.
 
     :ivar is_serving: whether an answer is under way.
+    :ivar is_endless: whether it has no end of its own, and is over when the client says no more.
     """
 
     factory: StatsSite
@@ -142,6 +144,7 @@ class StatsChannel(HTTPChannel):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.is_serving = False
+        self.is_endless = False
         self._is_read_out = False
         self._is_closing = False
 
@@ -155,13 +158,15 @@ class StatsChannel(HTTPChannel):
         self._is_read_out = True
         if not self.is_serving:
             self.loseConnection()
+        elif self.is_endless:
+            self.transport.abortConnection()
 
     def writeConnectionLost(self) -> None:
         """Do nothing: the sending side is only ever closed together with the other."""
 
     def requestDone(self, request: Request) -> None:
         """Go on with the next request, if there is one."""
-        self.is_serving = False
+        self.is_serving = self.is_endless = False
         super().requestDone(request)  # type: ignore[no-untyped-call]
         if self._is_read_out and not self.is_serving:
             self.loseConnection()
@@ -229,7 +234,7 @@ class StatsSite(HTTPFactory):
 
     def deliver(self, request: StatsRequest) -> None:
         """Begin to answer a request."""
-        exchange = Exchange(request, request.channel.transport)
+        exchange = Exchange(request, request.channel)
 
         def make() -> Answer:
             return self._answer(admitted(exchange.head(), self._known))

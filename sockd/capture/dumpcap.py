@@ -1,0 +1,86 @@
+"""``dumpcap`` (wireshark-common): where it is, its command line, and what it complains of.
+
+Nothing here runs it. No shell is involved, and the words of the command line are sockd's own.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from sockd.capture import headers
+from sockd.capture.filters import Port, capture_filter
+from sockd.config.specs import CaptureSpec
+from sockd.errors import CaptureError, Place, Problem
+from sockd.text import glance
+
+WHOLE_PACKET = 65_536 + 256
+"""The longest packet that is captured whole, in bytes."""
+
+_PROGRAM = "dumpcap"
+_INSTALL = "Debian: apt-get install wireshark-common"
+_PERMIT = (
+    "Debian: dpkg-reconfigure wireshark-common, answer yes, and add the user that sockd runs as to"
+    " the group wireshark; elsewhere: setcap cap_net_raw,cap_net_admin=eip on dumpcap"
+)
+AGAIN = "capture.start() in the admin shell begins again"
+"""The remedy where the cause is gone."""
+
+_COMPLAINTS = MappingProxyType(
+    {
+        r"You do not have permission|not permitted": (
+            ("", "dumpcap has no permission to capture", _PERMIT)
+        ),
+        r"There is no device": (
+            ("interface", "there is no such interface", "`ip link` shows them; any is all of them")
+        ),
+        r"no longer attached|is not up|network is down|went down": (
+            ("interface", "the interface is gone, or down", f"`ip link` shows it; {AGAIN}")
+        ),
+    }
+)
+"""By what dumpcap says: the option that is to blame, what is wrong, and a remedy."""
+
+
+def program(path: str | None, place: Place) -> str:
+    """Return where the program is.
+
+    :param path: the folders to look in, as in ``$PATH``.
+    :raise CaptureError: if it is not there, or this user may not run it.
+    """
+    found = shutil.which(_PROGRAM, path=path)
+    if found is not None:
+        return found
+    if shutil.which(_PROGRAM, mode=0, path=path) is not None:
+        raise CaptureError([Problem(place, "this user may not run dumpcap", _PERMIT)])
+    raise CaptureError([Problem(place, "dumpcap is not installed", _INSTALL)])
+
+
+def command(path: str, spec: CaptureSpec, ports: Iterable[Port]) -> list[str]:
+    """Return the command line that writes the packets of these ports to standard output."""
+    length = WHOLE_PACKET if spec.payload else headers.LONGEST
+    return [
+        path,
+        *("-q", "-p", "-n", "-i", spec.interface, "-s", str(length)),
+        *("-f", capture_filter(ports), "-w", "-"),
+    ]
+
+
+def complaint(said: str, ending: str, spec: CaptureSpec) -> CaptureError | None:
+    """Return what to tell people of a dumpcap that ended by itself.
+
+    :param said: what it said on standard error.
+    :param ending: how the process ended, such as ``signal 9``; empty for an exit status of 0.
+    :return: ``None`` if nothing went wrong: somebody interrupted it.
+    """
+    for pattern, (option, wrong, remedy) in _COMPLAINTS.items():
+        if re.search(pattern, said, re.IGNORECASE):
+            return CaptureError([Problem(spec.places[option], wrong, remedy)])
+    said_last = re.search(r"^dumpcap: (.+)$", said, re.MULTILINE)
+    if said_last is None and not ending:
+        return None
+    reason = f": {glance(said_last[1])}" if said_last is not None else ""
+    wrong = f"dumpcap ended with {ending or 'a complaint'}{reason}"
+    return CaptureError([Problem(spec.places[""], wrong, AGAIN)])

@@ -1,0 +1,111 @@
+"""The blocks of a pcapng stream, and packets cut down to their headers. Pure: bytes in, blocks out.
+
+See https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html. What is read here is what
+``dumpcap`` writes on this machine.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sockd.capture.headers import headers_length
+
+SECTION = 0x0A0D0D0A
+INTERFACE = 1
+STATISTICS = 5
+PACKET = 6
+
+LONGEST = 1024 * 1024
+"""The longest block that is believed, in bytes."""
+
+_FRAME = 12
+"""What every block has at least, in bytes: its type, and its length twice."""
+
+_HEAD = struct.Struct("=II")
+_LENGTH = struct.Struct("=I")
+_LINK = struct.Struct("=H")
+_PACKET_HEAD = struct.Struct("=7I")
+
+
+class FormatError(ValueError):
+    """What came is no pcapng stream."""
+
+    def __init__(self) -> None:
+        super().__init__("dumpcap did not write pcapng")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block, whole.
+
+    :ivar kind: its type.
+    """
+
+    kind: int
+    data: bytes
+
+
+class Blocks:
+    """Takes a stream apart as it comes.
+
+    :param with_payload: leave the packets as they are. Otherwise they are cut after their headers;
+        the length that they had on the wire stays.
+    """
+
+    def __init__(self, with_payload: bool) -> None:
+        self._with_payload = with_payload
+        self._rest = b""
+        self._links: list[int] | None = None
+
+    def feed(self, data: bytes) -> Iterator[Block]:
+        """Return the blocks that are whole by now.
+
+        :raise FormatError: if the stream is not one.
+        """
+        data = self._rest + data
+        start = 0
+        while len(data) - start >= _FRAME:
+            kind, length = _HEAD.unpack_from(data, start)
+            if not _FRAME <= length <= LONGEST or length % 4:
+                raise FormatError
+            if len(data) - start < length:
+                break
+            block = self._read(kind, data[start : start + length])
+            start += length
+            if block is not None:
+                yield block
+        self._rest = data[start:]
+
+    def _read(self, kind: int, data: bytes) -> Block | None:
+        """Return a block as it is to be kept; ``None`` for those of unknown types."""
+        if kind == SECTION:
+            self._links = []
+        elif self._links is None:
+            raise FormatError
+        elif kind == INTERFACE:
+            self._links.append(_LINK.unpack_from(data, _HEAD.size)[0])
+        elif kind == PACKET and not self._with_payload:
+            return Block(PACKET, _cut(data, self._links))
+        elif kind not in (PACKET, STATISTICS):
+            return None
+        return Block(kind, data)
+
+
+def _cut(data: bytes, links: Sequence[int]) -> bytes:
+    """Return an enhanced packet block with no more than the headers of its packet."""
+    if len(data) < _PACKET_HEAD.size + 4:
+        raise FormatError
+    kind, _, interface, high, low, captured, on_wire = _PACKET_HEAD.unpack_from(data)
+    start = _PACKET_HEAD.size
+    end = start + captured
+    if interface >= len(links) or end + 4 > len(data):
+        raise FormatError
+    packet = data[start:end]
+    kept = headers_length(packet, links[interface])
+    padding = bytes(-kept % 4)
+    options = data[end + -captured % 4 : -4]
+    length = start + kept + len(padding) + len(options) + 4
+    head = _PACKET_HEAD.pack(kind, length, interface, high, low, kept, on_wire)
+    return b"".join((head, packet[:kept], padding, options, _LENGTH.pack(length)))

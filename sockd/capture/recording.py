@@ -1,0 +1,130 @@
+"""One ``dumpcap`` whose packets go to files.
+
+The reactor only carries bytes from the pipe to the thread that writes. Where the disk is slow the
+pipe is left unread, it fills, and the kernel drops packets; the services do not wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, succeed
+
+from sockd.capture.child import LINGER, Dumpcap
+from sockd.capture.pcapng import Blocks
+from sockd.capture.recorder import Recorder
+from sockd.capture.scribe import Scribe
+from sockd.reactor import IReactor
+
+MOST_WAITING = 1024 * 1024
+"""How much may wait to be written before the pipe is left unread, in bytes."""
+
+Outcome = Callable[[Exception | None, str, str], None]
+"""Called with why nothing more could be written, what dumpcap said, and how it ended."""
+
+
+class Recording:
+    """A capture to files, under way.
+
+    :param began: called when dumpcap has the interface open and its filter set.
+    :param ended: called when all is over, unless it was stopped.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        scribe: Scribe,
+        with_payload: bool,
+        began: Callable[[], None],
+        ended: Outcome,
+    ) -> None:
+        self._scribe = scribe
+        self._blocks = Blocks(with_payload)
+        self._began = began
+        self._ended = ended
+        self._child = Dumpcap(reactor, self._received, self._gone)
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._has_begun = False
+        self._is_stopping = False
+        self._error: Exception | None = None
+        self._is_writing = False
+        self._unwritten: list[Deferred[None]] = []
+        self._unready: list[Deferred[None]] = []
+
+    def start(self, command: Sequence[str]) -> None:
+        """Start dumpcap."""
+        self._child.spawn(command)
+
+    def ready(self) -> Deferred[None]:
+        """Return what fires when it has begun, or is over."""
+        if self._has_begun:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred()
+        self._unready.append(waiter)
+        return waiter
+
+    async def stop(self) -> None:
+        """End it; return once its last packets are written."""
+        self._is_stopping = True
+        await self._child.stop(LINGER)
+        await self._finish()
+        _fire(self._unready)
+
+    def _received(self, data: bytes) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._began()
+            _fire(self._unready)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > MOST_WAITING:
+            self._child.pause()
+        if not self._is_writing:
+            self._is_writing = True
+            Deferred.fromCoroutine(self._write())
+
+    async def _write(self) -> None:
+        """Write what waits, and what comes meanwhile."""
+        while self._waiting:
+            data = b"".join(self._waiting)
+            self._waiting, self._size = [], 0
+            self._child.resume()
+            if self._error is None:
+                await self._try_to_write(data)
+        self._is_writing = False
+        _fire(self._unwritten)
+
+    async def _try_to_write(self, data: bytes) -> None:
+        def job(recorder: Recorder) -> None:
+            recorder.write(self._blocks.feed(data))
+
+        try:
+            await self._scribe.ask(job)
+        except Exception as error:  # whatever it is, dumpcap must not go on for nobody
+            self._error = error
+            Deferred.fromCoroutine(self._child.stop())
+
+    async def _finish(self) -> None:
+        if self._is_writing:
+            written: Deferred[None] = Deferred()
+            self._unwritten.append(written)
+            await written
+        await self._scribe.ask(Recorder.close)
+
+    def _gone(self, said: str, ending: str) -> None:
+        if not self._is_stopping:
+            Deferred.fromCoroutine(self._report(said, ending))
+
+    async def _report(self, said: str, ending: str) -> None:
+        await self._finish()
+        self._ended(self._error, said, ending)
+        _fire(self._unready)
+
+
+def _fire(waiters: list[Deferred[None]]) -> None:
+    """Fire all of them, once."""
+    fired = waiters.copy()
+    waiters.clear()
+    for waiter in fired:
+        waiter.callback(None)

@@ -1,0 +1,257 @@
+"""The capture as a service: follows the listeners, and minds the recording and the viewers.
+
+Whatever goes wrong with it is told in the log and in its status. It never keeps the daemon from
+starting, or a service from serving.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockd.capture import dumpcap
+from sockd.capture.filters import Followed, Port, capture_filter
+from sockd.capture.live import LiveView
+from sockd.capture.recorder import Recorder
+from sockd.capture.recording import Recording
+from sockd.capture.scribe import Scribe
+from sockd.config.specs import CaptureSpec
+from sockd.errors import CaptureError, Problem
+from sockd.interfaces import ICapture
+from sockd.ledger import Ledger
+from sockd.reactor import IReactor
+from sockd.service import TypedService
+from sockd.text import printable
+
+MOST_VIEWERS = 4
+"""How many people may watch at once."""
+
+GLANCE = 1.0
+"""How often the listeners are looked at, in seconds."""
+
+SWEEP = 10.0
+"""How often files that have become too old are looked for, in seconds."""
+
+
+class CaptureState(StrEnum):
+    """Where the capture to files is in its life."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    CAPTURING = "capturing"
+    WAITING = "waiting"
+    """It would capture, but no service listens on a network."""
+    FAILED = "failed"
+
+
+@implementer(ICapture)
+class CaptureService(TypedService):
+    """Captures what passes through the services' ports."""
+
+    _log = Logger()
+
+    def __init__(
+        self, spec: CaptureSpec, ledger: Ledger, recorder: Recorder, reactor: IReactor
+    ) -> None:
+        self._spec = spec
+        self._ledger = ledger
+        self._reactor = reactor
+        self._scribe = Scribe(reactor, recorder)
+        self._followed = Followed()
+        self._ports: frozenset[Port] = frozenset()
+        self._turn = DeferredLock()
+        self._is_wanted = False
+        self._has_begun = False
+        self._recording: Recording | None = None
+        self._recorded: frozenset[Port] = frozenset()
+        self._error: CaptureError | None = None
+        self._viewers: set[LiveView] = set()
+        self._loops = (LoopingCall(self._look), LoopingCall(self._sweep))
+        for loop in self._loops:
+            loop.clock = reactor
+        self.is_live = spec.live
+
+    @property
+    def state(self) -> CaptureState:
+        """Where the capture to files is in its life."""
+        if self._error is not None:
+            return CaptureState.FAILED
+        if not self._is_wanted:
+            return CaptureState.STOPPED
+        if not self._ports:
+            return CaptureState.WAITING
+        return CaptureState.CAPTURING if self._has_begun else CaptureState.STARTING
+
+    def startService(self) -> None:
+        """Run once the reactor does: only then are children reaped."""
+        super().startService()
+        self._reactor.callWhenRunning(self._run)
+
+    def stopService(self) -> Deferred[None]:
+        """End everything; the Deferred fires when no child is left."""
+        self.end()
+        for loop in self._loops:
+            if loop.running:
+                loop.stop()
+        return Deferred.fromCoroutine(self._end())
+
+    def status(self) -> Mapping[str, object]:
+        """Return how it goes, as plain values."""
+        spec, recorder = self._spec, self._scribe.recorder
+        return {
+            "state": self.state.value,
+            "error": None if self._error is None else str(self._error),
+            "interface": spec.interface,
+            "filter": capture_filter(self._ports) or None,
+            "payload": spec.payload,
+            "live": spec.live,
+            "viewers": len(self._viewers),
+            "packets": recorder.packets,
+            "directory": str(recorder.directory),
+            "max_size": spec.max_size,
+            "max_age": spec.max_age,
+            "size": sum(size for _, size in recorder.files),
+            "files": [{"name": name, "size": size} for name, size in recorder.files],
+        }
+
+    def start(self) -> Deferred[None]:
+        """Begin to write files; return what fires when that has begun, or failed."""
+        self._is_wanted = True
+        self._error = None
+        return Deferred.fromCoroutine(self._start())
+
+    def stop(self) -> Deferred[None]:
+        """End the files; return what fires when the last packets are written."""
+        self._is_wanted = False
+        self._error = None
+        return self._settle()
+
+    def watch(self) -> LiveView:
+        """Return the packets for one more viewer."""
+        return LiveView(
+            self._reactor, self._spec.payload, self._welcome, self._judge, self._viewers.discard
+        )
+
+    def _run(self) -> None:
+        if self.running:
+            self._scribe.ask(Recorder.survey)
+            look, sweep = self._loops
+            look.start(GLANCE)
+            sweep.start(SWEEP, now=False)
+            if self._spec.start:
+                self.start()
+
+    async def _start(self) -> None:
+        self._look()
+        await self._settle()
+        if self._recording is not None:
+            await self._recording.ready()
+
+    async def _end(self) -> None:
+        viewers = [view.close() for view in tuple(self._viewers)]
+        self._is_wanted = False
+        await self._settle()
+        await gatherResults(viewers)
+
+    def _look(self) -> None:
+        """Follow the listeners: what is captured is theirs alone."""
+        ports = self._followed.ports(self._ledger.services.values())
+        if ports != self._ports:
+            self._ports = ports
+            for view in tuple(self._viewers):
+                view.close()
+            self._settle()
+
+    def _sweep(self) -> Deferred[None]:
+        return self._scribe.ask(Recorder.sweep).addErrback(self._stumbled)
+
+    def _stumbled(self, failure: Failure) -> None:
+        self._log.failure("Old captures cannot be removed", failure)
+
+    def _settle(self) -> Deferred[None]:
+        """Bring what is captured in line with what is wanted, one change at a time."""
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._match()))
+
+    async def _match(self) -> None:
+        wanted: frozenset[Port] = self._ports if self._is_wanted else frozenset()
+        recording = self._recording
+        if recording is not None and self._recorded != wanted:
+            self._recording = None
+            await recording.stop()
+            self._has_begun = False
+            self._log.info("Captured {packets} packets", packets=self._scribe.recorder.packets)
+        if self._recording is None and wanted and self._error is None:
+            await self._record(wanted)
+
+    async def _record(self, ports: frozenset[Port]) -> None:
+        recording = Recording(
+            self._reactor, self._scribe, self._spec.payload, self._begun, self._lost
+        )
+        try:
+            command = self._command(ports)
+            await self._scribe.ask(Recorder.open)
+        except CaptureError as error:
+            self._fail(error)
+            return
+        self._recording, self._recorded = recording, ports
+        recording.start(command)
+
+    def _command(self, ports: frozenset[Port]) -> list[str]:
+        program = dumpcap.program(os.environ.get("PATH"), self._spec.places[""])
+        return dumpcap.command(program, self._spec, ports)
+
+    def _begun(self) -> None:
+        self._has_begun = True
+        self._log.info(
+            "Capturing on {interface} into {directory}: {filter}",
+            interface=self._spec.interface,
+            directory=self._scribe.recorder.directory,
+            filter=capture_filter(self._recorded),
+        )
+
+    def _lost(self, error: Exception | None, said: str, ending: str) -> None:
+        """Take note of a recording that came to an end which nobody here asked for."""
+        self._recording = None
+        self._has_begun = False
+        if isinstance(error, CaptureError):
+            self._fail(error)
+        elif error is not None:
+            self._fail(self._problem(printable(f"{type(error).__name__}: {error}")))
+        elif (judged := self._judge(said, ending)) is not None:
+            self._fail(judged)
+        else:
+            self._is_wanted = False
+            self._log.info("The capture was interrupted")
+
+    def _fail(self, error: CaptureError) -> None:
+        self._error = error
+        self._log.error("{problem}", problem=str(error))
+
+    def _judge(self, said: str, ending: str) -> CaptureError | None:
+        return dumpcap.complaint(said, ending, self._spec)
+
+    def _problem(self, wrong: str, remedy: str = dumpcap.AGAIN) -> CaptureError:
+        return CaptureError([Problem(self._spec.places[""], wrong, remedy)])
+
+    def _welcome(self, view: LiveView) -> list[str]:
+        """Let one more viewer in.
+
+        :raise CaptureError: if there are too many, or there is nothing to be seen.
+        """
+        self._look()
+        if len(self._viewers) >= MOST_VIEWERS:
+            wrong = f"{MOST_VIEWERS} people watch already"
+            raise self._problem(wrong, "wait until one of them leaves")
+        if not self._ports:
+            wrong = "no service listens on a network"
+            raise self._problem(wrong, "services() shows which were stopped")
+        command = self._command(self._ports)
+        self._viewers.add(view)
+        return command
