@@ -6,6 +6,8 @@ would pick comes first. Linux tells all the others too; elsewhere that one has t
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import struct
 import sys
@@ -22,6 +24,7 @@ _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8:ffff::1
 _DISCARD = 9
 _MOST_INTERFACES = 100
 _IF_INET6 = Path("/proc/net/if_inet6")
+_LINE = re.compile(r"^([0-9a-f]{32}) [0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) ", re.MULTILINE)
 _UNUSABLE = 0x68
 """IPv6 addresses that are tentative, deprecated, or somebody else's (``IFA_F_…``)."""
 
@@ -59,8 +62,7 @@ def for_others(hosts: Iterable[str]) -> tuple[str, ...]:
 
 def global_addresses(if_inet6: str) -> Iterator[str]:
     """Return the usable global addresses of Linux's ``/proc/net/if_inet6``."""
-    for line in if_inet6.splitlines():
-        digits, _, _, scope, flags, _ = line.split(maxsplit=5)
+    for digits, scope, flags in _LINE.findall(if_inet6):
         if int(scope, 16) == _GLOBAL and not int(flags, 16) & _UNUSABLE:
             yield socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits))
 
@@ -83,7 +85,7 @@ def _of_interfaces() -> Iterator[str]:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in islice(socket.if_nameindex(), _MOST_INTERFACES):
-            request = _REQUEST.pack(name.encode())
+            request = _REQUEST.pack(os.fsencode(name))
             try:
                 [flags] = struct.unpack_from("@H", ioctl(probe, _SIOCGIFFLAGS, request), 16)
                 if flags & _RUNNING:
@@ -94,7 +96,7 @@ def _of_interfaces() -> Iterator[str]:
 
 def _listed() -> Iterator[str]:
     try:
-        return global_addresses(_IF_INET6.read_text(encoding="ascii"))
+        return global_addresses(_IF_INET6.read_text(encoding="ascii", errors="replace"))
     except OSError:  # no Linux, or no IPv6
         return iter(())
 

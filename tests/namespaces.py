@@ -106,6 +106,8 @@ def two_hosts() -> Iterator[tuple[Host, Host]]:
         _ip("-n", hosts[0].name, "link", "add", "wire", *pair)
         for host in hosts:
             _ip("-n", host.name, "link", "set", "lo", "up")
+            # Without this there would be a second link-local address, made from the MAC address.
+            _ip("-n", host.name, "link", "set", "wire", "addrgenmode", "none")
             _ip("-n", host.name, "link", "set", "wire", "up")
             for address in (f"{host.link_local}/64", f"{host.ipv6}/64"):
                 _ip("-n", host.name, "address", "add", address, "dev", "wire", "nodad")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -77,6 +78,17 @@ def test_the_address_that_leads_out_comes_first(wire: tuple[Host, Host]) -> None
     ipv4, ipv6, _ = asked(host)
     assert ipv4.split() == ["203.0.113.5", "192.0.2.1"]
     assert ipv6.split() == ["2001:db8:5::5", "2001:db8::1"]
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["rede-ü\u2028x", "a\x1cb", os.fsdecode(b"odd\xff")])
+def test_an_interface_may_have_any_name(wire: tuple[Host, Host], name: str) -> None:
+    host, _ = wire
+    host.run("ip", "link", "set", "wire", "down")
+    host.run("ip", "link", "set", "wire", "name", name)
+    host.run("ip", "link", "set", name, "up")
+    host.run("ip", "address", "add", f"{host.ipv6}/64", "dev", name, "nodad")
+    wait_until(lambda: asked(host)[:2] == [host.ipv4, host.ipv6])
 
 
 @pytest.mark.network

@@ -14,6 +14,7 @@ from twisted.conch.telnet import ECHO, NAWS, SGA, NegotiationError, TelnetProtoc
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import deferLater
@@ -218,5 +219,5 @@ class TelnetLogin(TelnetProtocol):
 
 
 def _agree(answer: Deferred[bool]) -> None:
-    """Go on whatever the client says to an option: the shell works without."""
-    answer.addErrback(lambda failure: failure.trap(NegotiationError) and None)
+    """Go on whatever the client says to an option, or if it leaves without an answer."""
+    answer.addErrback(lambda failure: failure.trap(NegotiationError, ConnectionClosed) and None)
