@@ -6,10 +6,8 @@ must hold what they should.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sockd.config.endpoint import DATAGRAM, Endpoint
-from sockd.config.specs import Configuration, ServiceSpec
+from sockd.config.specs import AdminSpec, ServiceSpec
 from sockd.errors import Problem
 from sockd.listeners import server_endpoint
 from sockd.reactor import IReactor
@@ -27,12 +25,11 @@ def usable(endpoint: Endpoint, reactor: IReactor) -> None:
         server_endpoint(reactor, endpoint)
 
 
-def problems(configuration: Configuration) -> Iterator[Problem]:
-    """Return what is wrong with the files that a configuration names; nothing is started."""
-    if configuration.admin is not None:
-        from sockd.admin import credentials  # conch is for those who asked for a shell
+def admin_files(spec: AdminSpec) -> list[Problem]:
+    """Return what is wrong with the files that ``[admin]`` names."""
+    from sockd.admin import credentials  # conch is for those who asked for a shell
 
-        yield from credentials.check(configuration.admin)
+    return credentials.check(spec)
 
 
 def summary(spec: ServiceSpec) -> str:

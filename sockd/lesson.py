@@ -123,7 +123,7 @@ def _datagram_step(listener: Listener) -> tuple[str, list[str]]:
 
 def _wire_step(listener: Listener) -> tuple[str, list[str]]:
     return "On the wire", [
-        "In Wireshark, the display filter of the port shows all its connections, and the one that",
-        "connection(ID) prints shows exactly one of them.",
+        "In Wireshark, the display filter of the port shows all its connections; the one that",
+        "connection(ID) prints has both ports, the server's and one client's.",
         f"    tcp.port == {listener.address.port}",
     ]

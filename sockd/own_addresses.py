@@ -96,7 +96,7 @@ def _of_interfaces() -> Iterator[str]:
 
 def _listed() -> Iterator[str]:
     try:
-        return global_addresses(_IF_INET6.read_text(encoding="ascii", errors="replace"))
+        return global_addresses(_IF_INET6.read_text(encoding="utf-8", errors="replace"))
     except OSError:  # no Linux, or no IPv6
         return iter(())
 

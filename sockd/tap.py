@@ -52,7 +52,7 @@ class Options(usage.Options):
     :ivar registry: the kinds and replies that it may name.
     """
 
-    synopsis = "twistd [-n] [twistd's options] sockd [-c FILE] [--check | --hash-password]"
+    synopsis = "[-c FILE] [--check | --hash-password]"
     longdesc = "Hosts the TCP, UDP and multi-connection services that an INI file defines."
     optParameters: ClassVar = [
         ["config", "c", None, "The INI file; without it, the lab that comes with sockd."]
@@ -135,10 +135,10 @@ def _read(path: str | None, registry: Registry) -> Configuration:
                 registry.replies,
                 missing,
                 partial(check.usable, reactor=_reactor()),
+                check.admin_files,
             )
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
-    problems += check.problems(configuration)
     if problems:
         raise ConfigurationError(problems)
     return configuration

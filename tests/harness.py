@@ -74,7 +74,11 @@ class Sockd:
 
     def __enter__(self) -> Sockd:
         """Wait until everything is bound and the banner is out."""
-        self.wait_for(r"Daemon#info\] sockd [0-9.]+, ")
+        try:
+            self.wait_for(r"Daemon#info\] sockd [0-9.]+, ")
+        except AssertionError:
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -86,14 +90,7 @@ class Sockd:
         """End the daemon; where a test failed, show what the daemon said."""
         if error is not None:
             print(self.output)
-        if self._process.poll() is None:
-            self._process.send_signal(SIGTERM)
-            try:
-                self._process.wait(DEADLINE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._reader.join(DEADLINE)
+        self._end()
         if error is None:
             assert "Traceback" not in self.output, self.output
 
@@ -161,6 +158,16 @@ class Sockd:
         """End it and return the exit status."""
         self.send_signal(number)
         return self.wait()
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(SIGTERM)
+            try:
+                self._process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(DEADLINE)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -125,6 +125,18 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, options: tuple[str
     assert len(lines(done.stderr)) == 1
 
 
+def test_missing_files_of_the_shell_are_told_with_the_other_errors(tmp_path: Path) -> None:
+    (tmp_path / "lab.ini").write_text(
+        ONE + "strp = yes\n[admin]\nssh = tcp:0:interface=127.0.0.1\npasswd = nowhere\n",
+        encoding="utf-8",
+    )
+    done = run_twistd("-n", "sockd", "-c", "lab.ini", "--check", folder=tmp_path)
+    first, second = done.stderr.splitlines()
+    assert "strp: unknown option" in first
+    assert "[admin] passwd: " in second
+    assert "cannot be read: No such file" in second
+
+
 def test_an_empty_name_is_not_the_lab(tmp_path: Path) -> None:
     done = run_twistd("-n", "sockd", "-c", "", "--check", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")

@@ -219,6 +219,18 @@ def test_unix_sockets_are_their_owners_alone(
     assert not path.exists()
 
 
+def test_a_unix_client_that_just_closes_is_no_reset(run_sockd: RunSockd, tmp_path: Path) -> None:
+    path = tmp_path / "lab.sock"
+    sockd = run_sockd(ini("multi", f"unix:{path}"))
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            assert ask(client, b"hello") == b"hello"
+    wait_until(lambda: sockd.service("s")["closed"] == 5)
+    rows = sockd.get("/connections?state=closed")["connections"]
+    assert {row["reason"] for row in rows} == {"eof"}
+
+
 def test_a_unix_socket_opens_as_wide_as_its_endpoint_says(
     run_sockd: RunSockd, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,14 @@ LARGEST_FILE = 1024 * 1024
 _SERVICE = "service:"
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+AdminCheck = Callable[[AdminSpec], Iterable[Problem]]
+"""Returns what is wrong with the files that a section names; what its text says is checked here."""
+
+
+def _unchecked_admin(spec: AdminSpec) -> Iterable[Problem]:
+    """Return nothing: the check where the files do not matter."""
+    return ()
+
 
 def load(
     path: Path,
@@ -63,6 +72,7 @@ def load(
     replies: Mapping[str, IReply],
     missing: str = "",
     check: EndpointCheck = unchecked,
+    check_admin: AdminCheck = _unchecked_admin,
 ) -> Configuration:
     """Read a file.
 
@@ -70,10 +80,11 @@ def load(
     :param replies: the replies there are, by name.
     :param missing: why there might be fewer of them than people expect, for error messages.
     :param check: has the last word on each endpoint, such as whether Twisted knows its kind.
+    :param check_admin: returns what is wrong with the files that ``[admin]`` names.
     :raise ConfigurationError: with every error of the file.
     """
     file = str(path)
-    return parse(file, _text(file, path), kinds, replies, missing, check)
+    return parse(file, _text(file, path), kinds, replies, missing, check, check_admin)
 
 
 def parse(
@@ -83,9 +94,10 @@ def parse(
     replies: Mapping[str, IReply],
     missing: str = "",
     check: EndpointCheck = unchecked,
+    check_admin: AdminCheck = _unchecked_admin,
 ) -> Configuration:
     """Read the text of a file; otherwise like :func:`load`."""
-    reader = _Reader(ini.read(file, text), kinds, replies, missing, check)
+    reader = _Reader(ini.read(file, text), kinds, replies, missing, check, check_admin)
     configuration = reader.configuration()
     if reader.problems:
         raise ConfigurationError(reader.problems)
@@ -137,12 +149,14 @@ class _Reader:
         replies: Mapping[str, IReply],
         missing: str,
         check: EndpointCheck,
+        check_admin: AdminCheck,
     ) -> None:
         self._document = document
         self._kinds = kinds
         self._replies = replies
         self._missing = missing
         self._check = check
+        self._check_admin = check_admin
         self.problems = list(document.problems)
 
     def configuration(self) -> Configuration:
@@ -159,6 +173,7 @@ class _Reader:
                 stats = self._stats(section)
             elif section.name == "admin":
                 admin = self._admin(section)
+                self.problems += self._check_admin(admin)
             elif section.name == "capture":
                 capture = self._capture(section)
             elif section.name == "sockd":

@@ -232,9 +232,12 @@ class StreamConnection(Protocol):
         return Reason.EOF if failure.check(ConnectionDone, ConnectionLost) else Reason.ERROR
 
     def _was_broken_off(self, failure: Failure) -> bool:
-        # A TLS peer that leaves without a close_notify looks like a reset; many do.
-        is_tls = isinstance(self.transport, ProtocolWrapper)
-        return bool(failure.check(ConnectionLost)) and not (is_tls and not self._is_stalled)
+        # A TLS peer that leaves without a close_notify looks like a reset, and many do; so does a
+        # unix peer that closes both its sides at once.
+        is_told_apart = self._listener.transport == "tcp" and not isinstance(
+            self.transport, ProtocolWrapper
+        )
+        return bool(failure.check(ConnectionLost)) and (is_told_apart or self._is_stalled)
 
     def _socket_transport(self) -> IStreamTransport:
         """Return what is under TLS and whatever else wraps the socket."""
