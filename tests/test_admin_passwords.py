@@ -102,9 +102,12 @@ def test_on_a_terminal_it_asks_unseen() -> None:
     assert bcrypt.checkpw(b"geheim", read_and_hash(Terminal(), lambda _: "geheim").encode())
 
 
-def test_a_terminal_that_hangs_up_is_one_clear_line() -> None:
+@pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
+def test_somebody_who_leaves_without_a_password_gets_one_clear_line(
+    how: type[BaseException],
+) -> None:
     def hang_up(prompt: str) -> str:
-        raise EOFError
+        raise how
 
     with pytest.raises(SystemExit, match="no password was read"):
         read_and_hash(Terminal(), hang_up)

@@ -95,6 +95,6 @@ def read_and_hash(stdin: TextIO | None = None, ask: Callable[[str], str] = getpa
         return hashed(password)
     except Unfit as unfit:
         message = f"--hash-password: {unfit.wrong} ({unfit.remedy})"
-    except (EOFError, UnicodeDecodeError):
+    except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
         message = "--hash-password: no password was read (one line of UTF-8)"
     raise SystemExit(message)
