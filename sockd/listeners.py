@@ -54,6 +54,10 @@ _UNIX_REMEDIES = {
     " listens on it, or choose another",
     errno.EACCES: "whoever runs this may not write there; choose another directory",
 }
+_SEE_TWISTED = "see the endpoint strings in Twisted's documentation"
+_PARSER_REMEDIES = {
+    "systemd": "systemd must pass such a socket: its index from 0, or its FileDescriptorName",
+}
 _TWISTEDS_OWN = frozenset({"tcp", "ssl", "unix"})
 """The endpoints that Twisted parses without a plugin."""
 
@@ -72,7 +76,7 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
     :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it.
     """
     parsers = getPlugins(IStreamServerEndpointStringParser)
-    kinds = {*_TWISTEDS_OWN, *(parser.prefix.lower() for parser in parsers)}
+    kinds = {*_TWISTEDS_OWN, *(parser.prefix.lower() for parser in parsers)} - {"stdio"}
     if endpoint.kind.lower() not in kinds:
         wrong = f"unknown sort of endpoint {quoted(endpoint.kind)}"
         raise Unfit(wrong, nearest(endpoint.kind, sorted(kinds)))
@@ -80,7 +84,8 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
         made: IStreamServerEndpoint = serverFromString(reactor, endpoint.description)
     except Exception as error:  # any parser, third-party ones included, raises what it likes
         wrong = f"{quoted(endpoint.text)} is no usable endpoint: {summary(error)}"
-        raise Unfit(wrong, "see the endpoint strings in Twisted's documentation") from error
+        remedy = _PARSER_REMEDIES.get(endpoint.kind.lower(), _SEE_TWISTED)
+        raise Unfit(wrong, remedy) from error
     return made
 
 

@@ -173,3 +173,13 @@ def test_a_system_without_ipv6_is_told_what_to_write_instead() -> None:
         "Address family not supported by protocol "
         "(this system has no IPv6; interface=0.0.0.0 is every IPv4 address)"
     )
+
+
+def test_a_socket_that_systemd_does_not_pass_is_told_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "lab.ini").write_text(
+        "[service:s]\nkind = tcp\nlisten = systemd:domain=INET:index=0\n", encoding="utf-8"
+    )
+    done = run_twistd("-n", "sockd", "-c", "lab.ini", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("lab.ini:3: [service:s] listen: 'systemd:domain=INET:index=0' ")
+    assert done.stderr.endswith("its index from 0, or its FileDescriptorName)\n")

@@ -26,6 +26,10 @@ def test_without_parameters_the_open_ones_are_asked_for() -> None:
     assert parse() == ConnectionQuery(None, None, Chosen.OPEN, 1000, 0)
 
 
+def test_an_ipv4_peer_may_be_asked_for_as_ipv6_has_it() -> None:
+    assert parse(peer="::ffff:127.0.0.1").peer == parse(peer="::FFFF:7F00:1").peer == "127.0.0.1"
+
+
 def test_every_parameter_is_understood() -> None:
     query = parse(service="upper", peer="0:0:0:0:0:0:0:1", state="all", limit="100000", after="7")
     assert query == ConnectionQuery("upper", "::1", Chosen.ALL, 100000, 7)

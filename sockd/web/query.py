@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from sockd.ledger import Connection, Ledger
 from sockd.text import listed
@@ -68,7 +68,8 @@ def same_text(host: str) -> str:
     if ":" not in host:
         return host
     try:
-        return str(ip_address(host))
+        address = IPv6Address(host)
+        return str(address.ipv4_mapped or address)
     except ValueError:
         return host
 
@@ -107,10 +108,11 @@ def _peer(value: str) -> str:
     if host.startswith("/"):
         return host
     try:
-        return str(ip_address(host))
+        ip_address(host)
     except ValueError:
         text = "peer must be an address without a port, such as 127.0.0.1 or ::1"
         raise RequestError(BAD_REQUEST, text) from None
+    return same_text(host)
 
 
 def _number(name: str, given: Mapping[str, str], default: int, fits: Callable[[int], bool]) -> int:
