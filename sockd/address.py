@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what it is called; nothing is bound here
+ALL_IPV6 = "::"
+"""The addresses that stand for every address of this machine."""
+
 _MAPPED = "::ffff:"
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sockd.address import Address
+from sockd.address import ALL_IPV4, ALL_IPV6, Address
 from sockd.ledger import Listener, ServiceRecord
 
-_ALL_IPV4, _ALL_IPV6 = "0.0.0.0", "::"  # noqa: S104 - said, not bound
-_LOOPBACK = {_ALL_IPV4: "127.0.0.1", _ALL_IPV6: "::1"}
+_LOOPBACK = {ALL_IPV4: "127.0.0.1", ALL_IPV6: "::1"}
 _A_FEW = 3
 """How many addresses of each family are named at most."""
 
@@ -28,9 +27,9 @@ class OwnHosts:
     def behind(self, host: str) -> tuple[str, ...]:
         """Return the addresses that a wildcard stands for; none for any other host."""
         ipv4, ipv6 = self.ipv4[:_A_FEW], self.ipv6[:_A_FEW]
-        if host == _ALL_IPV4:
+        if host == ALL_IPV4:
             return ipv4
-        if host == _ALL_IPV6:
+        if host == ALL_IPV6:
             return (*ipv4, *ipv6) if self.is_dual else ipv6
         return ()
 

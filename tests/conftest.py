@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -37,10 +37,10 @@ def run_sockd(tmp_path: Path) -> Iterator[RunSockd]:
     with ExitStack() as stack:
         count = iter(range(100))
 
-        def run(ini: str, **arguments: object) -> Sockd:
+        def run(ini: str, **arguments: Any) -> Sockd:
             folder = tmp_path / f"daemon{next(count)}"
             folder.mkdir()
-            return stack.enter_context(Sockd(ini, folder, **arguments))  # type: ignore[arg-type]
+            return stack.enter_context(Sockd(ini, folder, **arguments))
 
         yield run
 

@@ -25,7 +25,10 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], what: str = "", deadline: float = DEADLINE) -> T:
-    """Return what a condition returns, as soon as that is true."""
+    """Return what a condition returns, as soon as that is true.
+
+    It asks again and again: for what nobody tells, such as another process's state.
+    """
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         result = condition()

@@ -194,7 +194,7 @@ def test_a_host_key_that_will_not_do_is_a_problem(tmp_path: Path, sort: str) -> 
     key = ed25519_key()
     content: dict[str, bytes] = {
         "public": key.public().toString("OPENSSH"),
-        "locked": key.toString("OPENSSH", passphrase="secret"),  # noqa: S106 - locks nothing
+        "locked": key.toString("OPENSSH", passphrase="secret"),
         "nonsense": b"-----BEGIN OPENSSH PRIVATE KEY-----\nxx",
         "empty": b"",
     }

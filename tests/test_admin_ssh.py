@@ -25,7 +25,7 @@ listen = tcp:0:interface=127.0.0.1
 [admin]
 ssh = tcp:0:interface=127.0.0.1
 """
-SECRET = "geheim-ü"  # noqa: S105 - opens the tests' own daemon
+SECRET = "geheim-ü"
 
 
 def hash_of(password: str) -> str:

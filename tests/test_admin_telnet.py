@@ -12,7 +12,7 @@ from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, Sockd
 from tests.support_admin import TerminalProgram
 
-SECRET = "geheim"  # noqa: S105 - opens the tests' own daemon
+SECRET = "geheim"
 INI = """\
 [sockd]
 state = var

@@ -21,7 +21,7 @@ def listener(transport: str, host: str, port: int | None = 7000) -> Listener:
         ("tls", "127.0.0.1", Port("tcp", 7000, "127.0.0.1")),
         ("udp", "0:0::1", Port("udp", 7000, "::1")),
         ("udp", "fe80::1%eth0", Port("udp", 7000, "fe80::1")),
-        ("tcp", "0.0.0.0", Port("tcp", 7000)),  # noqa: S104 - a name here
+        ("tcp", "0.0.0.0", Port("tcp", 7000)),
         ("tcp", "::", Port("tcp", 7000)),
     ],
 )

@@ -202,17 +202,17 @@ def test_the_shell_shows_begins_and_ends_it(lab: Lab) -> None:
     capture = lab.names["capture"]
     for statement, state in (("", "stopped"), (".start", "capturing"), (".stop", "stopped")):
         lab.said.clear()
-        eval(f"capture{statement}()", {"capture": capture})  # noqa: S307 - as a person types it
+        eval(f"capture{statement}()", {"capture": capture})
         assert lab.said == [f"state  {state}\n", "  sockd-1.pcapng  7\n"]
     assert "capture.start()" in repr(capture)
     lab.capture.error = str(PROBLEM)
-    eval("capture()", {"capture": capture})  # noqa: S307
+    eval("capture()", {"capture": capture})
     assert lab.complaints == [f"{PROBLEM}\n"]
 
 
 def test_without_the_section_the_shell_says_so(lab: Lab) -> None:
     lab.daemon.capture = None
     for statement in ("capture()", "capture.start()", "capture.stop()"):
-        eval(statement, lab.names)  # noqa: S307
+        eval(statement, lab.names)
     assert [text.partition(":")[0] for text in lab.complaints] == ["nothing is captured"] * 3
     assert json.loads(lab.endpoint.ask("/capture").body)["error"].endswith("[capture] section")

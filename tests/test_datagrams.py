@@ -78,9 +78,9 @@ def test_a_flood_of_empty_datagrams_does_not_starve_the_rest(run_sockd: RunSockd
 @pytest.mark.parametrize(
     ("interface", "host"),
     [
-        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - that is what is tested
-        ("0.0.0.0", "127.0.0.2"),  # noqa: S104
-        ("0.0.0.0", "127.255.1.1"),  # noqa: S104
+        ("0.0.0.0", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.2"),
+        ("0.0.0.0", "127.255.1.1"),
         (r"\:\:", "::1"),
         (r"\:\:", "127.0.0.1"),
         (r"\:\:", "127.0.0.2"),
@@ -103,7 +103,7 @@ def test_the_answer_comes_from_the_address_that_was_asked(
 def test_netcat_hears_the_answer_from_another_loopback_address(
     run_sockd: RunSockd, tool: ToolFinder
 ) -> None:
-    sockd = run_sockd(udp("0.0.0.0"))  # noqa: S104 - that is what is tested
+    sockd = run_sockd(udp("0.0.0.0"))
     command = [tool("nc", "netcat-openbsd"), "-u", "-w", "1", "127.0.0.2", str(sockd.port("udp"))]
     said = subprocess.run(command, input=b"hello\n", capture_output=True, timeout=20, check=False)
     assert said.stdout == b"hello\n"
@@ -167,7 +167,7 @@ def test_who_asks_all_nodes_is_answered_from_an_address_of_this_one(
 
 
 def test_a_flow_is_one_peer_on_one_local_address(run_sockd: RunSockd) -> None:
-    sockd = run_sockd(udp("0.0.0.0"))  # noqa: S104 - that is what is tested
+    sockd = run_sockd(udp("0.0.0.0"))
     port = sockd.port("udp")
     with udp_client() as one, udp_client() as two:
         for _ in range(3):

@@ -29,15 +29,15 @@ def parsed(text: str) -> Endpoint:
 @pytest.mark.parametrize(
     ("text", "kind", "host", "port"),
     [
-        ("tcp:80", "tcp", "0.0.0.0", 80),  # noqa: S104 - read, not bound
-        ("TCP:80", "tcp", "0.0.0.0", 80),  # noqa: S104 - read, not bound
+        ("tcp:80", "tcp", "0.0.0.0", 80),
+        ("TCP:80", "tcp", "0.0.0.0", 80),
         ("tcp:80:127.0.0.1:5", "tcp", "127.0.0.1", 80),
         ("tcp:port=80:interface=localhost", "tcp", "127.0.0.1", 80),
         (r"tcp:0:interface=\:\:1", "tcp", "::1", 0),
         ("tcp6:80", "tcp6", "::", 80),
         (r"tcp6:80:5:\:\:1", "tcp6", "::1", 80),
         (r"tcp6:80:interface=fe80\:\:1%lo", "tcp6", "fe80::1%lo", 80),
-        ("ssl:443:key.pem", "ssl", "0.0.0.0", 443),  # noqa: S104 - read, not bound
+        ("ssl:443:key.pem", "ssl", "0.0.0.0", 443),
         ("tls:certs", "tls", "::", 443),
         ("tls:certs:8443", "tls", "::", 8443),
         (r"udp:53:interface=ff02\:\:1", "udp", "ff02::1", 53),

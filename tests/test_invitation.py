@@ -9,7 +9,7 @@ from sockd.invitation import OwnHosts, client_command, reachable, service_lines,
 from sockd.ledger import Listener
 from sockd.testing import FakeDaemon
 
-ALL_IPV4, ALL_IPV6 = "0.0.0.0", "::"  # noqa: S104 - said, not bound
+ALL_IPV4, ALL_IPV6 = "0.0.0.0", "::"
 HOSTS = OwnHosts(("192.0.2.1",), ("2001:db8::1",), is_dual=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -152,12 +152,12 @@ class Bench:
     """A stream service on a reactor in memory."""
 
     def __init__(
-        self, reply: IReply | None = None, kind: StreamKind | None = None, **options: object
+        self, reply: IReply | None = None, kind: StreamKind | None = None, **options: Any
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.ledger = Ledger(self.reactor.seconds)
         context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
-        spec = ServiceSpec("s", "multi", (parse_stream("tcp:65432", PLACE),), PLACE, **options)  # type: ignore[arg-type]
+        spec = ServiceSpec("s", "multi", (parse_stream("tcp:65432", PLACE),), PLACE, **options)
         made = (kind or StreamKind("multi")).serve(spec, reply or Echo(), context)
         assert isinstance(made, StreamService)
         self.service = made
@@ -468,12 +468,12 @@ def test_a_transport_that_closes_at_once_leaves_no_timer() -> None:
 class DatagramBench:
     """A datagram service on a reactor in memory; its socket is real, and only it is used."""
 
-    def __init__(self, reply: IReply, **options: object) -> None:
+    def __init__(self, reply: IReply, **options: Any) -> None:
         self.reactor = MemoryReactorClock()
         self.ledger = Ledger(self.reactor.seconds)
         context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
         listen = (parse_datagram("udp:0:interface=127.0.0.1", PLACE),)
-        spec = ServiceSpec("s", "udp", listen, PLACE, **options)  # type: ignore[arg-type]
+        spec = ServiceSpec("s", "udp", listen, PLACE, **options)
         made = DatagramKind("udp").serve(spec, reply, context)
         assert isinstance(made, DatagramService)
         self.service = made
@@ -492,7 +492,7 @@ class DatagramBench:
         return [flow.reason for flow in self.ledger.all_connections()]
 
 
-def datagrams(reply: IReply | None = None, **options: object) -> DatagramBench:
+def datagrams(reply: IReply | None = None, **options: Any) -> DatagramBench:
     return DatagramBench(reply or Echo(), **options)
 
 

@@ -57,7 +57,7 @@ class SlowReactor(MemoryReactorClock):
     ) -> SlowPort:
         """Listen, as far as anybody can tell."""
         super().listenTCP(port, factory, backlog, interface)  # type: ignore[no-untyped-call]
-        made = SlowPort(IPv4Address("TCP", "0.0.0.0", port))  # noqa: S104 - nothing is bound
+        made = SlowPort(IPv4Address("TCP", "0.0.0.0", port))
         self.ports.append(made)
         return made
 

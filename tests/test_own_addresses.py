@@ -32,7 +32,7 @@ print(own.is_dual)
 
 
 def test_addresses_of_no_use_elsewhere_are_left_out() -> None:
-    given = ["127.0.0.1", "0.0.0.0", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1"]  # noqa: S104
+    given = ["127.0.0.1", "0.0.0.0", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1"]
     assert for_others(given) == ("192.0.2.1", "fd00::1")
 
 

@@ -135,7 +135,7 @@ def try_to_connect(host: Host, address: str, port: int) -> int:
 @pytest.mark.parametrize(
     ("interface", "named"),
     [
-        ("0.0.0.0", ["192.0.2.1"]),  # noqa: S104 - that is what is tested
+        ("0.0.0.0", ["192.0.2.1"]),
         (r"\:\:", ["192.0.2.1", "2001:db8::1"]),
         ("127.0.0.1", ["127.0.0.1"]),
         ("192.0.2.1", ["192.0.2.1"]),
@@ -173,5 +173,5 @@ def test_without_a_network_the_banner_names_loopback(
 ) -> None:
     host, _ = wire
     host.run("ip", "link", "set", "wire", "down")
-    sockd = run_sockd(ANYWHERE.format("0.0.0.0"), command=host.command(TWISTD))  # noqa: S104
+    sockd = run_sockd(ANYWHERE.format("0.0.0.0"), command=host.command(TWISTD))
     assert invitations(sockd) == [("multi", "nc 127.0.0.1 65433")]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sockd.ledger import Connection, ServiceRecord
 
 TCP = Listener("tcp", Address("127.0.0.1", 65432), 50)
-UDP = Listener("udp", Address("0.0.0.0", 65431), None)  # noqa: S104 - shown, not bound
+UDP = Listener("udp", Address("0.0.0.0", 65431), None)
 UNIX = Listener("unix", Address("/run/lab"), 50)
 STARTED = 1_700_000_000.0
 
@@ -61,7 +61,7 @@ def test_a_service_has_its_listeners_and_counters() -> None:
             },
             {
                 "transport": "udp",
-                "host": "0.0.0.0",  # noqa: S104 - shown, not bound
+                "host": "0.0.0.0",
                 "port": 65431,
                 "backlog": None,
                 "waiting": None,

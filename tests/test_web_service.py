@@ -80,7 +80,7 @@ def test_stopping_closes_the_open_connections() -> None:
     assert done == [None]
 
 
-@pytest.mark.parametrize("host", ["lab.example", "0.0.0.0", "localhost"])  # noqa: S104 - a name here
+@pytest.mark.parametrize("host", ["lab.example", "0.0.0.0", "localhost"])
 def test_it_answers_to_its_own_names(host: str) -> None:
     reactor = MemoryReactorClock()
     stats = service(reactor, "tcp:8007")

@@ -31,7 +31,7 @@ from sockd.interfaces import IDaemon
 from sockd.ledger import Listener
 from sockd.listeners import Listeners
 from sockd.reactor import IReactor
-from sockd.service import TypedService
+from sockd.service import BindingService
 from sockd.state import HOST_KEY, PASSWORD, StateDirectory
 from sockd.text import printable
 
@@ -40,7 +40,7 @@ _BACKLOG = 50
 T = TypeVar("T")
 
 
-class AdminService(TypedService):
+class AdminService(BindingService):
     """The shell of a daemon, over SSH and telnet.
 
     :ivar user: who logs in where there is no htpasswd file.
@@ -73,19 +73,14 @@ class AdminService(TypedService):
         """Where telnet listens now."""
         return self._telnet.bound
 
-    def privilegedStartService(self) -> None:
-        """Read or make the keys and passwords, and bind.
+    def bind(self) -> None:
+        """Read or make the keys and passwords, and bind, unless that was done.
 
         :raise ConfigurationError: if a file, or the state directory, is not as it should be.
         :raise BindError: if an endpoint cannot be had; then none is held.
         """
         if not self._is_bound:
-            self._bind(self._load_host_key(), self._load_credentials())
-
-    def startService(self) -> None:
-        """Listen, if that was not done."""
-        self.privilegedStartService()
-        super().startService()
+            self._listen(self._load_host_key(), self._load_credentials())
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and end the sessions; the Deferred fires when that is done."""
@@ -98,7 +93,7 @@ class AdminService(TypedService):
         await self._telnet.close()
         await self._guests.show_out()
 
-    def _bind(self, host_key: Key, known: Credentials) -> None:
+    def _listen(self, host_key: Key, known: Credentials) -> None:
         passwords = PasswordChecker(self._reactor, known.hashes)
         checkers: list[ICredentialsChecker] = []
         if known.hashes:

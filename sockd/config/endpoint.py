@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sockd.address import ALL_IPV4
 from sockd.errors import Place, Unfit
 from sockd.text import glance, nearest, quoted
 
@@ -66,7 +67,6 @@ _FORMS = MappingProxyType(
 
 _INTERNET = frozenset(kind for kind, names in _PARAMETERS.items() if "port" in names)
 _DEFAULT_HOST = {"tcp6": "::", "tls": "::"}
-_ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what Twisted binds where no interface is given
 _DEFAULT_PORT = {"tls": "443"}
 _DEFAULT_KEY = "server.pem"
 """What Twisted reads for ``ssl`` endpoints where no ``privateKey`` is given."""
@@ -116,7 +116,7 @@ class Endpoint:
         """The address to bind, ``0.0.0.0`` or ``::`` for all; empty where there is none."""
         if self.kind not in _INTERNET:
             return ""
-        host = self.parameter("interface") or _DEFAULT_HOST.get(self.kind, _ALL_IPV4)
+        host = self.parameter("interface") or _DEFAULT_HOST.get(self.kind, ALL_IPV4)
         return "127.0.0.1" if host == "localhost" else host
 
     @property

@@ -22,7 +22,7 @@ from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram_socket import DatagramSocket, SocketAddress, address_of
 from sockd.ledger import Connection, Listener, Reason
 from sockd.listeners import bind_problem
-from sockd.service import TypedService
+from sockd.service import BindingService
 
 FLOW_TIMEOUT = 120.0
 """How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""
@@ -63,7 +63,7 @@ class _Flow:
 
 
 @implementer(INetworkService)
-class DatagramService(TypedService):
+class DatagramService(BindingService):
     """One section of a datagram kind, running."""
 
     _log = Logger()
@@ -81,17 +81,30 @@ class DatagramService(TypedService):
         self._keys: dict[int, _FlowKey] = {}
         self._sweep_call: IDelayedCall | None = None
 
-    def privilegedStartService(self) -> None:
-        """Bind the endpoints.
+    def bind(self) -> None:
+        """Bind the endpoints, unless that was done.
 
         :raise BindError: if one of them cannot be had; then none is held.
         """
-        self._bind()
-
-    def startService(self) -> None:
-        """Answer; bind the endpoints unless that was done."""
-        self._bind()
-        super().startService()
+        if self._sockets:
+            return
+        problems = []
+        for endpoint in self._spec.listen:
+            bound = DatagramSocket(self._reactor, endpoint, self._received)
+            try:
+                address = bound.bind()
+            except OSError as error:
+                problems.append(bind_problem(endpoint, error))
+            else:
+                self._sockets[bound] = Listener("udp", address, None)
+        if problems:
+            for bound in self._sockets:
+                bound.close()
+            self._sockets = {}
+            raise BindError(problems)
+        for bound in self._sockets:
+            bound.start()
+        self._ledger.bound(self.record, tuple(self._sockets.values()))
 
     def stopService(self) -> Deferred[None]:
         """Give the ports back and end the flows, at once: a datagram leaves nothing unfinished."""
@@ -124,27 +137,6 @@ class DatagramService(TypedService):
     def tcp_info(self, connection: int) -> Mapping[str, object] | None:
         """Return ``None``: this is UDP."""
         return None
-
-    def _bind(self) -> None:
-        if self._sockets:
-            return
-        problems = []
-        for endpoint in self._spec.listen:
-            bound = DatagramSocket(self._reactor, endpoint, self._received)
-            try:
-                address = bound.bind()
-            except OSError as error:
-                problems.append(bind_problem(endpoint, error))
-            else:
-                self._sockets[bound] = Listener("udp", address, None)
-        if problems:
-            for bound in self._sockets:
-                bound.close()
-            self._sockets = {}
-            raise BindError(problems)
-        for bound in self._sockets:
-            bound.start()
-        self._ledger.bound(self.record, tuple(self._sockets.values()))
 
     def _received(
         self, bound: DatagramSocket, data: bytes, peer: SocketAddress, source: bytes

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockd.address import Address, normalised
+from sockd.address import ALL_IPV4, ALL_IPV6, Address, normalised
 from sockd.config.endpoint import Endpoint
 from sockd.reactor import IReactor
 
@@ -161,7 +161,7 @@ def _with_scope(host: str, index: int) -> str:
 def _ask_for_destination(bound: socket.socket) -> bool:
     """Have the kernel tell each datagram's destination; return whether it is needed and will."""
     host = bound.getsockname()[0]
-    if _IP_PKTINFO is None or host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+    if _IP_PKTINFO is None or host not in (ALL_IPV4, ALL_IPV6):
         return False
     if bound.family == socket.AF_INET:
         bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)

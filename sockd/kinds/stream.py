@@ -26,7 +26,7 @@ from sockd.kinds.context import ServiceContext
 from sockd.kinds.drain import Drain
 from sockd.ledger import Connection, Listener, Reason, State
 from sockd.listeners import Door, Listeners
-from sockd.service import TypedService
+from sockd.service import BindingService
 
 
 @implementer(IServiceKind)
@@ -52,7 +52,7 @@ class StreamKind:
 
 
 @implementer(INetworkService)
-class StreamService(TypedService):
+class StreamService(BindingService):
     """One section of a stream kind, running.
 
     :param limit: how many connections are served at a time.
@@ -78,17 +78,18 @@ class StreamService(TypedService):
         self._is_bound = False
         self._drains: list[Drain] = []
 
-    def privilegedStartService(self) -> None:
-        """Bind the endpoints.
+    def bind(self) -> None:
+        """Bind the endpoints, unless that was done.
 
         :raise BindError: if one of them cannot be had; then none is held.
         """
-        self._bind()
-
-    def startService(self) -> None:
-        """Serve; bind the endpoints unless that was done."""
-        self._bind()
-        super().startService()
+        if not self._is_bound:
+            self._is_bound = True
+            try:
+                self._listeners.open(self._factory, self._bound, self._failed)
+            except BindError:
+                self._is_bound = False
+                raise
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting; the Deferred fires when the last connection is gone."""
@@ -149,15 +150,6 @@ class StreamService(TypedService):
     def _room(self) -> int:
         """How many more clients may come in."""
         return max(0, self._limit - len(self._connections))
-
-    def _bind(self) -> None:
-        if not self._is_bound:
-            self._is_bound = True
-            try:
-                self._listeners.open(self._factory, self._bound, self._failed)
-            except BindError:
-                self._is_bound = False
-                raise
 
     def _factory(self, door: Door) -> Factory:
         return _Doorkeeper(self, door)

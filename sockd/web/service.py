@@ -11,7 +11,7 @@ from sockd.interfaces import IDaemon
 from sockd.ledger import Listener
 from sockd.listeners import Listeners
 from sockd.reactor import IReactor
-from sockd.service import TypedService
+from sockd.service import BindingService
 from sockd.web.delivery import one_slice_a_turn
 from sockd.web.hosts import KnownHosts
 from sockd.web.pages import Pages
@@ -21,7 +21,7 @@ BACKLOG = 50
 """The length of listen(2)'s queue, where an endpoint does not say."""
 
 
-class StatsService(TypedService):
+class StatsService(BindingService):
     """Answers over HTTP who is connected to a daemon, and what has passed."""
 
     _log = Logger()
@@ -38,26 +38,11 @@ class StatsService(TypedService):
         """Where it listens, with the ports that it really has."""
         return self._listeners.bound
 
-    def privilegedStartService(self) -> None:
-        """Bind the endpoints.
+    def bind(self) -> None:
+        """Bind the endpoints, unless that was done.
 
-        :raise sockd.errors.BindError: if one of them cannot be had; then none is held.
+        :raise BindError: if one of them cannot be had; then none is held.
         """
-        self._bind()
-
-    def startService(self) -> None:
-        """Serve; bind the endpoints unless that was done."""
-        if not self.running:
-            super().startService()
-            self._bind()
-
-    def stopService(self) -> Deferred[None]:
-        """Stop listening, and close what is open; the Deferred fires when all is gone."""
-        self.end()
-        self._is_bound = False
-        return Deferred.fromCoroutine(self._stop())
-
-    def _bind(self) -> None:
         if not self._is_bound:
             self._is_bound = True
             try:
@@ -65,6 +50,12 @@ class StatsService(TypedService):
             except BindError:
                 self._is_bound = False
                 raise
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening, and close what is open; the Deferred fires when all is gone."""
+        self.end()
+        self._is_bound = False
+        return Deferred.fromCoroutine(self._stop())
 
     def _failed(self, error: BindError) -> None:
         """Take note that an endpoint which took its time failed in the end."""
