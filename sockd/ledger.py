@@ -75,7 +75,10 @@ class Listener:
 
 
 class ServiceRecord:
-    """A service's account: its listeners, its open connections and its totals."""
+    """A service's account: its listeners, its open connections and its totals.
+
+    :ivar refusals: how many clients were turned away for each reason; ``refused`` in all.
+    """
 
     __slots__ = (
         "bytes_in",
@@ -88,6 +91,7 @@ class ServiceRecord:
         "name",
         "opened",
         "reads",
+        "refusals",
         "refused",
         "reply",
         "state",
@@ -104,6 +108,7 @@ class ServiceRecord:
         self.opened = 0
         self.closed = 0
         self.refused = 0
+        self.refusals: dict[Reason, int] = {}
         self.bytes_in = 0
         self.bytes_out = 0
         self.reads = 0
@@ -272,6 +277,7 @@ class Ledger:
     ) -> None:
         """Enter that a client was turned away."""
         service.refused += 1
+        service.refusals[reason] = service.refusals.get(reason, 0) + 1
         now = self._clock()
         self._tell(Event(Word.REFUSE, now, service, listener, None, peer, reason))
 

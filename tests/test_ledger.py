@@ -139,6 +139,7 @@ def test_opened_is_active_plus_closed() -> None:
     lab.close(*connections[:2])
     lab.ledger.refuse(lab.one, TCP, PEER, Reason.FULL)
     assert (lab.one.opened, lab.one.active, lab.one.closed, lab.one.refused) == (5, 3, 2, 1)
+    assert lab.one.refusals == {Reason.FULL: 1}
     assert lab.one.errors == 0
     lab.ledger.close(connections[2], Reason.ERROR)
     assert (lab.one.active, lab.one.closed, lab.one.errors) == (2, 3, 1)
