@@ -43,7 +43,10 @@ class IReply(IPlugin):
 
     name: str = Attribute("The word behind `reply =`.")
 
-    identity: bool = Attribute("True if every answer is the very bytes that were received.")
+    identity: bool = Attribute(
+        "True if every answer is the very bytes that were received, and the conversation is never"
+        " done: then sockd need not ask."
+    )
 
     options: Sequence[Option[object]] = Attribute("Options of its own, read into `settings`.")
 

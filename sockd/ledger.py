@@ -190,6 +190,19 @@ class Connection:
         service.writes += 1
         service.bytes_out += size
 
+    def echoed(self, size: int, now: float) -> None:
+        """Count one read of so many bytes, and one write of the same."""
+        self.last_activity = now
+        self.reads += 1
+        self.writes += 1
+        self.bytes_in += size
+        self.bytes_out += size
+        service = self.service
+        service.reads += 1
+        service.writes += 1
+        service.bytes_in += size
+        service.bytes_out += size
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

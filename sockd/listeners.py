@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -106,6 +107,9 @@ class Door:
         """Take note of the port that the endpoint became."""
         self.port = port
         self.listener = _listener(self.endpoint, port)
+        accepting = self._accepting_port()
+        if accepting is not None and self.listener.transport != "unix":
+            _tune(accepting.socket)
 
     def close(self) -> Deferred[None]:
         """Stop listening; return what fires when the socket is closed, whatever came of it."""
@@ -267,6 +271,12 @@ def known_address(address: IAddress) -> Address:
     if isinstance(address, UNIXAddress):
         return Address(os.fsdecode(address.name or b""))
     return Address(printable(str(address)))
+
+
+def _tune(listening: socket.socket) -> None:
+    """Send small answers at once and notice dead peers: accepted sockets inherit both (tcp(7))."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:

@@ -99,7 +99,7 @@ def makeService(options: Options) -> Daemon:
     configuration = options.configuration
     ledger = Ledger(reactor.seconds, configuration.history)
     ledger.subscribe(Narrator().tell)
-    context = ServiceContext(reactor, ledger, configuration.drain)
+    context = ServiceContext(reactor, ledger, configuration.drain, configuration.lane)
     try:
         services = [options.registry.serve(spec, context) for spec in configuration.services]
     except ConfigurationError as error:

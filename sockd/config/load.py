@@ -205,6 +205,7 @@ class _Reader:
                 state_place=options.place("state"),
                 drain=options.value("drain", duration, "5s"),
                 history=options.value("history", integer(0, 100_000), "1000"),
+                lane=options.value("lane", boolean, "yes"),
                 stats=stats,
                 admin=admin,
                 capture=capture,

@@ -99,6 +99,7 @@ class Configuration:
     :ivar state_place: where that stands, or would stand, for errors with the directory.
     :ivar drain: how long live connections may finish at shutdown.
     :ivar history: how many closed connections are remembered.
+    :ivar lane: whether plain TCP connections are echoed past the reactor.
     """
 
     file: str
@@ -108,6 +109,7 @@ class Configuration:
     state_place: Place | None = None
     drain: float = 5.0
     history: int = 1000
+    lane: bool = True
     stats: StatsSpec | None = None
     admin: AdminSpec | None = None
     capture: CaptureSpec | None = None

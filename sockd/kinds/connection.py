@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -30,6 +31,7 @@ from zope.interface import Attribute, implementer
 
 from sockd.interfaces import IConversation
 from sockd.kernel import seconds_since_send, tcp_view
+from sockd.kinds.lane import IRider, Lane
 from sockd.ledger import Connection, Listener, Reason
 from sockd.listeners import known_address
 
@@ -56,8 +58,11 @@ class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
     def getHandle() -> socket.socket:
         """Return the socket; TLS returns its own object."""
 
+    def connectionLost(reason: Failure) -> None:
+        """Close the socket and tell the protocol: what the reactor does at the end."""
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+
+@implementer(IHalfCloseableProtocol, IPushProducer, IRider)
 class StreamConnection(Protocol):
     """Serves one client of a service.
 
@@ -78,6 +83,7 @@ class StreamConnection(Protocol):
         self._is_stalled = False
         self._idle_check: IDelayedCall | None = None
         self._deadline: IDelayedCall | None = None
+        self._lane: Lane | None = None
 
     def connectionMade(self) -> None:
         """Enter the connection in the ledger and greet the peer."""
@@ -88,9 +94,6 @@ class StreamConnection(Protocol):
         self._write = _writer(transport)
         self._watch_idleness()
         try:
-            if self._listener.transport != "unix":
-                transport.setTcpNoDelay(True)
-                transport.setTcpKeepAlive(True)
             self._conversation = self._service.reply.converse(self._service.spec, peer)
             self._greet(self._conversation)
         except Exception:  # the accepting port must not see it: it would leave the socket open
@@ -98,7 +101,8 @@ class StreamConnection(Protocol):
         # Not before the greeting: TLS holds that back until the handshake is done, and meanwhile
         # pauses its producer, which would leave the handshake unread.
         if self._conversation is not None:
-            transport.registerProducer(self, True)
+            self._lane = self._suitable_lane()
+            transport.registerProducer(self, self._lane is None)
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what was read; after the last reply, only count it."""
@@ -129,8 +133,26 @@ class StreamConnection(Protocol):
                 call.cancel()
         self._service.closed(self._record, self._reason_for(reason))
 
+    def fell_behind(self, rest: bytes) -> None:
+        """Send what the kernel did not take; then Twisted asks for more, and the lane goes on."""
+        self._is_stalled = True
+        self.transport.write(rest)
+
+    def lane_closed(self) -> None:
+        """Go on as connections do that never were on a lane."""
+        self._lane = None
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self, True)
+        self.transport.resumeProducing()
+
+    def ended(self, reason: Failure) -> None:
+        """Close: this is what the reactor would do, and nothing is left to be sent."""
+        self.transport.connectionLost(reason)
+
     def hang_up(self, reason: Reason) -> None:
         """Close the connection soon, whatever the peer does."""
+        if self._lane is not None:
+            self._lane.leave(self.transport.getHandle())
         if self._reason is None:
             self._reason = reason
         self._conversation = None
@@ -148,16 +170,27 @@ class StreamConnection(Protocol):
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Read on: all that was said has been handed to the kernel."""
+        """Read on: all that was said has been handed to the kernel.
+
+        Where there is a lane, Twisted asks for more each time that it has sent all, and once at the
+        start: from here on the lane does both, until the kernel does not take something.
+        """
         self._is_stalled = False
         self._record.last_activity = self._reactor.seconds()
+        if self._lane is not None:
+            self.transport.pauseProducing()
+            self._lane.enter(self.transport.getHandle(), self._record, self)
+        else:
+            self._resume_reading()
+
+    def stopProducing(self) -> None:
+        """Do nothing: ``connectionLost`` follows."""
+
+    def _resume_reading(self) -> None:
         self.transport.resumeProducing()
         if self._socket_transport().disconnecting:
             # A TLS peer has said goodbye, and the socket closes once it has no producer any more.
             self.transport.unregisterProducer()
-
-    def stopProducing(self) -> None:
-        """Do nothing: ``connectionLost`` follows."""
 
     def _answer(self, conversation: IConversation, data: bytes) -> None:
         is_last = False
@@ -223,6 +256,12 @@ class StreamConnection(Protocol):
             self._idle_check = self._reactor.callLater(
                 timeout - quiet, self._check_idleness, timeout
             )
+
+    def _suitable_lane(self) -> Lane | None:
+        """Return the lane, if there is nothing to do but to send back what is received."""
+        is_plain = self._listener.transport == "tcp" and isinstance(self.transport, Server)
+        has_more_to_do = self._replies_left or self._record.writes
+        return self._service.lane if is_plain and not has_more_to_do else None
 
     def _reason_for(self, failure: Failure) -> Reason:
         if self._was_broken_off(failure) and self._reason in (None, Reason.EOF, Reason.REPLIES):

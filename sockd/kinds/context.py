@@ -13,8 +13,10 @@ class ServiceContext:
     """The collaborators of a service.
 
     :ivar drain: at a stop, how long live connections may finish, in seconds.
+    :ivar lane: whether plain TCP connections are echoed past the reactor.
     """
 
     reactor: IReactor
     ledger: Ledger
     drain: float
+    lane: bool = False

@@ -24,6 +24,7 @@ from sockd.interfaces import INetworkService, IReply, IServiceKind
 from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.drain import Drain
+from sockd.kinds.lane import IS_AVAILABLE, Lane
 from sockd.ledger import Connection, Listener, Reason, State
 from sockd.listeners import Door, Listeners
 from sockd.service import BindingService
@@ -57,6 +58,7 @@ class StreamService(BindingService):
 
     :param limit: how many connections are served at a time.
     :param waits: whether the next ones wait in the kernel's queue, or are refused.
+    :ivar lane: where plain connections may be echoed; ``None`` if there is none.
     """
 
     _log = Logger()
@@ -71,6 +73,8 @@ class StreamService(BindingService):
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
         self._drain_time = context.drain
+        has_lane = context.lane and IS_AVAILABLE and reply.identity
+        self.lane = Lane(context.reactor) if has_lane else None
         self._limit = limit
         self._waits = waits
         self._connections: dict[int, StreamConnection] = {}
@@ -189,6 +193,8 @@ class StreamService(BindingService):
             self._connections[number].hang_up(Reason.STOP)
         await drain.wait(2 * PATIENCE, self.reactor)
         self._drains.remove(drain)
+        if self.lane is not None and not self._connections:
+            self.lane.close()
 
 
 @implementer(IProtocolNegotiationFactory)

@@ -1,0 +1,137 @@
+"""The fast lane: plain TCP is echoed without a trip round the reactor for each message.
+
+Twisted's own way costs two such trips, one to read and one to write. Here the reactor watches one
+descriptor, an epoll(7) of the lane's own, and a turn of :meth:`Lane.doRead` reads and writes for
+every connection that has something to say. Twisted stays in charge of the connections: one that
+enters has paused its transport, and the lane does nothing but read and write. As soon as the
+kernel does not take all that was read, the connection leaves, with the rest for its transport,
+which knows how to wait; it may come back when all is sent. And when a connection ends, the lane
+tells it what the reactor would tell it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+from os import read, write
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+from sockd.ledger import Connection
+from sockd.reactor import IReactor
+
+IS_AVAILABLE = sys.platform == "linux"
+
+MOST_READS = 256
+"""How many connections one round of the reactor serves, so that all else has its turn."""
+
+READ_SIZE = 65536
+"""How many bytes each of them may bring in one round, the same as in Twisted."""
+
+_DONE = Failure(ConnectionDone())
+_LOST = Failure(ConnectionLost())
+
+
+class IRider(Interface):
+    """A connection that takes the lane. Whatever it is told, it is not on the lane any more."""
+
+    def fell_behind(rest: bytes) -> None:
+        """Send what the kernel did not take, and come back when that is done."""
+
+    def lane_closed() -> None:
+        """Go on without it."""
+
+    def ended(reason: Failure) -> None:
+        """Close, for a reason that Twisted's transports know."""
+
+
+@implementer(IReadDescriptor)
+class Lane:
+    """The connections that are echoed past the reactor."""
+
+    def __init__(self, reactor: IReactor) -> None:
+        self._reactor = reactor
+        self._epoll: select.epoll | None = None
+        self._places: dict[int, tuple[Connection, IRider]] = {}
+
+    def enter(self, handle: socket.socket, record: Connection, rider: IRider) -> None:
+        """Echo what a socket receives from now on; nothing may wait to be sent on it."""
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            self._reactor.addReader(self)
+        self._places[handle.fileno()] = record, rider
+        self._epoll.register(handle, select.EPOLLIN)
+
+    def leave(self, handle: socket.socket) -> None:
+        """Leave a socket to its transport; do nothing if it is not here."""
+        if handle.fileno() in self._places:
+            self._remove(handle.fileno())
+
+    def close(self) -> None:
+        """Give the descriptor back; whoever is still here goes on without the lane."""
+        if self._epoll is not None:
+            for descriptor, (_, rider) in tuple(self._places.items()):
+                self._remove(descriptor)
+                rider.lane_closed()
+            self._reactor.removeReader(self)
+            self._epoll.close()
+            self._epoll = None
+
+    def fileno(self) -> int:
+        """Return the descriptor, readable as soon as one of the sockets is; -1 once closed."""
+        return -1 if self._epoll is None else self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log lines call it."""
+        return "lane"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close; the reactor gives the descriptor up."""
+        self.close()
+
+    def doRead(self) -> None:
+        """Echo what has arrived, at most one read from each connection."""
+        if self._epoll is not None:
+            now = self._reactor.seconds()
+            for descriptor, _ in self._epoll.poll(0, MOST_READS):
+                self._echo(descriptor, now)
+
+    def _echo(self, descriptor: int, now: float) -> None:
+        record, rider = self._places[descriptor]
+        try:
+            data = read(descriptor, READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._end(descriptor, rider, _LOST)
+            return
+        if data:
+            record.echoed(len(data), now)
+            self._write(descriptor, rider, data)
+        else:
+            self._end(descriptor, rider, _DONE)
+
+    def _write(self, descriptor: int, rider: IRider, data: bytes) -> None:
+        try:
+            sent = write(descriptor, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._end(descriptor, rider, _LOST)
+            return
+        if sent < len(data):
+            self._remove(descriptor)
+            rider.fell_behind(data[sent:])
+
+    def _end(self, descriptor: int, rider: IRider, reason: Failure) -> None:
+        self._remove(descriptor)
+        rider.ended(reason)
+
+    def _remove(self, descriptor: int) -> None:
+        del self._places[descriptor]
+        if self._epoll is not None:
+            self._epoll.unregister(descriptor)
