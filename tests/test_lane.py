@@ -1,0 +1,194 @@
+"""The lane by itself: what it does with a connection, and when it lets it go."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from zope.interface.verify import verifyClass, verifyObject
+
+from sockd.address import Address
+from sockd.kinds.connection import StreamConnection
+from sockd.kinds.lane import READ_SIZE, IRider, Lane
+from sockd.ledger import Connection, Ledger, Listener
+from sockd.reactor import IReactor
+from tests.clients import receive, reset
+
+LISTENER = Listener("tcp", Address("127.0.0.1", 65432), 50)
+PEER = Address("127.0.0.1", 50001)
+
+
+@implementer(IRider)
+class Rider:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.rest: bytes | None = None
+        self.is_without_lane = False
+        self.end: Failure | None = None
+
+    def fell_behind(self, rest: bytes) -> None:
+        """Take note of the rest."""
+        self.rest = rest
+
+    def lane_closed(self) -> None:
+        """Take note that there is no lane any more."""
+        self.is_without_lane = True
+
+    def ended(self, reason: Failure) -> None:
+        """Take note of the end."""
+        self.end = reason
+
+
+class Road:
+    """A lane with one connection on it, over real sockets, and a reactor that does nothing."""
+
+    def __init__(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.lane = Lane(cast(IReactor, self.reactor))
+        ledger = Ledger(self.reactor.seconds)
+        self.service = ledger.enrol("s", "multi", "echo")
+        self.record: Connection = ledger.open(self.service, LISTENER, LISTENER.address, PEER)
+        self.rider = Rider()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.client = socket.create_connection(server.getsockname())
+            self.handle, _ = server.accept()
+        self.client.settimeout(30)
+        self.handle.setblocking(False)
+        self.lane.enter(self.handle, self.record, self.rider)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.lane.close()
+        self.client.close()
+        self.handle.close()
+
+
+@pytest.fixture
+def road() -> Iterator[Road]:
+    """Make a lane with one connection."""
+    made = Road()
+    yield made
+    made.close()
+
+
+def is_let_go(road: Road) -> bool:
+    """Return whether the lane leaves alone what a client says next."""
+    before = road.record.reads
+    road.client.send(b"anybody there?")
+    road.lane.doRead()
+    return road.record.reads == before
+
+
+def test_it_provides_what_it_says() -> None:
+    assert verifyObject(IReadDescriptor, Lane(cast(IReactor, MemoryReactorClock())))
+    assert verifyClass(IRider, StreamConnection)
+    assert verifyObject(IRider, Rider())
+
+
+def test_the_reactor_watches_the_lane_and_nothing_else_of_it(road: Road) -> None:
+    assert road.reactor.getReaders() == [road.lane]
+    assert road.lane.fileno() not in (-1, road.handle.fileno())
+
+
+def test_what_comes_goes_back_and_is_counted_on_both_sides(road: Road) -> None:
+    road.reactor.advance(5)
+    road.client.send(b"hello")
+    road.lane.doRead()
+    assert receive(road.client, 5) == b"hello"
+    for account in (road.record, road.service):
+        assert (account.reads, account.writes, account.bytes_in, account.bytes_out) == (1, 1, 5, 5)
+    assert road.record.last_activity == 5
+
+
+def test_nothing_to_read_is_nothing_to_do(road: Road) -> None:
+    road.lane.doRead()
+    assert (road.record.reads, road.rider.end, road.rider.rest) == (0, None, None)
+
+
+def test_one_read_each_is_all_that_one_round_does(road: Road) -> None:
+    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    road.client.sendall(bytes(3 * READ_SIZE))
+    road.lane.doRead()
+    assert (road.record.reads, road.record.bytes_in <= READ_SIZE) == (1, True)
+
+
+def test_the_end_of_what_the_peer_says_ends_the_connection(road: Road) -> None:
+    road.client.send(b"bye")
+    road.client.shutdown(socket.SHUT_WR)
+    road.lane.doRead()
+    assert (road.record.bytes_out, road.rider.end) == (3, None)
+    road.lane.doRead()
+    assert road.rider.end is not None
+    assert road.rider.end.check(ConnectionDone)
+
+
+def test_a_reset_ends_it_as_one(road: Road) -> None:
+    reset(road.client)
+    road.lane.doRead()
+    assert road.rider.end is not None
+    assert road.rider.end.check(ConnectionLost)
+
+
+def test_a_reset_between_reading_and_writing_ends_it_as_one(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_be_reset(descriptor: int, size: int) -> bytes:
+        data = os.read(descriptor, size)
+        reset(road.client)
+        return data
+
+    monkeypatch.setattr("sockd.kinds.lane.read", read_and_be_reset)
+    road.client.send(b"hello")
+    road.lane.doRead()
+    assert road.record.bytes_in == 5
+    assert road.rider.end is not None
+    assert road.rider.end.check(ConnectionLost)
+
+
+def test_what_the_kernel_does_not_take_leaves_the_lane_with_the_connection(road: Road) -> None:
+    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    road.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sent = b""
+    while road.rider.rest is None:
+        sent += (data := os.urandom(READ_SIZE))
+        road.client.sendall(data)
+        road.lane.doRead()
+    taken = receive(road.client, road.record.bytes_out - len(road.rider.rest))
+    assert taken + road.rider.rest == sent[: road.record.bytes_in]
+    assert road.record.bytes_out == road.record.bytes_in
+    assert is_let_go(road)
+
+
+def test_one_that_leaves_is_left_alone(road: Road) -> None:
+    road.lane.leave(road.handle)
+    assert is_let_go(road)
+    road.lane.leave(road.handle)
+
+
+def test_one_that_left_may_come_back(road: Road) -> None:
+    road.lane.leave(road.handle)
+    road.client.send(b"wait")
+    road.lane.enter(road.handle, road.record, road.rider)
+    road.lane.doRead()
+    assert receive(road.client, 4) == b"wait"
+
+
+def test_closing_sends_everybody_back_to_the_reactor(road: Road) -> None:
+    road.lane.close()
+    assert road.rider.is_without_lane
+    assert (road.lane.fileno(), road.reactor.getReaders()) == (-1, [])
+    assert is_let_go(road)
+
+
+def test_a_reactor_that_gives_the_lane_up_leaves_nobody_on_it(road: Road) -> None:
+    road.lane.connectionLost(Failure(ConnectionLost()))
+    assert road.rider.is_without_lane

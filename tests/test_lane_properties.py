@@ -1,0 +1,257 @@
+"""The lane against a simple model: whatever clients and operators do, bytes and ledger agree.
+
+A service listens on real sockets with small buffers, under a reactor that the test turns by hand.
+Both ways, with the lane and without it, are held to the same model.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.tcp import Port
+
+from sockd.config.endpoint import parse_stream
+from sockd.config.specs import ServiceSpec
+from sockd.errors import Place
+from sockd.kinds.context import ServiceContext
+from sockd.kinds.stream import StreamKind, StreamService
+from sockd.ledger import Connection, Ledger, Reason
+from sockd.reactor import IReactor
+from sockd.replies.echo import Echo
+from tests.clients import reset
+
+PLACE = Place("lab.ini", 1, "service:s", "listen")
+SMALL = 4096
+"""What the sockets' buffers are asked to hold: the kernel makes some more of it."""
+
+MOST_TURNS = 20_000
+PATTERN = Random(1).randbytes(1_000_003)  # noqa: S311 - the same in every run
+"""What clients send, over and over: a byte that is lost or repeated moves all that follow."""
+
+
+@dataclass
+class Client:
+    """What the model knows of one client.
+
+    :ivar may_end: how its connection may end in the ledger.
+    """
+
+    handle: socket.socket
+    port: int
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
+    has_finished: bool = False
+    is_reset: bool = False
+    is_at_end: bool = False
+    may_end: set[Reason] = field(default_factory=lambda: {Reason.EOF})
+
+
+class Lab:
+    """A service, its clients, and the model of both."""
+
+    def __init__(self, has_lane: bool) -> None:
+        self.reactor = EPollReactor()
+        self.ledger = Ledger(self.reactor.seconds, history=10_000)
+        endpoint = parse_stream("tcp:0:interface=127.0.0.1", PLACE)
+        spec = ServiceSpec("s", "multi", (endpoint,), PLACE)
+        context = ServiceContext(
+            cast(IReactor, self.reactor), self.ledger, drain=0.0, lane=has_lane
+        )
+        service = StreamKind("multi").serve(spec, Echo(), context)
+        assert isinstance(service, StreamService)
+        self.service = service
+        self.clients: list[Client] = []
+        self.start()
+
+    def start(self) -> None:
+        """Listen, if that is not so already."""
+        if not self.service.running:
+            self.service.startService()
+            for _ in range(MOST_TURNS):
+                if self.service.record.listeners:
+                    break
+                self.turn()
+            for port in self.reactor.getReaders():
+                if isinstance(port, Port):
+                    port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+
+    def turn(self, times: int = 1) -> None:
+        """Let the reactor do what it has to do."""
+        for _ in range(times):
+            self.reactor.runUntilCurrent()
+            self.reactor.doIteration(0)
+
+    def turn_until(self, condition: Callable[[], bool]) -> None:
+        """Turn the reactor until something is so; all clients read meanwhile."""
+        for _ in range(MOST_TURNS):
+            if condition():
+                return
+            self.turn()
+            for client in self.clients:
+                self.read(client, 65536)
+        message = "it did not come to pass"
+        raise AssertionError(message)
+
+    def connect(self) -> None:
+        """Let one more client in."""
+        if self.service.running:
+            handle = socket.socket()
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+            handle.connect(("127.0.0.1", self.service.record.listeners[0].address.port))
+            handle.setblocking(False)
+            self.clients.append(Client(handle, handle.getsockname()[1]))
+            self.turn_until(lambda: self.record(self.clients[-1]) is not None)
+
+    def record(self, client: Client) -> Connection | None:
+        """Return what the ledger has of a client."""
+        found = self.ledger.all_connections()
+        return next((each for each in found if each.peer.port == client.port), None)
+
+    def send(self, client: Client, size: int) -> None:
+        """Send as much of so many bytes as the kernel takes; no two offsets look alike."""
+        if not client.has_finished:
+            start = len(client.sent) % len(PATTERN)
+            data = PATTERN[start : start + size]
+            with suppress(BlockingIOError, ConnectionError):
+                client.sent += data[: client.handle.send(data)]
+
+    def read(self, client: Client, size: int) -> None:
+        """Read what is there, at most so many bytes."""
+        if not client.is_reset and not client.is_at_end:
+            try:
+                data = client.handle.recv(size)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                data = b""
+            client.received += data
+            client.is_at_end = not data
+
+    def half_close(self, client: Client) -> None:
+        """Say no more."""
+        if not client.has_finished:
+            client.has_finished = True
+            with suppress(OSError):
+                client.handle.shutdown(socket.SHUT_WR)
+
+    def reset(self, client: Client) -> None:
+        """Break off."""
+        client.has_finished = client.is_reset = True
+        client.may_end.add(Reason.RESET)
+        reset(client.handle)
+
+    def disconnect(self, client: Client) -> None:
+        """Close a connection as the admin shell does."""
+        record = self.record(client)
+        if record is not None and self.service.disconnect(record.id):
+            client.may_end |= {Reason.DISCONNECT, Reason.RESET}
+
+    def close_lane(self) -> None:
+        """Take the lane away from those who are on it."""
+        if self.service.lane is not None:
+            self.service.lane.close()
+
+    def stop(self) -> None:
+        """Stop the service; the connections have no time to finish."""
+        if self.service.running:
+            for client in self.clients:
+                client.may_end |= {Reason.STOP, Reason.RESET}
+            self.service.stopService()
+
+    def finish(self) -> None:
+        """Let every connection end, and compare."""
+        for client in self.clients:
+            self.half_close(client)
+        self.turn_until(lambda: not self.service.record.active)
+        self.turn_until(lambda: all(c.is_reset or c.is_at_end for c in self.clients))
+        for client in self.clients:
+            self.compare(client)
+        records = [self.record(client) for client in self.clients]
+        for counter in ("bytes_in", "bytes_out", "reads", "writes"):
+            total = sum(getattr(record, counter) for record in records)
+            assert getattr(self.service.record, counter) == total
+        assert self.service.record.closed == len(self.clients)
+
+    def compare(self, client: Client) -> None:
+        """Hold one connection to the model."""
+        record = self.record(client)
+        assert record is not None
+        assert record.reason in client.may_end
+        assert client.sent.startswith(client.received)
+        assert len(client.received) <= record.bytes_out == record.bytes_in <= len(client.sent)
+        if client.may_end == {Reason.EOF}:
+            assert client.received == client.sent
+            assert record.bytes_in == len(client.sent)
+
+
+@contextmanager
+def lab(has_lane: bool) -> Iterator[Lab]:
+    """Run a lab, and end all that is left of it."""
+    made = Lab(has_lane)
+    try:
+        yield made
+    finally:
+        made.stop()
+        for client in made.clients:
+            client.handle.close()
+        while made.service.record.active:
+            made.turn()
+        made.turn(3)
+
+
+SIZES = st.sampled_from([1, 7, 1000, 4096, 65536, 70_000, 300_000])
+WHO = st.integers(0, 3)
+DEEDS = st.one_of(
+    st.tuples(st.just("connect")),
+    st.tuples(st.just("turn"), st.integers(1, 5)),
+    st.tuples(st.just("send"), WHO, SIZES),
+    st.tuples(st.just("send"), WHO, SIZES),
+    st.tuples(st.just("read"), WHO, SIZES),
+    st.tuples(st.just("half_close"), WHO),
+    st.tuples(st.just("reset"), WHO),
+    st.tuples(st.just("disconnect"), WHO),
+    st.tuples(st.just("close_lane")),
+    st.tuples(st.just("stop")),
+    st.tuples(st.just("start")),
+)
+
+
+def do(made: Lab, deed: tuple[object, ...]) -> None:
+    """Do one thing; a client who is not there yet, or not any more, does nothing."""
+    match deed:
+        case ("connect",):
+            made.connect()
+        case ("stop",):
+            made.stop()
+        case ("start",):
+            made.start()
+        case ("close_lane",):
+            made.close_lane()
+        case ("turn", int(times)):
+            made.turn(times)
+        case (str(name), int(who), *more) if who < len(made.clients):
+            client = made.clients[who]
+            if not client.is_reset:
+                getattr(made, name)(client, *more)
+
+
+@pytest.mark.parametrize("has_lane", [True, False], ids=["lane", "no-lane"])
+@settings(max_examples=60, deadline=None)
+@given(deeds=st.lists(DEEDS, max_size=40))
+def test_no_byte_is_lost_or_repeated_and_the_ledger_is_exact(
+    has_lane: bool, deeds: list[tuple[object, ...]]
+) -> None:
+    with lab(has_lane) as made:
+        made.connect()
+        for deed in deeds:
+            do(made, deed)
+        made.finish()
