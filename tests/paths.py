@@ -1,0 +1,53 @@
+"""The ways that bytes can take through the daemon: all of them give the same results."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from tests.certificates import TLSFiles
+from tests.clients import connect
+from tests.conftest import RunSockd
+from tests.harness import Sockd
+
+ENDPOINT = "tcp:0:interface=127.0.0.1"
+STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+PLAIN = ("lane", "no lane", "select", "asyncio")
+NAMES = (*PLAIN, "tls")
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way.
+
+    :ivar name: one of :data:`NAMES`.
+    """
+
+    name: str
+    run: RunSockd
+    tls_files: TLSFiles
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is encrypted: there is no half-close then, and a reset reads as the end."""
+        return self.name == "tls"
+
+    def start(self, service: str = "", daemon: str = "") -> Sockd:
+        """Start a daemon with a `multi` service.
+
+        :param service: more lines for its section.
+        :param daemon: more lines for ``[sockd]``.
+        """
+        endpoint = self.tls_files.endpoint(0) if self.is_tls else ENDPOINT
+        lane = "lane = no\n" if self.name == "no lane" else ""
+        reactor = (f"--reactor={self.name}",) if self.name in ("select", "asyncio") else ()
+        ini = f"[sockd]\n{lane}{daemon}[service:s]\nkind = multi\nlisten = {endpoint}\n{service}"
+        return self.run(ini + STATS, options=reactor)
+
+    def dial(self, sockd: Sockd) -> socket.socket:
+        """Return a client."""
+        plain = connect(sockd.port("s"))
+        if not self.is_tls:
+            return plain
+        context = self.tls_files.client_context()
+        return context.wrap_socket(plain, server_hostname="localhost")
