@@ -35,6 +35,8 @@ CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="u
 INTERFACES = (REPOSITORY / "docs" / "interfaces.md").read_text(encoding="utf-8")
 LAB = (REPOSITORY / "config" / "lab.ini").read_text(encoding="utf-8")
 
+PAGES = ["README.md", "CHANGELOG.md", "bench/README.md", *REPOSITORY.glob("docs/*.md")]
+
 REQUIRED = {"kind": "tcp", "listen": "tcp:7000:interface=127.0.0.1"}
 NOT_OPTIONS = {
     *("file", "services", "stats", "admin", "capture"),
@@ -197,7 +199,7 @@ def test_what_ci_runs_is_what_the_readme_says() -> None:
     assert [found[1] in line for line in README.splitlines()].count(True) == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", *REPOSITORY.glob("docs/*.md")])
+@pytest.mark.parametrize("page", PAGES)
 def test_no_link_between_the_pages_is_dead(page: str | Path) -> None:
     file = REPOSITORY / page
     text = file.read_text(encoding="utf-8")

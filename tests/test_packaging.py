@@ -113,6 +113,10 @@ def test_the_source_distribution_has_all_that_the_tests_need(built: Built) -> No
         assert lab.read() == LAB
     tests = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("tests/**/*.py")}
     assert tests <= files.keys()
+    bench = {
+        path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("bench/**/*.[chp]*")
+    }
+    assert {path for path in bench if "__pycache__" not in path} <= files.keys()
     assert {"config/remote.ini", "docs/plugins.md", "CHANGELOG.md", "setup.cfg"} <= files.keys()
 
 

@@ -1,0 +1,164 @@
+"""Gives a work to a server, and returns its figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import proc
+from bench.cores import Cores
+from bench.errors import BenchError
+from bench.generator import Generator
+from bench.process import Server
+from bench.servers import Contender
+from bench.works import Kind, Work
+
+_PATIENCE = 10.0
+"""How long a stats endpoint may take, in seconds."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured.
+
+    :ivar warm_up: how long nothing is measured, in seconds.
+    :ivar seconds: how long each measurement lasts.
+    :ivar idle: how many idle connections.
+    :ivar requests: how many of ``/health``.
+    """
+
+    rounds: int = 5
+    warm_up: float = 0.2
+    seconds: float = 0.8
+    idle: int = 10_000
+    requests: int = 200
+
+
+QUICK = Settings(rounds=1, warm_up=0.05, seconds=0.3, idle=500, requests=20)
+"""Enough to see that everything works; the figures mean little."""
+
+
+class Measure:
+    """Measures.
+
+    :param built: the folder of the compiled programs.
+    """
+
+    def __init__(self, settings: Settings, built: Path, cores: Cores) -> None:
+        self._settings = settings
+        self._built = built
+        self._cores = cores
+        self._generator = Generator(built / "load", settings.warm_up, settings.seconds)
+        self._by_kind: dict[Kind, Callable[[Work, Server], dict[str, float]]] = {
+            Kind.TCP: self._load,
+            Kind.UDP: self._load,
+            Kind.CONNECT: self._load,
+            Kind.IDLE: self._idle,
+            Kind.START: self._start,
+            Kind.FAIR: self._fair,
+        }
+
+    def figures(self, work: Work, contender: Contender) -> dict[str, float]:
+        """Return the figures of a server that is started for this and ended.
+
+        :raise BenchError: if it does not do its work.
+        """
+        with self._running(work, contender) as server:
+            return self._by_kind[work.kind](work, server)
+
+    @contextmanager
+    def _running(self, work: Work, contender: Contender) -> Iterator[Server]:
+        transport = "udp" if work.kind is Kind.UDP else "tcp"
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+            Server(contender, transport, self._built, Path(folder), self._cores.server) as server,
+        ):
+            yield server
+
+    def _load(self, work: Work, server: Server) -> dict[str, float]:
+        before = server.cpu_seconds()
+        mode = work.kind.name.lower()
+        load = self._generator.run(mode, server.port, work.clients, work.size)
+        cpu = server.cpu_seconds() - before
+        return {
+            "rate": load.rate,
+            "cpu": 1e6 * cpu / load.total,
+            "p50": load.p50,
+            "p90": load.p90,
+            "p99": load.p99,
+            "max": load.max,
+            "lost": load.lost,
+        }
+
+    def _idle(self, work: Work, server: Server) -> dict[str, float]:
+        count = self._settings.idle
+        _demand_descriptors(count + 100)
+        without = self._generator.run("tcp", server.port, work.clients, work.size)
+        before = proc.memory_kib(server.pid)
+        with self._generator.holding("idle", server.port, count):
+            _demand_active(server.contender, count)
+            more = proc.memory_kib(server.pid) - before
+            beside = self._generator.run("tcp", server.port, work.clients, work.size)
+        return {
+            "kib_each": more / count,
+            "beside": beside.rate / without.rate,
+            "rate_without": without.rate,
+            "rate_beside": beside.rate,
+        }
+
+    def _start(self, work: Work, server: Server) -> dict[str, float]:
+        return {"start": server.started_in}
+
+    def _fair(self, work: Work, server: Server) -> dict[str, float]:
+        with self._generator.holding("flood", server.port, work.clients):
+            time.sleep(self._settings.warm_up)
+            took = [_health(server.contender) for _ in range(self._settings.requests)]
+        return {"health_p50": percentile(took, 0.5), "health_p99": percentile(took, 0.99)}
+
+
+def percentile(values: list[float], fraction: float) -> float:
+    """Return the value that so many of all do not exceed (nearest rank)."""
+    return sorted(values)[math.ceil(fraction * len(values)) - 1]
+
+
+def _demand_descriptors(count: int) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if most < count:
+        message = f"{count} descriptors are needed, the limit is {most} (ulimit -n)"
+        raise BenchError(message)
+
+
+def _demand_active(contender: Contender, count: int) -> None:
+    """Where a server tells how many connections it has, it agrees."""
+    if contender.stats:
+        services = json.loads(_get(contender, "/services"))["services"]
+        active = sum(service["active"] for service in services)
+        if active < count:
+            message = f"{count} connections are open, {active} are shown"
+            raise BenchError(message)
+
+
+def _health(contender: Contender) -> float:
+    """Return how long a request takes, with a connection of its own, in milliseconds."""
+    began = time.monotonic()
+    _get(contender, "/health")
+    return 1000 * (time.monotonic() - began)
+
+
+def _get(contender: Contender, path: str) -> bytes:
+    url = f"http://127.0.0.1:{contender.stats}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:
+            body: bytes = answer.read()
+    except OSError as error:
+        message = f"{path}: {error}"
+        raise BenchError(message) from None
+    return body

@@ -1,0 +1,174 @@
+"""PURE: the contenders, and how each is started.
+
+The words of a command, of the environment and of a file are templates: `{port}`, `{transport}`
+(`tcp` or `udp`), `{python}`, `{twistd}`, `{built}` (the folder of compiled programs), `{here}`
+(that of the small servers), `{project}`, `{folder}` (one of the process's own) and `{user}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.works import Kind
+
+PORT = 65450
+"""Where those listen that can be told: above the ephemeral ports, so that no client is there."""
+
+_STREAMS = frozenset({Kind.TCP, Kind.CONNECT})
+_ECHO = _STREAMS | {Kind.UDP}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server that can be started.
+
+    :ivar title: for people.
+    :ivar works: what it can be given to do.
+    :ivar programs: what must be installed.
+    :ivar modules: what this Python must be able to import.
+    :ivar files: names and templates of what it reads.
+    :ivar hello: what is sent to see whether it answers.
+    :ivar stats: the port of its stats endpoint, or 0.
+    """
+
+    name: str
+    title: str
+    works: frozenset[Kind]
+    command: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    stream_port: int = PORT
+    datagram_port: int = PORT
+    stats: int = 0
+    hello: bytes = b"\1"
+
+    def port(self, transport: str) -> int:
+        """Return where it listens."""
+        return self.datagram_port if transport == "udp" else self.stream_port
+
+
+def _sockd(
+    name: str,
+    title: str,
+    *command: str,
+    modules: tuple[str, ...] = (),
+    more: frozenset[Kind] = frozenset(),
+) -> Contender:
+    return Contender(
+        name,
+        title,
+        _ECHO | {Kind.START, Kind.FAIR} | more,
+        (
+            *command,
+            *("-n", "--pidfile=", "--logfile={folder}/sockd.log"),
+            *("sockd", "-c", "{project}/config/bench.ini"),
+        ),
+        modules=modules,
+        stream_port=65440,
+        datagram_port=65441,
+        stats=65442,
+    )
+
+
+_XINETD = """\
+defaults
+{{
+    log_type = FILE /dev/null
+    instances = UNLIMITED
+    per_source = UNLIMITED
+    cps = 1000000 1
+}}
+service echo
+{{
+    type = INTERNAL UNLISTED
+    id = echo-stream
+    socket_type = stream
+    protocol = tcp
+    wait = no
+    user = {user}
+    bind = 127.0.0.1
+    port = {port}
+}}
+"""
+
+CONTENDERS = (
+    _sockd("sockd", "sockd, default reactor", "{twistd}", more=frozenset({Kind.IDLE})),
+    _sockd(
+        "sockd-uvloop",
+        "sockd, asyncio on uvloop",
+        "{python}",
+        "{here}/twistd_uvloop.py",
+        modules=("uvloop",),
+        more=frozenset({Kind.IDLE}),
+    ),
+    _sockd("sockd-select", "sockd, select", "{twistd}", "--reactor=select"),
+    Contender("c", "C, epoll; UDP: a loop", _ECHO, ("{built}/{transport}_echo", "{port}")),
+    Contender(
+        "asyncio",
+        "asyncio protocol",
+        _ECHO,
+        ("{python}", "{here}/asyncio_protocol.py", "{transport}", "{port}"),
+    ),
+    Contender(
+        "asyncio-streams",
+        "asyncio streams",
+        _STREAMS,
+        ("{python}", "{here}/asyncio_streams.py", "{port}"),
+    ),
+    Contender(
+        "uvloop",
+        "uvloop protocol",
+        _ECHO,
+        ("{python}", "{here}/asyncio_protocol.py", "--uvloop", "{transport}", "{port}"),
+        modules=("uvloop",),
+    ),
+    Contender(
+        "twisted",
+        "Twisted Echo",
+        _ECHO | {Kind.IDLE},
+        ("{python}", "{here}/twisted_echo.py", "{transport}", "{port}"),
+    ),
+    Contender(
+        "go",
+        "Go net, one core",
+        _ECHO,
+        ("{built}/go_echo", "{transport}", "{port}"),
+        programs=("go",),
+        environment=(("GOMAXPROCS", "1"),),
+    ),
+    Contender(
+        "xinetd",
+        "xinetd's own echo",
+        _STREAMS,
+        ("xinetd", "-dontfork", "-f", "{folder}/xinetd.conf", "-pidfile", "{folder}/xinetd.pid"),
+        programs=("xinetd",),
+        files=(("xinetd.conf", _XINETD),),
+    ),
+    Contender(
+        "socat",
+        "socat, fork",
+        _STREAMS,
+        ("socat", "TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=4096", "PIPE"),
+        programs=("socat",),
+    ),
+    Contender(
+        "ncat",
+        "ncat --exec cat",
+        _STREAMS,
+        ("ncat", "-l", "-k", "-m", "10000", "--exec", "/bin/cat", "127.0.0.1", "{port}"),
+        programs=("ncat",),
+    ),
+    Contender(
+        "twistd-web",
+        "twistd web",
+        frozenset({Kind.START}),
+        (
+            *("{twistd}", "-n", "--pidfile=", "--logfile={folder}/web.log"),
+            *("web", "--listen=tcp:{port}:interface=127.0.0.1"),
+        ),
+        hello=b"GET / HTTP/1.0\r\n\r\n",
+    ),
+)
+"""In the order of each round, and of the table."""
