@@ -22,6 +22,9 @@ from bench.servers import Contender
 _DEADLINE = 30.0
 """How long a server may take to answer, and to end, in seconds."""
 
+_FAREWELL = 1.0
+"""How long the processes of clients that have gone may take to end, in seconds."""
+
 _PAUSE = 0.001
 """Between two looks at whether it answers yet, in seconds."""
 
@@ -75,7 +78,6 @@ class Server:
             self._end()
             raise
         self.started_in = time.monotonic() - began
-        self._children = len(proc.children(self.pid))
         return self
 
     def __exit__(
@@ -94,8 +96,8 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return its CPU time so far, once what served the clients that have gone is gone too."""
-        end = time.monotonic() + 1
-        while len(proc.children(self.pid)) > self._children and time.monotonic() < end:
+        end = time.monotonic() + _FAREWELL
+        while proc.children(self.pid) and time.monotonic() < end:
             time.sleep(_PAUSE)
         return proc.cpu_seconds(self.pid)
 

@@ -33,6 +33,7 @@ PURE = (
     "sockd.text",
     "sockd.views",
 )
+PURE_OF_BENCH = ("results", "servers", "table", "targets", "works")
 INTERFACES = "sockd.interfaces"
 """Pure but for the name of Twisted's IService, from which INetworkService inherits."""
 
@@ -158,6 +159,16 @@ def test_pure_rooms_run_where_twisted_is_not_even_loaded() -> None:
     loaded = run(program.replace("PURE", repr(PURE))).split()
     assert "sockd" in loaded
     assert {"twisted", "socket", "ssl", "asyncio"}.isdisjoint(loaded)
+
+
+def test_the_benchmark_looks_from_outside_and_its_arithmetic_is_pure() -> None:
+    files = {file.stem: imports_of(file).all for file in (PROJECT / "bench").glob("*.py")}
+    assert not [name for names in files.values() for name in names if within(name, ("sockd",))]
+    assert found(("sockd",), ("bench",)) == []
+    pure = tuple(f"bench.{name}" for name in PURE_OF_BENCH)
+    for name in PURE_OF_BENCH:
+        assert not [one for one in files[name] if within(one, (*IMPURE, "os", "pathlib"))]
+        assert not [one for one in files[name] if within(one, ("bench",)) and not within(one, pure)]
 
 
 def test_nothing_imports_tap() -> None:

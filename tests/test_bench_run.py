@@ -161,7 +161,7 @@ def test_a_quick_run_measures_sockd_against_the_c_server(
     measured = {(sample["work"], sample["server"]) for sample in said["samples"]}
     assert measured == {(work, "sockd") for work in works} | {(work, "c") for work in works[:4]}
     for sample in said["samples"]:
-        assert sample["figures"].get("cpu", 1) > 0
+        assert sample["server"] == "c" or sample["figures"].get("cpu", 1) > 0
         assert sample["figures"].get("lost", 0) == 0
     shown = [target for target in TARGETS if target.work in works and target.against in {"", "c"}]
     judged = [row for row in said["table"] if row["is_met"] is not None]
