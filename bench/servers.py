@@ -141,7 +141,7 @@ CONTENDERS = (
     Contender(
         "xinetd",
         "xinetd's own echo",
-        _STREAMS,
+        frozenset({Kind.TCP}),
         ("xinetd", "-dontfork", "-f", "{folder}/xinetd.conf", "-pidfile", "{folder}/xinetd.pid"),
         programs=("xinetd",),
         files=(("xinetd.conf", _XINETD),),
