@@ -57,8 +57,20 @@ class Reason(StrEnum):
     """A UDP flow that had to make room."""
     ERROR = "error"
     """A reply failed, which the log has, or TLS was not spoken."""
+    LIFETIME = "lifetime"
+    """It was open for as long as it may be."""
+    MAX_BYTES = "max_bytes"
+    """It had sent as many bytes as it may."""
     FULL = "full"
     """Refused: the service has as many connections as it may."""
+    DENIED = "denied"
+    """Refused: an address that may not come in."""
+    PER_SOURCE = "per_source"
+    """Refused: the source has as many connections as it may."""
+    CONNECT_RATE = "connect_rate"
+    """Refused: the source comes too often."""
+    TOTAL_RATE = "total_rate"
+    """Refused: all of them together come too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,11 @@ class ServiceRecord:
     def active(self) -> int:
         """How many connections are open."""
         return len(self.connections)
+
+    def turned_away(self, reason: Reason) -> None:
+        """Count a client that was refused."""
+        self.refused += 1
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
 
 class Connection:
@@ -289,8 +306,7 @@ class Ledger:
         self, service: ServiceRecord, listener: Listener, peer: Address, reason: Reason
     ) -> None:
         """Enter that a client was turned away."""
-        service.refused += 1
-        service.refusals[reason] = service.refusals.get(reason, 0) + 1
+        service.turned_away(reason)
         now = self._clock()
         self._tell(Event(Word.REFUSE, now, service, listener, None, peer, reason))
 

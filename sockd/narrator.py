@@ -6,9 +6,11 @@ connections of a port have a line more: what stays the same, and what differs.
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from sockd.ledger import Connection, Event, Listener, Word
+from sockd.refusals import RefusalLog
 from sockd.views import PortRow
 
 _LESSONS = 2
@@ -16,11 +18,15 @@ _LESSONS = 2
 
 
 class Narrator:
-    """Writes a line for each event of a ledger: ``ledger.subscribe(Narrator().tell)``."""
+    """Writes a line for each event of a ledger: ``ledger.subscribe(Narrator(reactor).tell)``.
+
+    Only refused clients, of whom there may be very many, are not all told one by one.
+    """
 
     _log = Logger()
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._refusals = RefusalLog(clock)
         self._lessons: dict[tuple[str, Listener], PortRow] = {}
 
     def tell(self, event: Event) -> None:
@@ -34,7 +40,7 @@ class Narrator:
                 self._accept(connection)
                 self._teach(event, connection)
             case Event(word=Word.REFUSE):
-                self._refuse(event)
+                self._refusals.tell(event)
             case Event(word=Word.CLOSE, connection=Connection() as connection):
                 self._close(connection)
 
@@ -78,15 +84,6 @@ class Narrator:
         )
         if row.connections == _LESSONS:
             del self._lessons[key]
-
-    def _refuse(self, event: Event) -> None:
-        self._log.info(
-            "Refused {peer} on {address}: {reason} ({service})",
-            peer=event.peer,
-            address=event.listener.address,
-            reason=event.reason,
-            service=event.service.name,
-        )
 
     def _close(self, connection: Connection) -> None:
         self._log.info(

@@ -98,7 +98,7 @@ def makeService(options: Options) -> Daemon:
     reactor = _reactor()
     configuration = options.configuration
     ledger = Ledger(reactor.seconds, configuration.history)
-    ledger.subscribe(Narrator().tell)
+    ledger.subscribe(Narrator(reactor).tell)
     context = ServiceContext(reactor, ledger, configuration.drain, configuration.lane)
     try:
         services = [options.registry.serve(spec, context) for spec in configuration.services]

@@ -29,6 +29,7 @@ PURE = (
     "sockd.invitation",
     "sockd.ledger",
     "sockd.lesson",
+    "sockd.limits",
     "sockd.replies",
     "sockd.text",
     "sockd.views",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sockd.config.limits import LimitsSpec
 from sockd.config.load import LARGEST_FILE, load, parse
 from sockd.errors import ConfigurationError, Unfit
 from tests.configurations import KINDS, REPLIES, SERVICE, errors
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint
 
 _ADDRESS = r"(an IPv4 or IPv6 address, the colons of IPv6 written \:, such as interface=\:\:1)"
+_DEFAULTS = ", ".join(field.name for field in fields(LimitsSpec))
+_SOCKD = f"(known: idle_timeout, {_DEFAULTS}, name, state, drain, history)"
 _EXAMPLE = "(such as tcp:65432:interface=127.0.0.1)"
 _PORT = "(a number from 0 to 65535; 0 picks a free one)"
 _TAKEN = "(give each its own; port 0 picks a free one)"
@@ -114,7 +118,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "option of another section": (
         "[sockd]\nuser = me\n" + SERVICE,
-        ["2: [sockd] user: unknown option (known: name, state, drain, history)"],
+        [f"2: [sockd] user: unknown option {_SOCKD}"],
     ),
     "option of a misspelt name in [stats]": (
         SERVICE + "[stats]\nlisten =\nhost = lab\n",
@@ -474,8 +478,8 @@ TABLE: dict[str, tuple[str, list[str]]] = {
                 r"4: [\x1b[31m]: unknown section '\x1b[31m' "
                 "(known: sockd, service:NAME, stats, admin, capture)"
             ),
-            r"6: [sockd] \x1b[2j: unknown option (known: name, state, drain, history)",
-            r"7: [sockd] \u202eevil: unknown option (known: name, state, drain, history)",
+            rf"6: [sockd] \x1b[2j: unknown option {_SOCKD}",
+            rf"7: [sockd] \u202eevil: unknown option {_SOCKD}",
         ],
     ),
     "terminal escapes in values": (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sockd.config.values import (
+    allowance,
     boolean,
     choice,
     duration,
@@ -19,6 +20,7 @@ from sockd.config.values import (
     user_name,
 )
 from sockd.errors import Place, Unfit
+from sockd.limits.buckets import UNLIMITED, Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,10 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
     (rate, "100/s", 100.0),
     (rate, "30 / m", 0.5),
     (rate, "1/ms", 1000.0),
+    (allowance, "0", UNLIMITED),
+    (allowance, "0/s", UNLIMITED),
+    (allowance, "100/s", Allowance(100, 1.0)),
+    (allowance, "10 / m", Allowance(10, 60.0)),
     (boolean, "yes", True),
     (boolean, "On", True),
     (boolean, "true", True),
@@ -67,6 +73,7 @@ BAD: list[tuple[Callable[[str], object], str]] = [
     *((duration, text) for text in ("8785h", "999999999h", "5S")),
     *((size, text) for text in ("", "64", "KB", "-1B", "1.5KB", "1kb", "1TB", "1\nKB")),
     *((rate, text) for text in ("", "5", "/s", "5/", "-1/s", "5/day", "1.5/s", "5\n/s")),
+    *((allowance, text) for text in ("", "5", "none", "-1/s", "10MiB/s")),
     *((boolean, text) for text in ("", "2", "yes no", "ja", "y")),
     *((integer(1, 10), text) for text in ("", "0", "11", "-1", "+1", "1.0", "1_0", "a", "٣")),
     (integer(0, 10), "9" * 5000),

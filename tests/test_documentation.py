@@ -16,6 +16,7 @@ import pytest
 from sockd.admin.commands import Commands
 from sockd.admin.console import Console
 from sockd.config.endpoint import parse_any
+from sockd.config.limits import LimitsSpec
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpec, StatsSpec
 from sockd.errors import Place
 from sockd.kernel import STATES, TCPInfo, described
@@ -40,7 +41,7 @@ PAGES = ["README.md", "CHANGELOG.md", "bench/README.md", *REPOSITORY.glob("docs/
 REQUIRED = {"kind": "tcp", "listen": "tcp:7000:interface=127.0.0.1"}
 NOT_OPTIONS = {
     *("file", "services", "stats", "admin", "capture"),
-    *("place", "places", "state_place", "settings"),
+    *("place", "places", "state_place", "settings", "limits"),
 }
 
 
@@ -88,6 +89,7 @@ def option_names(spec: type) -> set[str]:
     [
         ("## `[sockd]`", Configuration, set()),
         ("## `[service:NAME]`", ServiceSpec, {"name"}),
+        ("## Limits", LimitsSpec, set()),
         ("## `[stats]`", StatsSpec, set()),
         ("## `[admin]`", AdminSpec, set()),
         ("## `[capture]`", CaptureSpec, set()),
@@ -98,7 +100,8 @@ def test_every_option_is_on_the_page(heading: str, spec: type, also: set[str]) -
 
 
 def test_the_defaults_on_the_page_are_the_defaults() -> None:
-    service = defaults("## `[service:NAME]`") | REQUIRED
+    limits = defaults("## Limits")
+    service = defaults("## `[service:NAME]`") | limits | REQUIRED
     without = read(ini({"service:s": REQUIRED, "stats": {}, "admin": {}, "capture": {}}))
     given = read(
         ini(
@@ -107,7 +110,7 @@ def test_the_defaults_on_the_page_are_the_defaults() -> None:
                 "stats": defaults("## `[stats]`"),
                 "admin": defaults("## `[admin]`"),
                 "capture": defaults("## `[capture]`"),
-                "sockd": defaults("## `[sockd]`"),
+                "sockd": defaults("## `[sockd]`") | limits,
             }
         )
     )
@@ -165,7 +168,7 @@ def test_every_member_of_the_json_is_on_the_page() -> None:
     page = section(INTERFACES, "## HTTP")
     shown = set(re.findall(r"`(\w+)`", page))
     assert {name for view in views for name in view} <= shown
-    assert {str(word) for word in (*State, *Reason)} - {"full"} <= shown
+    assert {str(word) for word in (*State, *Reason)} <= shown
 
 
 def test_every_member_of_the_kernels_view_is_on_the_page() -> None:

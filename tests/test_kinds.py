@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 
 from sockd.address import Address
 from sockd.config.endpoint import parse_datagram, parse_stream
+from sockd.config.limits import LimitsSpec
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.errors import Place
 from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKind
@@ -30,6 +31,7 @@ from sockd.kinds.datagram_socket import DatagramSocket
 from sockd.kinds.drain import Drain
 from sockd.kinds.stream import StreamKind, StreamService
 from sockd.ledger import Connection, Ledger, Reason, State
+from sockd.limits.buckets import Allowance
 from sockd.reactor import IReactor
 from sockd.replies.echo import Echo
 
@@ -346,8 +348,56 @@ def test_an_idle_connection_is_closed_when_it_was_quiet_for_the_whole_time() -> 
     assert bench.only().reason is Reason.IDLE
 
 
+def test_a_connection_is_closed_at_the_end_of_its_life_however_busy_it_is() -> None:
+    bench = Bench(limits=LimitsSpec(max_lifetime=10.0))
+    transport = bench.connect()
+    bench.reactor.advance(9)
+    assert say(transport, b"x") == b"x"
+    assert not transport.disconnecting
+    bench.reactor.advance(1)
+    assert transport.disconnecting
+    bench.lose(transport, ConnectionDone())
+    assert bench.only().reason is Reason.LIFETIME
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[b"abcdefghij"], [b"abcd", b"efgh"], [b"abcde", b"f"], [b"a"] * 4 + [b"bc"], [b"abcde"]],
+)
+def test_so_many_bytes_are_answered_and_counted_however_the_stream_is_cut(
+    chunks: list[bytes],
+) -> None:
+    bench = Bench(limits=LimitsSpec(max_bytes=5))
+    transport = bench.connect()
+    said = b"".join(say(transport, chunk) for chunk in chunks)
+    assert said == b"".join(chunks)[:5]
+    assert transport.is_half_closed
+    assert transport.is_reading
+    assert say(transport, b"more") == b""
+    bench.lose(transport, ConnectionDone())
+    assert (bench.only().reason, bench.only().bytes_in) == (Reason.MAX_BYTES, 5)
+
+
+def test_a_connection_that_said_its_last_reply_at_its_last_byte_ended_with_the_reply() -> None:
+    bench = Bench(replies=1, limits=LimitsSpec(max_bytes=3))
+    transport = bench.connect()
+    assert say(transport, b"abcdef") == b"abc"
+    bench.lose(transport, ConnectionDone())
+    assert bench.only().reason is Reason.REPLIES
+
+
+def test_a_reply_that_fails_at_the_last_byte_is_an_error() -> None:
+    bench = Bench(
+        ScriptedReply(lambda: Script(ValueError("no"), b"unused")), limits=LimitsSpec(max_bytes=1)
+    )
+    transport = bench.connect()
+    say(transport, b"xy")
+    bench.lose(transport, ConnectionDone())
+    assert bench.only().reason is Reason.ERROR
+
+
 def test_the_end_of_a_connection_leaves_no_timer() -> None:
-    bench = Bench(idle_timeout=10.0, replies=1)
+    bench = Bench(idle_timeout=10.0, replies=1, limits=LimitsSpec(max_lifetime=10.0))
     transport = bench.connect()
     say(transport, b"x")
     transport.protocol.writeConnectionLost()  # type: ignore[union-attr]
@@ -360,6 +410,24 @@ def test_a_full_service_turns_clients_away() -> None:
     bench.connect(50001)
     assert bench.connect(50002).disconnecting
     assert (bench.service.record.refused, bench.service.record.active) == (1, 1)
+
+
+def test_a_source_that_has_its_connections_is_turned_away_until_one_ends() -> None:
+    bench = Bench(limits=LimitsSpec(per_source=1))
+    first = bench.connect(50001)
+    assert bench.connect(50002).disconnecting
+    assert bench.service.record.refusals == {Reason.PER_SOURCE: 1}
+    bench.lose(first, ConnectionDone())
+    assert not bench.connect(50003).disconnecting
+
+
+def test_who_is_turned_away_by_a_full_service_has_used_up_none_of_its_rate() -> None:
+    bench = Bench(max_connections=1, limits=LimitsSpec(connect_rate=Allowance(2, 3600.0)))
+    first = bench.connect(50001)
+    bench.connect(50002)
+    bench.lose(first, ConnectionDone())
+    assert not bench.connect(50003).disconnecting
+    assert bench.service.record.refusals == {Reason.FULL: 1}
 
 
 def test_a_service_that_waits_turns_away_whoever_comes_through_all_the_same() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.certificates import TLSFiles
 from tests.clients import LOOPBACK, ask, connect, connected, receive, receive_to_end
 from tests.conftest import RunSockd
-from tests.harness import Sockd, wait_until
+from tests.harness import DEADLINE, Sockd, wait_until
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 Dial = Callable[[Sockd], socket.socket]
@@ -196,3 +196,113 @@ def start_connecting(port: int) -> socket.socket:
 def test_an_endpoint_that_names_its_own_backlog_keeps_it(run_sockd: RunSockd) -> None:
     sockd = run_sockd(section("tcp:0:interface=127.0.0.1:backlog=9") + "backlog = 7\n" + STATS)
     assert sockd.service("multi")["listeners"][0]["backlog"] == 9
+
+
+def dial_from(source: str, sockd: Sockd, endpoint_host: str = LOOPBACK) -> socket.socket:
+    """Return a connection that comes from one of this machine's loopback addresses."""
+    address = (endpoint_host, sockd.port("multi"))
+    return socket.create_connection(address, DEADLINE, (source, 0))
+
+
+def test_each_source_has_its_own_connections_and_is_logged_when_it_wants_more(
+    run_sockd: RunSockd,
+) -> None:
+    sockd = run_sockd("[sockd]\nper_source = 2\n" + section("tcp:0:interface=127.0.0.1") + STATS)
+    with dial_from("127.0.0.2", sockd) as first, dial_from("127.0.0.2", sockd) as second:
+        assert ask(first, b"one") == b"one"
+        assert ask(second, b"two") == b"two"
+        for _ in range(3):
+            with dial_from("127.0.0.2", sockd) as third:
+                assert ended(third)
+        with dial_from("127.0.0.3", sockd) as other:
+            assert ask(other, b"other") == b"other"
+        service = sockd.service("multi")
+        assert (service["refused"], service["refusals"]) == (3, {"per_source": 3})
+        sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 127\.0\.0\.1:\d+: per_source \(multi\)$")
+    wait_until(lambda: sockd.service("multi")["active"] == 0)
+    with dial_from("127.0.0.2", sockd) as again:
+        assert ask(again, b"again") == b"again"
+
+
+def test_a_client_over_its_rate_is_refused_and_only_that_client(
+    run_sockd: RunSockd, stream: tuple[str, Dial]
+) -> None:
+    ini, dial = stream
+    sockd = run_sockd(ini + "connect_rate = 3/h\n" + STATS)
+    for _ in range(3):
+        with dial(sockd) as client:
+            assert ask(client, b"x") == b"x"
+    assert all(refused(dial, sockd) for _ in range(20))
+    with socket.create_connection((LOOPBACK, sockd.port("multi")), source_address=("127.0.0.2", 0)):
+        wait_until(lambda: sockd.service("multi")["opened"] == 4)
+    assert sockd.service("multi")["refusals"] == {"connect_rate": 20}
+
+
+def test_all_together_may_come_so_often(run_sockd: RunSockd) -> None:
+    sockd = run_sockd(section("tcp:0:interface=127.0.0.1") + "total_rate = 2/h\n" + STATS)
+    for source in ("127.0.0.2", "127.0.0.3"):
+        with dial_from(source, sockd) as client:
+            assert ask(client, b"x") == b"x"
+    with dial_from("127.0.0.4", sockd) as client:
+        assert ended(client)
+    assert sockd.service("multi")["refusals"] == {"total_rate": 1}
+
+
+def test_who_is_denied_is_closed_without_a_word(run_sockd: RunSockd) -> None:
+    access = "allow = 127.0.0.0/8\ndeny = 127.0.0.0/24\n    127.0.1.9\n"
+    # On `::` the peers of IPv4 come in the spelling of IPv6.
+    sockd = run_sockd(section(r"tcp:0:interface=\:\:") + access + STATS)
+    for source, may in (("127.0.0.1", False), ("127.0.1.1", True), ("127.0.1.9", False)):
+        with dial_from(source, sockd) as client:
+            assert (ask(client, b"x") == b"x") if may else ended(client)
+    with dial_from("::1", sockd, "::1") as client:
+        assert ended(client)
+    assert sockd.service("multi")["refusals"] == {"denied": 3}
+
+
+def test_one_at_a_time_serves_the_next_after_those_that_may_not_come_in(
+    run_sockd: RunSockd,
+) -> None:
+    ini = section("tcp:0:interface=127.0.0.1").replace("kind = multi", "kind = tcp")
+    sockd = run_sockd(ini + "deny = 127.0.0.2\n" + STATS)
+    with connect(sockd.port("multi")) as first:
+        assert ask(first, b"x") == b"x"
+        denied = [dial_from("127.0.0.2", sockd) for _ in range(5)]
+        with connect(sockd.port("multi")) as last:
+            last.sendall(b"last")
+            first.close()
+            assert receive(last, 4) == b"last"
+        assert all(ended(client) for client in denied)
+        for client in denied:
+            client.close()
+    assert sockd.service("multi")["refusals"] == {"denied": 5}
+
+
+def test_a_connection_ends_after_so_many_bytes_with_the_answer_to_all_of_them(
+    run_sockd: RunSockd, stream: tuple[str, Dial]
+) -> None:
+    ini, dial = stream
+    sockd = run_sockd(ini + "max_bytes = 100KB\n" + STATS)
+    with dial(sockd) as client:
+        client.sendall(bytes(range(250)) * 600)
+        assert receive_to_end(client) == bytes(range(250)) * 400
+    [row] = wait_until(lambda: sockd.get("/connections?state=closed")["connections"])
+    assert (row["reason"], row["bytes_in"], row["bytes_out"]) == ("max_bytes", 100_000, 100_000)
+
+
+def test_a_connection_ends_with_its_lifetime_however_busy_it_is(
+    run_sockd: RunSockd, stream: tuple[str, Dial]
+) -> None:
+    ini, dial = stream
+    sockd = run_sockd(ini + "max_lifetime = 300ms\n" + STATS)
+    with dial(sockd) as client:
+        wait_until(lambda: answers_no_more(client))
+    wait_until(lambda: closed_reasons(sockd, 1))
+    assert closed_reasons(sockd, 1) == ["lifetime"]
+
+
+def answers_no_more(client: socket.socket) -> bool:
+    try:
+        return ask(client, b"x") == b""
+    except OSError:
+        return True

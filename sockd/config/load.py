@@ -19,6 +19,7 @@ from sockd.config.endpoint import (
     parse_stream,
     unchecked,
 )
+from sockd.config.limits import LimitsSpec, read_limits
 from sockd.config.options import Options
 from sockd.config.specs import (
     REFUSE,
@@ -158,6 +159,8 @@ class _Reader:
         self._check = check
         self._check_admin = check_admin
         self.problems = list(document.problems)
+        self._idle_timeout = 0.0
+        self._limits = LimitsSpec()
 
     def configuration(self) -> Configuration:
         """Return the configuration; it counts only while there are no problems."""
@@ -165,7 +168,9 @@ class _Reader:
         stats: StatsSpec | None = None
         admin: AdminSpec | None = None
         capture: CaptureSpec | None = None
-        daemon = ini.Section("sockd", 1)
+        daemon = self._options(self._document.sections.get("sockd", ini.Section("sockd", 1)))
+        self._idle_timeout = daemon.value_or("idle_timeout", duration, self._idle_timeout)
+        self._limits = read_limits(daemon, self._limits)
         for section in self._document.sections.values():
             if section.name.startswith(_SERVICE):
                 services.append(self._service(section))
@@ -176,9 +181,7 @@ class _Reader:
                 self.problems += self._check_admin(admin)
             elif section.name == "capture":
                 capture = self._capture(section)
-            elif section.name == "sockd":
-                daemon = section
-            else:
+            elif section.name != "sockd":
                 self._unknown_section(section)
         configuration = self._daemon(daemon, tuple(services), stats, admin, capture)
         self._check_collisions(configuration.endpoints)
@@ -190,13 +193,13 @@ class _Reader:
 
     def _daemon(
         self,
-        section: ini.Section,
+        options: Options,
         services: tuple[ServiceSpec, ...],
         stats: StatsSpec | None,
         admin: AdminSpec | None,
         capture: CaptureSpec | None,
     ) -> Configuration:
-        with self._options(section) as options:
+        with options:
             return Configuration(
                 file=self._document.file,
                 name=options.value("name", line, "") or platform.node(),
@@ -234,7 +237,8 @@ class _Reader:
                 max_connections=options.value("max_connections", integer(1, 1_000_000), "1000"),
                 when_full=options.value("when_full", choice(REFUSE, WAIT), REFUSE),
                 backlog=options.value("backlog", integer(1, 65535), "50"),
-                idle_timeout=options.value("idle_timeout", duration, "0"),
+                idle_timeout=options.value_or("idle_timeout", duration, self._idle_timeout),
+                limits=read_limits(options, self._limits),
                 settings=self._settings(options, kind, reply),
             )
 

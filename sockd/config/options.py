@@ -77,6 +77,19 @@ class Options:
                 self._reject(text, unfit, self.place(name))
         return parse(default)
 
+    def value_or(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """Return an option's value, or a value that another section gave where it is not there.
+
+        A wrong one is a problem, and the other section's stands in.
+        """
+        text = self._text(name)
+        if text is not None:
+            try:
+                return parse(text)
+            except Unfit as unfit:
+                self._reject(text, unfit, self.place(name))
+        return default
+
     def word(self, name: str, parse: Callable[[str], str], default: str) -> str:
         """Return an option whose default may be wrong too: that it is missing is a problem."""
         text = self._text(name)
@@ -99,6 +112,16 @@ class Options:
             except Unfit as unfit:
                 self._reject(text, unfit, place)
         return tuple(values)
+
+    def values_or(
+        self, name: str, parse: Callable[[str, Place], T], default: tuple[T, ...]
+    ) -> tuple[T, ...]:
+        """Return the values of a list, or those that another section gave where it is not there.
+
+        A list that is there and empty is empty.
+        """
+        given = self.values(name, parse)
+        return given if name in self._section.entries else default
 
     def endpoints(self, name: str, parse: EndpointParser, default: str) -> tuple[Endpoint, ...]:
         """Return a list of endpoints: the default one where the option is not there."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sockd.config.limits import LimitsSpec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -27,6 +29,7 @@ class ServiceSpec:
     :ivar replies: close a connection after this many replies; 0: never.
     :ivar when_full: :data:`REFUSE` or :data:`WAIT`.
     :ivar idle_timeout: close a connection after this long without traffic.
+    :ivar limits: who may come in, and how much they may have.
     :ivar settings: the values of the options that the kind or the reply declares itself.
     """
 
@@ -41,6 +44,7 @@ class ServiceSpec:
     when_full: str = REFUSE
     backlog: int = 50
     idle_timeout: float = 0.0
+    limits: LimitsSpec = field(default_factory=LimitsSpec)
     settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sockd.errors import Unfit
+from sockd.limits.buckets import UNLIMITED, Allowance
 from sockd.text import listed, nearest, quoted
 
 if TYPE_CHECKING:
@@ -100,6 +101,14 @@ def rate(text: str) -> float:
         wrong = f"{quoted(text)} is no rate"
         raise Unfit(wrong, "a whole number, / and ms, s, m or h, such as 100/s or 10/m")
     return int(match[1]) / _UNITS[match[2]]
+
+
+def allowance(text: str) -> Allowance:
+    """Return an allowance: ``100/s``, ``10/m``, or ``0`` for no limit."""
+    if rate(text) == 0.0:
+        return UNLIMITED
+    count, _, unit = text.partition("/")
+    return Allowance(int(count), _UNITS[unit.strip()])
 
 
 def boolean(text: str) -> bool:

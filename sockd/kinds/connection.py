@@ -9,6 +9,7 @@ gone: what is on its way gets a moment to leave.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -49,6 +50,9 @@ FAREWELL = 30.0
 PATIENCE = 2.0
 """When somebody closes a connection, how long what is on its way may take, in seconds."""
 
+_BREAKABLE = (None, Reason.EOF, Reason.REPLIES, Reason.MAX_BYTES)
+"""A connection that is ending well may still be broken off by its peer."""
+
 
 class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
     """What Twisted's stream transports are, TLS over them included."""
@@ -77,6 +81,7 @@ class StreamConnection(Protocol):
         self._service = service
         self._listener = listener
         self._reactor = service.reactor
+        self._byte_limit = service.spec.limits.max_bytes or sys.maxsize
         self._replies_left = service.spec.replies
         self._conversation: IConversation | None = None
         self._reason: Reason | None = None
@@ -84,6 +89,7 @@ class StreamConnection(Protocol):
         self._idle_check: IDelayedCall | None = None
         self._deadline: IDelayedCall | None = None
         self._lane: Lane | None = None
+        self._lifetime: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Enter the connection in the ledger and greet the peer."""
@@ -93,6 +99,7 @@ class StreamConnection(Protocol):
         self._record: Connection = self._service.opened(self, self._listener, local, peer)
         self._write = _writer(transport)
         self._watch_idleness()
+        self._watch_age()
         try:
             self._conversation = self._service.reply.converse(self._service.spec, peer)
             self._greet(self._conversation)
@@ -105,13 +112,19 @@ class StreamConnection(Protocol):
             transport.registerProducer(self, self._lane is None)
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer what was read; after the last reply, only count it."""
-        self._record.received(len(data), self._reactor.seconds())
+        """Answer what was read; after the last reply, only count it.
+
+        However the stream is cut into reads, the connection ends at the same byte: what comes
+        after the last one that it may send is neither answered nor counted.
+        """
+        left = self._byte_limit - self._record.bytes_in
+        if len(data) < left:
+            self._take(data)
+            return
+        if left:
+            self._take(data[:left])
         if self._conversation is not None:
-            try:
-                self._answer(self._conversation, data)
-            except Exception:  # TLS must not see it: it would never say that the connection is lost
-                self._fail()
+            self._finish(Reason.MAX_BYTES)
 
     def readConnectionLost(self) -> None:
         """Write what is still to be said to a peer that says no more, then close."""
@@ -128,7 +141,7 @@ class StreamConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Enter the end of the connection in the ledger."""
         self._conversation = None
-        for call in (self._idle_check, self._deadline):
+        for call in (self._idle_check, self._deadline, self._lifetime):
             if call is not None and call.active():
                 call.cancel()
         self._service.closed(self._record, self._reason_for(reason))
@@ -192,6 +205,14 @@ class StreamConnection(Protocol):
             # A TLS peer has said goodbye, and the socket closes once it has no producer any more.
             self.transport.unregisterProducer()
 
+    def _take(self, data: bytes) -> None:
+        self._record.received(len(data), self._reactor.seconds())
+        if self._conversation is not None:
+            try:
+                self._answer(self._conversation, data)
+            except Exception:  # TLS must not see it: it would never say that the connection is lost
+                self._fail()
+
     def _answer(self, conversation: IConversation, data: bytes) -> None:
         is_last = False
         answer = conversation.answer(data)
@@ -221,9 +242,9 @@ class StreamConnection(Protocol):
         self._log.failure("The reply {reply} failed", reply=self._service.spec.reply)
         self.hang_up(Reason.ERROR)
 
-    def _finish(self) -> None:
+    def _finish(self, reason: Reason = Reason.REPLIES) -> None:
         """Close the sending side after the last reply, and drop what still comes in."""
-        self._reason = Reason.REPLIES
+        self._reason = reason
         self._conversation = None
         self.transport.unregisterProducer()
         if isinstance(self.transport, ProtocolWrapper):
@@ -243,6 +264,11 @@ class StreamConnection(Protocol):
         if timeout:
             self._idle_check = self._reactor.callLater(timeout, self._check_idleness, timeout)
 
+    def _watch_age(self) -> None:
+        lifetime = self._service.spec.limits.max_lifetime
+        if lifetime:
+            self._lifetime = self._reactor.callLater(lifetime, self.hang_up, Reason.LIFETIME)
+
     def _check_idleness(self, timeout: float) -> None:
         """Close the connection if it was idle; one timer serves however much traffic.
 
@@ -260,11 +286,12 @@ class StreamConnection(Protocol):
     def _suitable_lane(self) -> Lane | None:
         """Return the lane, if there is nothing to do but to send back what is received."""
         is_plain = self._listener.transport == "tcp" and isinstance(self.transport, Server)
-        has_more_to_do = self._replies_left or self._record.writes
-        return self._service.lane if is_plain and not has_more_to_do else None
+        is_limited = self._replies_left or self._byte_limit < sys.maxsize
+        has_said_something = self._record.writes
+        return self._service.lane if is_plain and not (is_limited or has_said_something) else None
 
     def _reason_for(self, failure: Failure) -> Reason:
-        if self._was_broken_off(failure) and self._reason in (None, Reason.EOF, Reason.REPLIES):
+        if self._was_broken_off(failure) and self._reason in _BREAKABLE:
             return Reason.RESET
         if self._reason is not None:
             return self._reason

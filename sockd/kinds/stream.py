@@ -26,7 +26,8 @@ from sockd.kinds.context import ServiceContext
 from sockd.kinds.drain import Drain
 from sockd.kinds.lane import IS_AVAILABLE, Lane
 from sockd.ledger import Connection, Listener, Reason, State
-from sockd.listeners import Door, Listeners
+from sockd.limits.admission import Admission
+from sockd.listeners import Door, Listeners, known_address
 from sockd.service import BindingService
 
 
@@ -72,6 +73,7 @@ class StreamService(BindingService):
         self.reactor = context.reactor
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
+        self.admission = Admission(spec.limits, context.reactor.seconds())
         self._drain_time = context.drain
         has_lane = context.lane and IS_AVAILABLE and reply.identity
         self.lane = Lane(context.reactor) if has_lane else None
@@ -121,11 +123,15 @@ class StreamService(BindingService):
         found = self._connections.get(connection)
         return None if found is None else found.tcp_info()
 
-    def protocol_for(self, listener: Listener) -> Protocol:
+    def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
         """Return what serves the next client, or turns it away."""
+        reason = Reason.FULL
         if self._room:
-            return StreamConnection(self, listener)
-        return Refusal(self, listener, Reason.FULL)
+            refusal = self.admission.admit(peer, self.reactor.seconds())
+            if refusal is None:
+                return StreamConnection(self, listener)
+            reason = refusal
+        return Refusal(self, listener, reason)
 
     def opened(
         self, protocol: StreamConnection, listener: Listener, local: Address, peer: Address
@@ -133,6 +139,7 @@ class StreamService(BindingService):
         """Enter a new connection in the ledger."""
         connection = self._ledger.open(self.record, listener, local, peer)
         self._connections[connection.id] = protocol
+        self.admission.opened(peer)
         if self._waits:
             self._mind_the_doors()
         return connection
@@ -140,6 +147,7 @@ class StreamService(BindingService):
     def closed(self, connection: Connection, reason: Reason) -> None:
         """Enter the end of a connection, and let the next client in where one may wait."""
         del self._connections[connection.id]
+        self.admission.closed(connection.peer)
         self._ledger.close(connection, reason)
         if self._waits:
             self._let_in()
@@ -217,4 +225,5 @@ class _Doorkeeper(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Return the protocol for a client."""
-        return self._service.protocol_for(cast("Listener", self._door.listener))
+        peer = known_address(cast("IAddress", addr))
+        return self._service.protocol_for(cast("Listener", self._door.listener), peer)

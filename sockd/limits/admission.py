@@ -1,0 +1,81 @@
+"""Decides at the door of a stream service whether a client may come in.
+
+One object stands at each service's door for as long as the service exists. New limits can be
+given to it at any time: they hold for whoever comes next, and those who are in stay counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sockd.ledger import Reason
+from sockd.limits.access import AccessList
+from sockd.limits.buckets import UNLIMITED, Bucket
+from sockd.limits.sources import Counts, Remembered, Source, source_of
+
+if TYPE_CHECKING:
+    from sockd.address import Address
+    from sockd.config.limits import LimitsSpec
+
+
+class Admission:
+    """The limits of one service, and who has used how much of them.
+
+    :param now: the time, in seconds.
+    """
+
+    def __init__(self, limits: LimitsSpec, now: float) -> None:
+        self._limits = limits
+        self._access = AccessList(limits.allow, limits.deny)
+        self._open = Counts()
+        self._rates = Remembered(self._full_bucket)
+        self._total = Bucket(limits.total_rate, now)
+
+    def apply(self, limits: LimitsSpec, now: float) -> None:
+        """Go by other limits from now on; a rate that is another one begins with full buckets."""
+        old, self._limits = self._limits, limits
+        self._access = AccessList(limits.allow, limits.deny)
+        if limits.connect_rate != old.connect_rate:
+            self._rates = Remembered(self._full_bucket)
+        if limits.total_rate != old.total_rate:
+            self._total = Bucket(limits.total_rate, now)
+
+    def admit(self, peer: Address, now: float) -> Reason | None:
+        """Return why a client may not come in, or ``None`` if it may.
+
+        Whoever is refused has used up nothing: neither of its own rate nor of everybody's.
+        """
+        if not self._access.admits(peer):
+            return Reason.DENIED
+        source = source_of(peer)
+        if source is not None and 0 < self._limits.per_source <= self._open.of(source):
+            return Reason.PER_SOURCE
+        bucket = self._bucket(source, now)
+        if bucket is not None and bucket.fill(self._limits.connect_rate, now) < 1:
+            return Reason.CONNECT_RATE
+        if not self._total.take(self._limits.total_rate, now):
+            return Reason.TOTAL_RATE
+        if bucket is not None:
+            bucket.tokens -= 1
+        return None
+
+    def opened(self, peer: Address) -> None:
+        """Count a connection that was opened."""
+        source = source_of(peer)
+        if source is not None:
+            self._open.add(source)
+
+    def closed(self, peer: Address) -> None:
+        """Count its end."""
+        source = source_of(peer)
+        if source is not None:
+            self._open.remove(source)
+
+    def _bucket(self, source: Source | None, now: float) -> Bucket | None:
+        """Return what is left of a source's rate; ``None`` where that is not limited."""
+        if source is None or self._limits.connect_rate == UNLIMITED:
+            return None
+        return self._rates.of(source, now)
+
+    def _full_bucket(self, now: float) -> Bucket:
+        return Bucket(self._limits.connect_rate, now)
