@@ -73,6 +73,21 @@ def test_an_error_in_a_default_is_told_once_and_where_it_stands() -> None:
     ]
 
 
+def test_budgets_of_datagrams_are_on_unless_they_are_switched_off_by_name() -> None:
+    on = limits(SERVICE)
+    assert UNLIMITED not in (on.source_packets, on.source_bytes, on.total_packets, on.total_bytes)
+    off = "source_packets = 0\nsource_bytes = 1KiB/m\nunguarded = reflector, own_port\n"
+    spec = limits(SERVICE + off)
+    assert (spec.source_packets, spec.source_bytes) == (UNLIMITED, Allowance(1024, 60.0))
+    assert spec.unguarded == ("reflector", "own_port")
+    assert errors(SERVICE + "unguarded = reflectors\n") == [
+        (
+            "lab.ini:4: [service:echo] unguarded: 'reflectors' is not known here"
+            " (broadcast, port_zero, own_port or reflector)"
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

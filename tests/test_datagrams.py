@@ -20,6 +20,8 @@ STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 LARGEST = 65507
 """The longest datagram over IPv4: 65535 less the IP and UDP headers."""
 
+UNBOUNDED = "source_packets = 0\nsource_bytes = 0\ntotal_packets = 0\ntotal_bytes = 0\n"
+
 
 def udp(interface: str = "127.0.0.1", more: str = "") -> str:
     return f"[service:udp]\nkind = udp\nlisten = udp:0:interface={interface}\n{more}{STATS}"
@@ -35,7 +37,7 @@ def exchange(client: socket.socket, data: bytes, address: tuple[str, int]) -> by
 
 @pytest.mark.parametrize("half", [0, 1])
 def test_datagrams_of_every_size_come_back_byte_for_byte(run_sockd: RunSockd, half: int) -> None:
-    sockd = run_sockd(udp())
+    sockd = run_sockd(udp(more=UNBOUNDED))
     address = ("127.0.0.1", sockd.port("udp"))
     noise = os.urandom(LARGEST)
     with udp_client() as client:
@@ -156,7 +158,7 @@ def test_who_asks_all_nodes_is_answered_from_an_address_of_this_one(
     run_sockd: RunSockd, wire: tuple[Host, Host]
 ) -> None:
     server, client = wire
-    sockd = run_sockd(udp(r"\:\:"), command=server.command(TWISTD))
+    sockd = run_sockd(udp(r"\:\:", "unguarded = broadcast\n"), command=server.command(TWISTD))
     port = sockd.port("udp")
     said = subprocess.check_output(
         client.command(sys.executable, "-c", ALL_NODES, str(port)), encoding="ascii"

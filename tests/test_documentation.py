@@ -21,6 +21,7 @@ from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpe
 from sockd.errors import Place
 from sockd.kernel import STATES, TCPInfo, described
 from sockd.ledger import Reason, State
+from sockd.limits.guards import GUARDS, REFLECTORS
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view, service_view
 from sockd.web.pages import Pages
@@ -131,6 +132,13 @@ def unplaced(configuration: Configuration) -> str:
     admin = replace(configuration.admin, places={})
     capture = replace(configuration.capture, places={})
     return re.sub(r"Place\(.*?\)", "", repr(replace(configuration, admin=admin, capture=capture)))
+
+
+def test_every_guard_and_every_reflecting_port_is_on_the_page() -> None:
+    table = section(CONFIGURATION, "## Datagrams without an answer")
+    guards = {row[0].strip("`"): row[1] for row in rows(table) if row[0].startswith("`")}
+    assert guards.keys() == GUARDS.keys()
+    assert set(map(int, re.findall(r"\d+", guards["reflector"]))) == REFLECTORS
 
 
 def test_the_examples_of_files_are_right() -> None:

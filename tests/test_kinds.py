@@ -30,7 +30,7 @@ from sockd.kinds.datagram import DatagramKind, DatagramService
 from sockd.kinds.datagram_socket import DatagramSocket
 from sockd.kinds.drain import Drain
 from sockd.kinds.stream import StreamKind, StreamService
-from sockd.ledger import Connection, Ledger, Reason, State
+from sockd.ledger import Connection, Event, Ledger, Listener, Reason, State, Word
 from sockd.limits.buckets import Allowance
 from sockd.reactor import IReactor
 from sockd.replies.echo import Echo
@@ -611,8 +611,8 @@ def test_a_conversation_that_cannot_begin_is_counted() -> None:
 
 
 def test_a_datagram_that_the_system_does_not_take_is_an_error_and_not_sent() -> None:
-    bench = datagrams(ScriptedReply(lambda: Script(bytes(70000), b"unused")))
-    bench.receive(b"x")
+    bench = datagrams()
+    bench.receive(bytes(70000))
     assert (bench.service.record.errors, bench.service.record.writes) == (1, 0)
     bench.service.stopService()
 
@@ -621,6 +621,60 @@ def test_a_reply_that_says_nothing_sends_nothing() -> None:
     bench = datagrams(ScriptedReply(lambda: Script(None, b"unused")))
     bench.receive(b"x")
     assert (bench.service.record.reads, bench.service.record.writes) == (1, 0)
+    bench.service.stopService()
+
+
+def test_an_answer_that_is_longer_than_its_question_is_not_sent() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(b"longer", b"", b"same", b"unused")))
+    bench.receive(b"short", b"", b"four")
+    record = bench.service.record
+    assert (record.reads, record.writes, record.bytes_out) == (3, 2, 4)
+    assert record.refusals == {Reason.AMPLIFIES: 1}
+    bench.service.stopService()
+
+
+def test_an_empty_datagram_has_an_empty_answer_or_none() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(b"x", b"unused")))
+    bench.receive(b"")
+    assert (bench.service.record.writes, bench.service.record.refused) == (0, 1)
+    bench.service.stopService()
+
+
+def test_a_source_over_its_budget_has_no_answer_and_no_new_flow() -> None:
+    bench = datagrams(limits=LimitsSpec(source_packets=Allowance(2, 1.0)))
+    bench.receive(b"x", b"x", b"x", port=50001)
+    bench.receive(b"x", port=50002)
+    record = bench.service.record
+    assert (record.reads, record.active) == (2, 1)
+    assert record.refusals == {Reason.SOURCE_PACKETS: 2}
+    bench.reactor.advance(1)
+    bench.receive(b"x", port=50002)
+    assert (record.reads, record.active) == (3, 2)
+    bench.service.stopService()
+
+
+def test_the_port_of_another_datagram_service_of_the_daemon_has_no_answer() -> None:
+    bench = datagrams()
+    other = bench.ledger.enrol("other", "udp", "echo")
+    bench.ledger.bound(other, (Listener("udp", Address("192.0.2.9", 50007), None),))
+    bench.receive(b"x", port=50007)
+    bench.receive(b"x", port=bench.service.record.listeners[0].address.port or 0)
+    bench.receive(b"x", port=7)
+    assert bench.service.record.refusals == {Reason.OWN_PORT: 2, Reason.REFLECTOR: 1}
+    assert bench.reasons() == []
+    bench.ledger.unbound(other)
+    bench.receive(b"x", port=50007)
+    assert bench.service.record.active == 1
+    bench.service.stopService()
+
+
+def test_of_a_flood_of_datagrams_without_an_answer_all_are_counted_and_few_are_told() -> None:
+    bench = datagrams(limits=LimitsSpec(source_packets=Allowance(1, 3600.0)))
+    events: list[Event] = []
+    bench.ledger.subscribe(events.append)
+    bench.receive(*[b"x"] * 1001)
+    assert bench.service.record.refused == 1000
+    assert [event.word for event in events].count(Word.REFUSE) == 10
     bench.service.stopService()
 
 

@@ -33,6 +33,7 @@ _SIZES = {
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)")
 _SIZE = re.compile(r"([0-9]{1,15}) ?([A-Za-z]+)")
 _RATE = re.compile(r"([0-9]{1,9}) ?/ ?(ms|s|m|h)")
+_BYTE_RATE = re.compile(rf"({_SIZE.pattern.replace('(', '(?:')}) ?/ ?(ms|s|m|h)")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,31}")
 _YEAR = 366 * 24 * 3600.0
@@ -109,6 +110,15 @@ def allowance(text: str) -> Allowance:
         return UNLIMITED
     count, _, unit = text.partition("/")
     return Allowance(int(count), _UNITS[unit.strip()])
+
+
+def byte_allowance(text: str) -> Allowance:
+    """Return an allowance of bytes: ``10MiB/s``, ``64KB/m``, or ``0`` for no limit."""
+    match = _BYTE_RATE.fullmatch(text)
+    if text != "0" and (match is None or size(match[1]) == 0):
+        wrong = f"{quoted(text)} is no rate of bytes"
+        raise Unfit(wrong, "a size, / and ms, s, m or h, such as 10MiB/s; 0 for no limit")
+    return UNLIMITED if match is None else Allowance(size(match[1]), _UNITS[match[2]])
 
 
 def boolean(text: str) -> bool:

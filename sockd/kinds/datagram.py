@@ -21,6 +21,9 @@ from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKin
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram_socket import DatagramSocket, SocketAddress, address_of
 from sockd.ledger import Connection, Listener, Reason
+from sockd.limits.buckets import Allowance, Bucket
+from sockd.limits.budget import Purse
+from sockd.limits.correspondence import Correspondence
 from sockd.listeners import bind_problem
 from sockd.service import BindingService
 
@@ -32,6 +35,9 @@ MOST_FLOWS = 20_000
 
 _SWEEP = 500
 """How many flows one round of the reactor ends at most."""
+
+_TOLD = Allowance(10, 10.0)
+"""How many datagrams without an answer are told one by one; all of them are counted."""
 
 _FlowKey = tuple[DatagramSocket, SocketAddress, bytes]
 
@@ -54,9 +60,12 @@ class DatagramKind:
 class _Flow:
     """What is kept of a peer between two datagrams."""
 
-    __slots__ = ("conversation", "record", "replies_left")
+    __slots__ = ("conversation", "purse", "record", "replies_left")
 
-    def __init__(self, record: Connection, conversation: IConversation, replies: int) -> None:
+    def __init__(
+        self, record: Connection, conversation: IConversation, replies: int, purse: Purse
+    ) -> None:
+        self.purse = purse
         self.record = record
         self.conversation = conversation
         self.replies_left = replies
@@ -75,6 +84,9 @@ class DatagramService(BindingService):
         self._reactor = context.reactor
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
+        now = context.reactor.seconds()
+        self.correspondence = Correspondence(spec.limits, self._own_ports, now)
+        self._told = Bucket(_TOLD, now)
         self._timeout = spec.idle_timeout or FLOW_TIMEOUT
         self._sockets: dict[DatagramSocket, Listener] = {}
         self._flows: OrderedDict[_FlowKey, _Flow] = OrderedDict()
@@ -142,13 +154,21 @@ class DatagramService(BindingService):
         self, bound: DatagramSocket, data: bytes, peer: SocketAddress, source: bytes
     ) -> None:
         key = (bound, peer, source)
+        now = self._reactor.seconds()
         flow = self._flows.get(key)
+        purse = self._purse(key, now) if flow is None else flow.purse
+        if purse is None:
+            return
+        refusal = self.correspondence.spend(purse, len(data), now)
+        if refusal is not None:
+            self._refuse(key, refusal)
+            return
         try:
             if flow is None:
-                flow = self._begin(key)
+                flow = self._begin(key, purse)
             else:
                 self._flows.move_to_end(key)
-            flow.record.received(len(data), self._reactor.seconds())
+            flow.record.received(len(data), now)
             self._answer(key, flow, data)
         except Exception:  # a reply that fails ends its flow, not the socket that all flows share
             self._log.failure("The reply {reply} failed", reply=self._spec.reply)
@@ -158,19 +178,52 @@ class DatagramService(BindingService):
         is_last = False
         answer = flow.conversation.answer(data)
         if answer is not None:
-            bound, peer, source = key
-            try:
-                bound.send(answer, peer, source)
-            except OSError:
-                self.record.errors += 1
+            if len(answer) > len(data):
+                self._refuse(key, Reason.AMPLIFIES)
             else:
-                flow.record.sent(len(answer), self._reactor.seconds())
+                self._send(key, flow, answer)
             flow.replies_left -= 1
             is_last = flow.replies_left == 0
         if is_last or flow.conversation.done:
             self._end(key, Reason.REPLIES)
 
-    def _begin(self, key: _FlowKey) -> _Flow:
+    def _send(self, key: _FlowKey, flow: _Flow, answer: bytes) -> None:
+        bound, peer, source = key
+        try:
+            bound.send(answer, peer, source)
+        except OSError:
+            self.record.errors += 1
+        else:
+            flow.record.sent(len(answer), self._reactor.seconds())
+
+    def _purse(self, key: _FlowKey, now: float) -> Purse | None:
+        """Return what a new flow would spend from, unless its peer gets no answer."""
+        bound, peer, source = key
+        address = address_of(peer)
+        objection = self.correspondence.objection(address, bound.is_for_many(source))
+        if objection is not None:
+            self._refuse(key, objection)
+            return None
+        return self.correspondence.purse(address, now)
+
+    def _refuse(self, key: _FlowKey, reason: Reason) -> None:
+        """Count a datagram that gets no answer; of a flood, tell a few."""
+        bound, peer, _ = key
+        if self._told.take(_TOLD, self._reactor.seconds()):
+            self._ledger.refuse(self.record, self._sockets[bound], address_of(peer), reason)
+        else:
+            self.record.turned_away(reason)
+
+    def _own_ports(self) -> set[int | None]:
+        """Return the ports at which datagram services of this daemon listen."""
+        return {
+            listener.address.port
+            for record in self._ledger.services.values()
+            for listener in record.listeners
+            if listener.transport == "udp"
+        }
+
+    def _begin(self, key: _FlowKey, purse: Purse) -> _Flow:
         if len(self._flows) >= MOST_FLOWS:
             self._end(next(iter(self._flows)), Reason.EVICTED)
         bound, peer, source = key
@@ -178,7 +231,7 @@ class DatagramService(BindingService):
         conversation = self._reply.converse(self._spec, address)
         listener = self._sockets[bound]
         record = self._ledger.open(self.record, listener, bound.local(source), address)
-        flow = self._flows[key] = _Flow(record, conversation, self._spec.replies)
+        flow = self._flows[key] = _Flow(record, conversation, self._spec.replies, purse)
         self._keys[record.id] = key
         if self._sweep_call is None:
             self._sweep_call = self._reactor.callLater(self._timeout, self._sweep)

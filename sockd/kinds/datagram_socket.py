@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from sockd.address import ALL_IPV4, ALL_IPV6, Address, normalised
 from sockd.config.endpoint import Endpoint
+from sockd.kinds.destination import reaches_many
 from sockd.reactor import IReactor
 
 BATCH = 64
@@ -32,6 +33,8 @@ _ANCILLARY_SIZE = 64
 _IP_PKTINFO: int | None = 8 if sys.platform == "linux" else None
 _IN_PKTINFO = struct.Struct("@I4s4s")
 _IN6_PKTINFO = struct.Struct("@16sI")
+_APART = 8
+"""The length of a source that is another address than the one that was asked."""
 _LINK_LOCAL = (b"\xfe\x80", b"\xff\x02")
 _MULTICAST = b"\xff"
 
@@ -75,6 +78,7 @@ class DatagramSocket:
             raise
         self._socket = bound
         self._address = address_of(bound.getsockname())
+        self._is_for_many = reaches_many(self._address.host)
         return self._address
 
     def start(self) -> None:
@@ -92,11 +96,23 @@ class DatagramSocket:
         """Return the local address that a datagram was sent to."""
         if not source:
             return self._address
-        family = socket.AF_INET if len(source) == 4 else socket.AF_INET6
-        host = normalised(socket.inet_ntop(family, source[:16]))
+        if len(source) in (4, _APART):
+            return Address(socket.inet_ntop(socket.AF_INET, source[:4]), self._address.port)
+        host = normalised(socket.inet_ntop(socket.AF_INET6, source[:16]))
         if len(source) > 16:
             host = _with_scope(host, int.from_bytes(source[16:], sys.byteorder))
         return Address(host, self._address.port)
+
+    def is_for_many(self, source: bytes) -> bool:
+        """Return whether a datagram was sent to a multicast or broadcast address.
+
+        On a socket for all addresses that can be told where the system tells the destination.
+        """
+        if not source:
+            return self._is_for_many
+        if len(source) == _APART:
+            return True
+        return len(source) > 4 and reaches_many(socket.inet_ntop(socket.AF_INET6, source[:16]))
 
     def send(self, data: bytes, peer: SocketAddress, source: bytes) -> None:
         """Send a datagram from the address that was asked.
@@ -171,10 +187,14 @@ def _ask_for_destination(bound: socket.socket) -> bool:
 
 
 def _source(ancillary: list[tuple[int, int, bytes]]) -> bytes:
-    """Return the address that was asked: 4 or 16 bytes, and the interface if link-local."""
+    """Return the address that was asked: 4 or 16 bytes, and the interface if link-local.
+
+    Where IPv4 was sent to many hosts (ip(7): the two addresses differ), it is the one of these to
+    answer from, followed by the one that was asked.
+    """
     for level, _, data in ancillary:
         if level == socket.IPPROTO_IP and len(data) == _IN_PKTINFO.size:
-            return data[4:8]
+            return data[4:8] if data[4:8] == data[8:12] else data[4:12]
         if level == socket.IPPROTO_IPV6 and len(data) == _IN6_PKTINFO.size:
             return data if data.startswith(_LINK_LOCAL) else data[:16]
     return b""
@@ -182,8 +202,8 @@ def _source(ancillary: list[tuple[int, int, bytes]]) -> bytes:
 
 def _source_option(source: bytes) -> tuple[int, int, bytes]:
     """Return the ancillary data that makes a datagram leave from an address."""
-    if len(source) == 4:
-        option = _IN_PKTINFO.pack(0, source, bytes(4))
+    if len(source) in (4, _APART):
+        option = _IN_PKTINFO.pack(0, source[:4], bytes(4))
         return socket.IPPROTO_IP, _IP_PKTINFO or 0, option
     if source.startswith(_MULTICAST):  # nothing can come from there: the interface's own address
         source = bytes(16) + source[16:]

@@ -7,6 +7,7 @@ new bucket is full. Tokens come in steadily, and a full bucket takes no more of 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 
@@ -19,8 +20,8 @@ class Allowance:
 
     @property
     def rate(self) -> float:
-        """How many come in each second."""
-        return 0.0 if math.isinf(self.count) else self.count / self.period
+        """How many come in each second; the greatest of numbers where they never run out."""
+        return sys.float_info.max if math.isinf(self.count) else self.count / self.period
 
 
 UNLIMITED = Allowance(math.inf, 1.0)

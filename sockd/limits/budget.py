@@ -1,0 +1,97 @@
+"""How many datagrams and bytes a service answers: for each source, and in all.
+
+An answer is never longer than its question, so what is asked bounds what is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sockd.ledger import Reason
+from sockd.limits.sources import Remembered, source_of
+
+if TYPE_CHECKING:
+    from sockd.address import Address
+    from sockd.config.limits import LimitsSpec
+    from sockd.limits.buckets import Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """Two allowances in the numbers that each datagram needs."""
+
+    packets: float
+    packet_rate: float
+    bytes: float
+    byte_rate: float
+
+
+def _terms(packets: Allowance, size: Allowance) -> _Terms:
+    return _Terms(packets.count, packets.rate, size.count, size.rate)
+
+
+class Purse:
+    """Two token buckets in one: what somebody may still have answered."""
+
+    __slots__ = ("bytes", "packets", "stamp")
+
+    def __init__(self, terms: _Terms, now: float) -> None:
+        self.packets = terms.packets
+        self.bytes = terms.bytes
+        self.stamp = now
+
+    def fill(self, terms: _Terms, now: float) -> None:
+        """Add what has come in since the last time; a clock that was set back adds nothing."""
+        passed = max(0.0, now - self.stamp)
+        self.stamp = now
+        self.packets = min(terms.packets, self.packets + passed * terms.packet_rate)
+        self.bytes = min(terms.bytes, self.bytes + passed * terms.byte_rate)
+
+
+class Budget:
+    """The budgets of one service.
+
+    Flows keep the purse of their source, so that a datagram of a known flow costs arithmetic only.
+    Like rates, the purses of the sources that began a flow last are remembered, and of those that
+    have one; see :mod:`sockd.limits.sources` for what that means.
+    """
+
+    def __init__(self, limits: LimitsSpec, now: float) -> None:
+        self.apply(limits, now)
+
+    def apply(self, limits: LimitsSpec, now: float) -> None:
+        """Go by other budgets from now on; new flows and the sum of all begin with full purses."""
+        self._each = _terms(limits.source_packets, limits.source_bytes)
+        self._all = _terms(limits.total_packets, limits.total_bytes)
+        self._purses = Remembered(self._full_purse)
+        self._total = Purse(self._all, now)
+
+    def purse(self, peer: Address, now: float) -> Purse:
+        """Return the purse of a peer's source."""
+        return self._purses.of(source_of(peer) or peer.host, now)
+
+    def spend(self, purse: Purse, size: int, now: float) -> Reason | None:
+        """Take a datagram out of a purse and of everybody's.
+
+        Return why not, if there is not enough; then nothing is taken.
+        """
+        purse.fill(self._each, now)
+        if purse.packets < 1.0:
+            return Reason.SOURCE_PACKETS
+        if purse.bytes < size:
+            return Reason.SOURCE_BYTES
+        total = self._total
+        total.fill(self._all, now)
+        if total.packets < 1.0:
+            return Reason.TOTAL_PACKETS
+        if total.bytes < size:
+            return Reason.TOTAL_BYTES
+        purse.packets -= 1.0
+        purse.bytes -= size
+        total.packets -= 1.0
+        total.bytes -= size
+        return None
+
+    def _full_purse(self, now: float) -> Purse:
+        return Purse(self._each, now)

@@ -1,0 +1,55 @@
+"""Decides whether a datagram is answered: the one object of a datagram service for that.
+
+What a peer is, is looked at when it has no flow yet; what it spends, at every datagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from sockd.ledger import Reason
+from sockd.limits.access import AccessList
+from sockd.limits.budget import Budget, Purse
+from sockd.limits.guards import Guard
+
+if TYPE_CHECKING:
+    from sockd.address import Address
+    from sockd.config.limits import LimitsSpec
+
+
+class Correspondence:
+    """The limits of one service, and who has used how much of them.
+
+    :param own_ports: returns the ports of this daemon's own datagram services.
+    """
+
+    def __init__(
+        self, limits: LimitsSpec, own_ports: Callable[[], Collection[int | None]], now: float
+    ) -> None:
+        self._own_ports = own_ports
+        self._budget = Budget(limits, now)
+        self.spend = self._budget.spend
+        self._look_at(limits)
+
+    def apply(self, limits: LimitsSpec, now: float) -> None:
+        """Go by other limits from now on; open flows go on, within the new budgets."""
+        self._budget.apply(limits, now)
+        self._look_at(limits)
+
+    def objection(self, peer: Address, is_for_many: bool) -> Reason | None:
+        """Return why a peer gets no answer; ``None`` if it may have one.
+
+        :param is_for_many: whether it was a multicast or broadcast address that it asked.
+        """
+        if not self._access.admits(peer):
+            return Reason.DENIED
+        return self._guard.objection(peer, is_for_many)
+
+    def purse(self, peer: Address, now: float) -> Purse:
+        """Return what a flow of this peer spends from."""
+        return self._budget.purse(peer, now)
+
+    def _look_at(self, limits: LimitsSpec) -> None:
+        self._access = AccessList(limits.allow, limits.deny)
+        self._guard = Guard(limits.unguarded, self._own_ports)
