@@ -252,7 +252,9 @@ class StreamConnection(Protocol):
             self._set_deadline(FAREWELL, self.transport.abortConnection)
         else:
             self.transport.loseWriteConnection()
-            self.transport.resumeProducing()
+        # A slow reader's connection is paused, and could not see that the peer closes too.
+        self._is_stalled = False
+        self.transport.resumeProducing()
 
     def _set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
         if self._deadline is not None and self._deadline.active():
