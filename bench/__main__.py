@@ -42,6 +42,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("bench: interrupted\n")
+        return 130
     lines = rows(report, WORKS, CONTENDERS, TARGETS)
     page = text(report, lines, {contender.name: contender.title for contender in CONTENDERS})
     sys.stdout.write(page)
