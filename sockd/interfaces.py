@@ -34,7 +34,7 @@ class IConversation(Interface):
         """Return the reply to what the peer said, or ``None`` where it gets none.
 
         Over a stream ``data`` is whatever one read brought; over UDP it is one datagram, and the
-        reply is one too, an empty one included.
+        reply is one too, an empty one included; one that is longer than ``data`` is not sent.
         """
 
 

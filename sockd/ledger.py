@@ -107,6 +107,7 @@ class Listener:
 class ServiceRecord:
     """A service's account: its listeners, its open connections and its totals.
 
+    :ivar ends: how many connections ended for each reason; ``closed`` in all.
     :ivar refusals: how many clients were turned away for each reason; ``refused`` in all.
     """
 
@@ -115,6 +116,7 @@ class ServiceRecord:
         "bytes_out",
         "closed",
         "connections",
+        "ends",
         "errors",
         "kind",
         "listeners",
@@ -137,6 +139,7 @@ class ServiceRecord:
         self.connections: dict[int, Connection] = {}
         self.opened = 0
         self.closed = 0
+        self.ends: dict[Reason, int] = {}
         self.refused = 0
         self.refusals: dict[Reason, int] = {}
         self.bytes_in = 0
@@ -315,6 +318,7 @@ class Ledger:
         connection.reason = reason
         del service.connections[connection.id]
         service.closed += 1
+        service.ends[reason] = service.ends.get(reason, 0) + 1
         if reason is Reason.ERROR:
             service.errors += 1
         self._remember(connection)

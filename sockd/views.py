@@ -41,6 +41,7 @@ def service_view(record: ServiceRecord, waiting: Callable[[Listener], int | None
         "listeners": [listener_view(one, waiting(one)) for one in record.listeners],
         "active": record.active,
         **{name: getattr(record, name) for name in _COUNTERS},
+        "ends": {reason.value: count for reason, count in record.ends.items()},
         "refusals": {reason.value: count for reason, count in record.refusals.items()},
     }
 

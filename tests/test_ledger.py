@@ -143,6 +143,7 @@ def test_opened_is_active_plus_closed() -> None:
     assert lab.one.errors == 0
     lab.ledger.close(connections[2], Reason.ERROR)
     assert (lab.one.active, lab.one.closed, lab.one.errors) == (2, 3, 1)
+    assert lab.one.ends == {Reason.EOF: 2, Reason.ERROR: 1}
 
 
 def test_a_connection_keeps_when_and_why_it_ended() -> None:

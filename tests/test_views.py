@@ -76,6 +76,7 @@ def test_a_service_has_its_listeners_and_counters() -> None:
         "reads": 1,
         "writes": 1,
         "errors": 1,
+        "ends": {"error": 1},
         "refusals": {"full": 1},
     }
 
