@@ -209,3 +209,23 @@ def test_upper_answers_stripped(run_sockd: RunSockd) -> None:
     with udp_client() as client:
         assert exchange(client, b" hello \n", ("127.0.0.1", sockd.port("udp"))) == b"HELLO"
         assert exchange(client, b" \n", ("127.0.0.1", sockd.port("udp"))) == b""
+
+
+def test_a_source_over_its_budget_is_silenced_logged_and_alone_in_that(
+    run_sockd: RunSockd,
+) -> None:
+    sockd = run_sockd(udp("0.0.0.0", "source_packets = 3/h\n"))
+    address = ("127.0.0.1", sockd.port("udp"))
+    with udp_client("127.0.0.2") as eager, udp_client("127.0.0.3") as other:
+        for _ in range(3):
+            assert exchange(eager, b"x", address) == b"x"
+        for _ in range(50):
+            eager.sendto(b"x", address)
+        with udp_client("127.0.0.2") as again:
+            again.sendto(b"x", address)
+            wait_until(lambda: sockd.service("udp")["refused"] == 51)
+        assert exchange(other, b"y", address) == b"y"
+    service = sockd.service("udp")
+    assert (service["refusals"], service["opened"]) == ({"source_packets": 51}, 2)
+    sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 0\.0\.0\.0:\d+: source_packets \(udp\)$")
+    assert sockd.output.count("Refused") < 40
