@@ -9,8 +9,8 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from sockd.flood import Flood
 from sockd.ledger import Connection, Event, Listener, Word
-from sockd.refusals import RefusalLog
 from sockd.views import PortRow
 
 _LESSONS = 2
@@ -20,17 +20,21 @@ _LESSONS = 2
 class Narrator:
     """Writes a line for each event of a ledger: ``ledger.subscribe(Narrator(reactor).tell)``.
 
-    Only refused clients, of whom there may be very many, are not all told one by one.
+    In a flood not all are told one by one, see :mod:`sockd.flood`.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._refusals = RefusalLog(clock)
+        self._flood = Flood(clock)
         self._lessons: dict[tuple[str, Listener], PortRow] = {}
 
     def tell(self, event: Event) -> None:
-        """Write the line of an event."""
+        """Write the line of an event, if it has one."""
+        if self._flood.has_line(event):
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
         match event:
             case Event(word=Word.BIND):
                 self._bind(event)
@@ -40,7 +44,7 @@ class Narrator:
                 self._accept(connection)
                 self._teach(event, connection)
             case Event(word=Word.REFUSE):
-                self._refusals.tell(event)
+                self._refuse(event)
             case Event(word=Word.CLOSE, connection=Connection() as connection):
                 self._close(connection)
 
@@ -84,6 +88,15 @@ class Narrator:
         )
         if row.connections == _LESSONS:
             del self._lessons[key]
+
+    def _refuse(self, event: Event) -> None:
+        self._log.info(
+            "Refused {peer} on {address}: {reason} ({service})",
+            peer=event.peer,
+            address=event.listener.address,
+            reason=event.reason,
+            service=event.service.name,
+        )
 
     def _close(self, connection: Connection) -> None:
         self._log.info(

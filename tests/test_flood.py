@@ -1,4 +1,4 @@
-"""The log of refused clients: the first ones by name, of a flood only the sum."""
+"""The log in a flood of clients: the first ones have a line each, of the others there is a sum."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from sockd.address import Address
+from sockd.flood import INTERVAL
 from sockd.ledger import Ledger, Listener, Reason
 from sockd.narrator import Narrator
-from sockd.refusals import INTERVAL
 
 LISTENER = Listener("tcp", Address("127.0.0.1", 7000), 50)
 
@@ -46,6 +46,26 @@ class Lab:
         """Turn so many clients away."""
         for _ in range(count):
             self.ledger.refuse(self.service, LISTENER, Address("192.0.2.1", 50001), reason)
+
+    def serve(self, count: int) -> None:
+        """Let so many clients in, and see them go."""
+        for _ in range(count):
+            peer = Address("192.0.2.1", 50001)
+            connection = self.ledger.open(self.service, LISTENER, LISTENER.address, peer)
+            self.ledger.close(connection, Reason.EOF)
+
+
+def test_a_crowd_has_two_hundred_lines_each_for_coming_and_going_and_a_sum() -> None:
+    lab = Lab()
+    with logged() as lines:
+        lab.serve(1000)
+        assert sum(line.startswith("Connected by") for line in lines) == 200
+        assert sum(line.startswith("Closed") for line in lines) == 200
+        lab.clock.advance(INTERVAL)
+    assert lines[-2:] == [
+        "800 more connections were accepted in the last 10 s (echo)",
+        "800 more connections were closed in the last 10 s: eof 800 (echo)",
+    ]
 
 
 def test_a_few_refused_clients_have_a_line_each_and_no_sum() -> None:

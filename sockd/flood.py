@@ -1,0 +1,127 @@
+"""Bounds the log: of what happens again and again, the first have a line each, the others a sum.
+
+A flood of clients must not become a flood of lines. For each service, and for each of accept,
+close and refuse, so many events may have a line of their own at once, and fewer after that; every
+ten seconds a line says how many there were beside those, and why, until there are no more. The
+sums come from the service's account, which has them all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from sockd.ledger import Event, Reason, Word
+from sockd.limits.buckets import Allowance, Bucket
+
+INTERVAL = 10.0
+"""How often the others are summed up, in seconds."""
+
+LINES: Mapping[Word, Allowance] = MappingProxyType(
+    {
+        Word.ACCEPT: Allowance(200, INTERVAL),
+        Word.CLOSE: Allowance(200, INTERVAL),
+        Word.REFUSE: Allowance(10, INTERVAL),
+    }
+)
+"""How many events of one service have a line each. The other words are rare."""
+
+_SUMS = MappingProxyType(
+    {
+        Word.ACCEPT: "connections were accepted",
+        Word.CLOSE: "connections were closed",
+        Word.REFUSE: "clients were refused",
+    }
+)
+
+_Reasons = Counter[Reason | None]
+
+
+class Flood:
+    """Says of each event whether it may have a line, and writes the sums of the others.
+
+    :param clock: tells the time, and when it is time for a sum.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._accounts: dict[tuple[str, Word], _Account] = {}
+
+    def has_line(self, event: Event) -> bool:
+        """Return whether an event is one of the first, or leave it for the sum."""
+        if event.word not in LINES:
+            return True
+        found = self._accounts.get((event.service.name, event.word))
+        return (found or self._open(event)).has_line(event, self._clock.seconds())
+
+    def _open(self, event: Event) -> _Account:
+        account = _Account(event, self._clock.seconds())
+        self._accounts[event.service.name, event.word] = account
+        self._clock.callLater(INTERVAL, self._sum_up, account)
+        return account
+
+    def _sum_up(self, account: _Account) -> None:
+        """Say what was not said; the next event after a quiet time begins anew."""
+        more = account.without_line()
+        if more:
+            self._log.info(
+                "{count} more {what} in the last {seconds:g} s{reasons} ({service})",
+                count=more.total(),
+                what=_SUMS[account.word],
+                seconds=INTERVAL,
+                reasons=_listed(more),
+                service=account.service.name,
+            )
+        if more or account.told:
+            account.begin()
+            self._clock.callLater(INTERVAL, self._sum_up, account)
+        else:
+            del self._accounts[account.service.name, account.word]
+
+
+class _Account:
+    """What happened and what was told of it since the last sum.
+
+    :param first: the event that it begins with, which is in the service's account already.
+    :ivar told: the events that had a line each.
+    """
+
+    def __init__(self, first: Event, now: float) -> None:
+        self.service = first.service
+        self.word = first.word
+        self._allowance = LINES[first.word]
+        self._lines = Bucket(self._allowance, now)
+        self.begin()
+        self._before -= Counter([first.reason])
+
+    def begin(self) -> None:
+        """Forget what was, after a sum."""
+        self._before = self._all()
+        self.told: _Reasons = Counter()
+
+    def has_line(self, event: Event, now: float) -> bool:
+        """Return whether an event may have a line, and take note of it if so."""
+        has_line = self._lines.take(self._allowance, now)
+        if has_line:
+            self.told[event.reason] += 1
+        return has_line
+
+    def without_line(self) -> _Reasons:
+        """Return the others, by reason."""
+        return self._all() - self._before - self.told
+
+    def _all(self) -> _Reasons:
+        if self.word is Word.ACCEPT:
+            return Counter({None: self.service.opened})
+        return Counter(self.service.ends if self.word is Word.CLOSE else self.service.refusals)
+
+
+def _listed(reasons: _Reasons) -> str:
+    told = [f"{reason} {count}" for reason, count in reasons.most_common() if reason is not None]
+    return f": {', '.join(told)}" if told else ""
