@@ -29,13 +29,13 @@ def verdict(
 
 
 def test_a_known_key_may_sign_and_then_come_in() -> None:
-    checker = KeyChecker("admin", [KEY])
+    checker = KeyChecker({"admin": [KEY]})
     assert verdict(checker, KEY, None) is ValidPublicKey
     assert verdict(checker, KEY, KEY.sign(MESSAGE)) == b"admin"
 
 
 def test_a_key_of_somebody_else_or_for_somebody_else_may_not() -> None:
-    checker = KeyChecker("admin", [KEY])
+    checker = KeyChecker({"admin": [KEY]})
     other = Key(ed25519.Ed25519PrivateKey.generate())
     assert verdict(checker, other, None) is UnauthorizedLogin
     assert verdict(checker, other, other.sign(MESSAGE)) is UnauthorizedLogin
@@ -48,12 +48,12 @@ def test_a_key_of_somebody_else_or_for_somebody_else_may_not() -> None:
     ids=["short", "endless", "empty", "other"],
 )
 def test_a_wrong_signature_does_not_open(signature: bytes) -> None:
-    assert verdict(KeyChecker("admin", [KEY]), KEY, signature) is UnauthorizedLogin
+    assert verdict(KeyChecker({"admin": [KEY]}), KEY, signature) is UnauthorizedLogin
 
 
 def test_a_signature_that_rests_on_sha1_does_not_open() -> None:
     key = Key(rsa.generate_private_key(65537, 2048))
-    checker = KeyChecker("admin", [key])
+    checker = KeyChecker({"admin": [key]})
     assert verdict(checker, key, key.sign(MESSAGE, b"rsa-sha2-256")) == b"admin"
     assert verdict(checker, key, key.sign(MESSAGE, b"ssh-rsa")) is UnauthorizedLogin
 
@@ -62,7 +62,7 @@ def test_a_security_key_must_have_been_touched() -> None:
     sort = b"sk-ssh-ed25519@openssh.com"
     public = KEY.public().blob()[-32:]
     key = Key.fromString(NS(sort) + NS(public) + NS(b"ssh:"), "BLOB")
-    checker = KeyChecker("admin", [key])
+    checker = KeyChecker({"admin": [key]})
     raw = KEY.sign(MESSAGE)[-64:]
     signature = NS(sort) + NS(raw)
     assert verdict(checker, key, signature + TOUCHED + b"\0\0\0\1") == b"admin"

@@ -11,7 +11,15 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
+from sockd.admin.guests import (
+    LOGIN_TIME,
+    LONGEST_COMMAND,
+    MOST_STRANGERS,
+    REFUSALS,
+    Guest,
+    Guests,
+)
+from sockd.admin.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +35,7 @@ class FakeConnection:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def leave(self) -> None:
+    def leave(self, why: str) -> None:
         """Take note."""
         self.told.append("leave")
 
@@ -63,8 +71,8 @@ def log() -> Iterator[list[str]]:
 def test_logins_refusals_and_logouts_are_logged(guests: Guests, log: list[str]) -> None:
     guest = guests.add(FakeConnection(), "ssh", PEER)
     assert guest is not None
-    guest.refused(b"root\x1b[2J\n", b"password")
-    guest.logged_in(b"admin", b"publickey")
+    guest.refused(b"root\x1b[2J\n", "password")
+    guest.logged_in(b"admin", Role.ADMIN, "publickey")
     guest.gone()
     assert log == [
         "Admin login refused: root\\x1b[2J\\n from 192.0.2.1:1234 over ssh, password",
@@ -78,9 +86,9 @@ def test_names_that_are_no_text_or_too_long_are_logged_fit_to_read(
 ) -> None:
     guest = guests.add(FakeConnection(), "ssh", PEER)
     assert guest is not None
-    guest.refused(b"\xff{user}", b"password")
-    guest.refused(b"", b"password")
-    guest.refused(b"x" * 10_000, b"password")
+    guest.refused(b"\xff{user}", "password")
+    guest.refused(b"", "password")
+    guest.refused(b"x" * 10_000, "password")
     assert log[0].startswith("Admin login refused: \\xff{user} from")
     assert log[1].startswith("Admin login refused: '' from")
     assert len(log[2]) < 200
@@ -103,7 +111,7 @@ def test_who_is_in_may_stay(guests: Guests, clock: Clock) -> None:
     connection = FakeConnection()
     guest = guests.add(connection, "ssh", PEER)
     assert guest is not None
-    guest.logged_in(b"admin", b"password")
+    guest.logged_in(b"admin", Role.ADMIN, "password")
     clock.advance(LOGIN_TIME * 10)
     assert connection.told == []
 
@@ -112,7 +120,7 @@ def test_too_many_strangers_are_not_let_near_the_door(guests: Guests) -> None:
     strangers = [guests.add(FakeConnection(), "ssh", PEER) for _ in range(MOST_STRANGERS)]
     assert guests.add(FakeConnection(), "ssh", PEER) is None
     assert strangers[0] is not None
-    strangers[0].logged_in(b"admin", b"password")
+    strangers[0].logged_in(b"admin", Role.ADMIN, "password")
     assert guests.add(FakeConnection(), "ssh", PEER) is not None
 
 
@@ -144,3 +152,105 @@ def test_an_empty_house_closes_at_once(guests: Guests) -> None:
     ended: list[None] = []
     Deferred.fromCoroutine(guests.show_out()).addCallback(ended.append)
     assert ended == [None]
+
+
+def test_commands_are_logged_fit_to_read_and_within_bounds(guests: Guests, log: list[str]) -> None:
+    guest = guests.add(FakeConnection(), "ssh", PEER)
+    assert guest is not None
+    guest.logged_in(b"mary", Role.VIEWER, "password")
+    guest.runs("services()\x1b[2J")
+    guest.runs("x" * 10_000)
+    who = "mary (viewer) from 192.0.2.1:1234 over ssh"
+    assert log[0] == f"Admin login: {who}, password"
+    assert log[1] == f"Admin command: {who}: services()\\x1b[2J"
+    assert log[2] == f"Admin command: {who}: {'x' * LONGEST_COMMAND}…"
+
+
+def test_many_refusals_do_not_fill_the_log(guests: Guests, clock: Clock, log: list[str]) -> None:
+    guest = guests.add(FakeConnection(), "ssh", PEER)
+    assert guest is not None
+    for _ in range(REFUSALS + 100):
+        guest.refused(b"root", "password")
+    assert len(log) == REFUSALS
+    clock.advance(1)
+    guest.refused(b"root", "password")
+    assert log[REFUSALS:] == [
+        "Admin: 100 lines like the next one were left out",
+        "Admin login refused: root from 192.0.2.1:1234 over ssh, password",
+    ]
+
+
+def test_viewers_leave_one_place_to_an_admin(clock: Clock, log: list[str]) -> None:
+    guests = Guests(cast("IReactor", clock), max_sessions=2)
+
+    def log_in(role: Role) -> bool:
+        guest = guests.add(FakeConnection(), "ssh", PEER)
+        assert guest is not None
+        return guest.logged_in(b"somebody", role, "password")
+
+    logins = [log_in(role) for role in (Role.VIEWER, Role.VIEWER, Role.ADMIN, Role.ADMIN)]
+    assert logins == [True, False, True, False]
+    assert log[1].endswith("password: all sessions are taken")
+
+
+def test_one_session_may_be_anybodys(clock: Clock) -> None:
+    guests = Guests(cast("IReactor", clock), max_sessions=1)
+    assert guests.has_room_for(Role.VIEWER)
+
+
+def test_who_is_silent_is_shown_out_and_then_cut_off(clock: Clock, log: list[str]) -> None:
+    guests = Guests(cast("IReactor", clock), idle_timeout=60)
+    connection = FakeConnection()
+    guest = guests.add(connection, "ssh", PEER)
+    assert guest is not None
+    guest.active()
+    guest.logged_in(b"admin", Role.ADMIN, "password")
+    clock.advance(59)
+    guest.active()
+    clock.advance(59)
+    assert connection.told == []
+    clock.advance(1)
+    assert connection.told == ["leave"]
+    assert log[-1] == "Admin idle: admin from 192.0.2.1:1234 over ssh"
+    clock.advance(5)
+    assert connection.told == ["leave", "abort"]
+    guest.gone()
+    assert clock.getDelayedCalls() == []
+
+
+def turns(guest: Guest, times: int) -> list[bool]:
+    """Return what will hold the verdicts."""
+    verdicts: list[bool] = []
+    for _ in range(times):
+        Deferred.fromCoroutine(guest.turn()).addCallback(verdicts.append)
+    return verdicts
+
+
+def test_a_password_waits_for_its_turn(guests: Guests, clock: Clock) -> None:
+    first, second = (guests.add(FakeConnection(), "ssh", PEER) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert turns(first, 1) == [True]
+    waiting = turns(second, 1)
+    assert waiting == []
+    clock.advance(0.5)
+    assert waiting == [True]
+
+
+def test_who_is_gone_has_no_turn_and_leaves_nothing_behind(guests: Guests, clock: Clock) -> None:
+    guest = guests.add(FakeConnection(), "ssh", PEER)
+    assert guest is not None
+    verdicts = turns(guest, 3)
+    assert verdicts == [True, False]
+    guest.gone()
+    assert verdicts == [True, False, False]
+    assert turns(guest, 1) == [False]
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_right_password_of_an_admin_ends_the_waiting(guests: Guests) -> None:
+    guest = guests.add(FakeConnection(), "ssh", PEER)
+    assert guest is not None
+    assert turns(guest, 1) == [True]
+    guest.logged_in(b"admin", Role.ADMIN, "password")
+    assert turns(guest, 1) == [True]

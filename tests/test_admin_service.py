@@ -5,20 +5,26 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from twisted.conch.ssh.common import NS
+from twisted.conch.ssh.keys import Key
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from sockd.admin.guests import MOST_STRANGERS, Guests
+from sockd.admin.checkers import PasswordChecker
+from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
 from sockd.admin.ssh import Login, SSHClient, SSHDoor
+from sockd.admin.telnet import TelnetDoor
 from sockd.reactor import IReactor
 from sockd.state import HOST_KEY, PASSWORD
 from tests.harness import run_twistd
@@ -91,7 +97,7 @@ class FakeClient:
         """Take note."""
         self.sent.append(description.decode())
 
-    def leave(self) -> None:
+    def leave(self, why: str) -> None:
         """Do nothing."""
 
     def abort(self) -> None:
@@ -156,3 +162,42 @@ def test_too_many_strangers_are_hung_up_on() -> None:
     client.connectionLost()
     assert transport.disconnecting
     assert transport.value() == b""
+
+
+def an_ssh_client(guests: Guests) -> Protocol:
+    key = Key(ed25519.Ed25519PrivateKey.generate())
+    door = SSHDoor(key, [], {}, guests, no_session)
+    door.startFactory()
+    return cast("Protocol", door.buildProtocol(PEER))
+
+
+def no_session(*_: object) -> NoReturn:
+    raise AssertionError
+
+
+def a_telnet_client(guests: Guests) -> Protocol:
+    checker = PasswordChecker(guests.reactor, {})
+    return TelnetDoor(checker, {}, guests, no_session).buildProtocol(PEER)
+
+
+@pytest.mark.parametrize("make", [an_ssh_client, a_telnet_client])
+def test_who_drips_bytes_has_to_go_when_who_is_silent_has(
+    make: Callable[[Guests], Protocol],
+) -> None:
+    clock = Clock()
+    client = make(Guests(cast("IReactor", clock)))
+    transport = StringTransport(peerAddress=PEER)
+    client.makeConnection(transport)
+    for _ in range(int(LOGIN_TIME)):
+        assert not transport.disconnecting
+        client.dataReceived(b"x")
+        clock.advance(1)
+    assert transport.disconnecting
+
+
+def test_what_conch_cannot_take_is_one_line_and_the_end() -> None:
+    client = an_ssh_client(Guests(cast("IReactor", Clock())))
+    transport = StringTransport(peerAddress=PEER)
+    client.makeConnection(transport)
+    client.dataReceived(b"SSH-2.0-x\r\n" + bytes([0, 0, 0, 12, 4, 20]) + bytes(10))
+    assert transport.disconnecting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from sockd.admin.console import Console
 from sockd.admin.interpreter import Interpreter
@@ -19,7 +20,7 @@ class Person:
         self.screen = b""
         self.has_left = False
         self.work: Deferred[str] = Deferred()
-        self.shell = Shell(self._interpreter, GREETING)
+        self.shell = Shell(self._interpreter, GREETING, Clock(), lambda: False)
         self.terminal = Terminal(self.shell, self._show, self._leave)
 
     def type(self, text: str | bytes) -> str:

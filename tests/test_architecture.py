@@ -21,6 +21,9 @@ PROJECT = Path(__file__).parent.parent
 
 PURE = (
     "sockd.address",
+    "sockd.admin.attempts",
+    "sockd.admin.roles",
+    "sockd.admin.throttle",
     "sockd.capture.filters",
     "sockd.capture.headers",
     "sockd.capture.pcapng",

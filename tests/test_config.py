@@ -109,6 +109,7 @@ def test_the_sample_of_the_manual_is_read_as_it_stands(kind: str, tmp_path: Path
         "authorized_keys": 43,
         "passwd": 45,
         "host_key": 47,
+        "viewers": 37,
     }
 
 

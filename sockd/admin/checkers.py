@@ -68,13 +68,17 @@ class PasswordChecker:
 
 @implementer(ICredentialsChecker)
 class KeyChecker:
-    """Judges public keys, all of which belong to one user."""
+    """Judges public keys.
+
+    :param keys: the keys of each user by name.
+    """
 
     credentialInterfaces: Sequence[type[Interface]] = (ISSHPrivateKey,)
 
-    def __init__(self, user: str, keys: Sequence[Key]) -> None:
-        self._user = user.encode("utf-8")
-        self._keys = {key.blob() for key in keys}
+    def __init__(self, keys: Mapping[str, Sequence[Key]]) -> None:
+        self._keys = {
+            user.encode("utf-8"): {key.blob() for key in owned} for user, owned in keys.items()
+        }
 
     def requestAvatarId(self, credentials: SSHPrivateKey) -> Deferred[AvatarId]:
         """Return a Deferred of the user's name, or of :class:`UnauthorizedLogin`.
@@ -84,7 +88,7 @@ class KeyChecker:
         return execute(self._judge, credentials)
 
     def _judge(self, credentials: SSHPrivateKey) -> AvatarId:
-        if credentials.username != self._user or credentials.blob not in self._keys:
+        if credentials.blob not in self._keys.get(credentials.username, ()):
             message = "unknown user or key"
             raise UnauthorizedLogin(message)
         if not credentials.signature:
@@ -92,7 +96,7 @@ class KeyChecker:
         if not _has_signed(Key.fromString(credentials.blob), credentials):
             message = "wrong signature"
             raise UnauthorizedLogin(message)
-        return self._user
+        return bytes(credentials.username)
 
 
 def _has_signed(key: Key, credentials: SSHPrivateKey) -> bool:

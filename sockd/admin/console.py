@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
+from sockd.admin.screen import Screen
+
 T = TypeVar("T")
 Writer = Callable[[str], None]
 
@@ -16,12 +18,14 @@ class Console:
 
     :param out: writes what was asked for.
     :param err: writes complaints.
+    :param screen: where live views are shown; ``None`` where there can be none.
     :ivar failed: whether anything went wrong; the exit status of a command tells it.
     """
 
-    def __init__(self, out: Writer, err: Writer) -> None:
+    def __init__(self, out: Writer, err: Writer, screen: Screen | None = None) -> None:
         self.out = out
         self.err = err
+        self.screen = screen
         self.failed = False
         self._pending = 0
         self._waiters: list[Deferred[None]] = []

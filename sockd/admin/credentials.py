@@ -7,8 +7,8 @@ a problem, never a line that is skipped: a restriction that nobody enforces woul
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -16,6 +16,7 @@ from typing import TypeVar
 from twisted.conch.ssh.keys import EncryptedKeyError, Key
 
 from sockd.admin.passwords import checked_hash
+from sockd.admin.roles import VIEWER, Role
 from sockd.config.specs import AdminSpec
 from sockd.errors import ConfigurationError, Place, Problem, Unfit
 from sockd.text import printable, quoted
@@ -49,15 +50,37 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens the door.
+    """What opens the door. No name and no key stands for both roles.
 
     :ivar user: whom the keys belong to.
     :ivar hashes: bcrypt hashes by user name.
+    :ivar viewer_keys: the keys of the user :data:`sockd.admin.roles.VIEWER`.
+    :ivar viewer_hashes: bcrypt hashes of viewers by user name.
     """
 
     user: str
     keys: tuple[Key, ...] = ()
     hashes: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    viewer_keys: tuple[Key, ...] = ()
+    viewer_hashes: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def all_hashes(self) -> Mapping[str, bytes]:
+        """The bcrypt hashes of everybody."""
+        return {**self.viewer_hashes, **self.hashes}
+
+    @property
+    def all_keys(self) -> Mapping[str, Sequence[Key]]:
+        """The keys of everybody who has one, by user name."""
+        everybody = {VIEWER: self.viewer_keys, self.user: self.keys}
+        return {user: keys for user, keys in everybody.items() if keys}
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """What each user may do; who is not in it may do nothing."""
+        viewers = (VIEWER, *self.viewer_hashes) if self.viewer_keys else self.viewer_hashes
+        admins = (self.user, *self.hashes)
+        return {**dict.fromkeys(viewers, Role.VIEWER), **dict.fromkeys(admins, Role.ADMIN)}
 
 
 def check(spec: AdminSpec) -> list[Problem]:
@@ -68,7 +91,7 @@ def check(spec: AdminSpec) -> list[Problem]:
             complain(spec)
         except ConfigurationError as error:
             problems += error.problems
-    if spec.telnet and spec.authorized_keys is not None and spec.passwd is None:
+    if spec.telnet and not _has_passwords(spec):
         wrong = "nobody can log in by telnet, which takes passwords only"
         problems.append(Problem(spec.places["telnet"], wrong, "add passwd, or drop telnet"))
     return problems
@@ -84,13 +107,58 @@ def load(spec: AdminSpec) -> Credentials:
     hashes: Mapping[str, bytes] = {}
     if spec.authorized_keys is not None:
         place = spec.places["authorized_keys"]
-        keys = tuple(_read(spec.authorized_keys, place, _authorized_key, problems))
+        found = _read(spec.authorized_keys, place, _authorized_key, problems)
+        keys = tuple(key for _, key in found)
     if spec.passwd is not None:
         pairs = _read(spec.passwd, spec.places["passwd"], _password_line, problems)
-        hashes = dict(reversed(pairs))
+        hashes = dict(pair for _, pair in reversed(pairs))
+    admins = Credentials(spec.user, keys, MappingProxyType(hashes))
+    known = _with_viewers(admins, spec, problems)
     if problems:
         raise ConfigurationError(problems)
-    return Credentials(spec.user, keys, MappingProxyType(hashes))
+    return known
+
+
+def _has_passwords(spec: AdminSpec) -> bool:
+    """Return whether anybody can log in with a password, as far as the files can be read."""
+    if spec.passwd is not None or spec.authorized_keys is None:
+        return True  # one is made where neither is named
+    try:
+        return bool(load(spec).viewer_hashes)
+    except ConfigurationError:
+        return bool(spec.viewers)
+
+
+def _with_viewers(admins: Credentials, spec: AdminSpec, problems: list[Problem]) -> Credentials:
+    """Return the credentials with those of the viewers' files."""
+    keys: list[Key] = []
+    hashes: dict[str, bytes] = {}
+    for path in spec.viewers:
+        for place, entry in _read(path, spec.places["viewers"], _viewer, problems):
+            try:
+                _check_is_no_admin(entry, admins)
+            except Unfit as unfit:
+                problems.append(unfit.at(place))
+            if isinstance(entry, Key):
+                keys.append(entry)
+            else:
+                hashes.setdefault(*entry)
+    return replace(admins, viewer_keys=tuple(keys), viewer_hashes=MappingProxyType(hashes))
+
+
+def _check_is_no_admin(entry: Key | tuple[str, bytes], admins: Credentials) -> None:
+    """Make sure that what stands for a viewer does not stand for an admin too.
+
+    :raise Unfit: if it does.
+    """
+    remedy = "give each role its own"
+    if isinstance(entry, Key) and entry.blob() in {key.blob() for key in admins.keys}:
+        wrong = "the key of a viewer is in authorized_keys too"
+        raise Unfit(wrong, remedy)
+    name = VIEWER if isinstance(entry, Key) else entry[0]
+    if name in admins.roles:
+        wrong = f"the user {quoted(name)} of a viewer is an admin's too, by user or passwd"
+        raise Unfit(wrong, remedy)
 
 
 def given_host_key(spec: AdminSpec) -> Key | None:
@@ -126,16 +194,19 @@ def private_key(data: bytes) -> Key:
     return key
 
 
-def _read(path: Path, place: Place, parse: Callable[[str], T], problems: list[Problem]) -> list[T]:
+def _read(
+    path: Path, place: Place, parse: Callable[[str], T], problems: list[Problem]
+) -> list[tuple[Place, T]]:
     """Return what the lines of a file stand for; a file that holds nothing is a problem too."""
-    entries: list[T] = []
+    entries: list[tuple[Place, T]] = []
     count = len(problems)
     try:
         for number, line in _lines(_content(path)):
+            here = Place(printable(str(path)), number)
             try:
-                entries.append(parse(line))
+                entries.append((here, parse(line)))
             except Unfit as unfit:
-                problems.append(unfit.at(Place(printable(str(path)), number)))
+                problems.append(unfit.at(here))
     except Unfit as unfit:
         problems.append(unfit.at(place))
     if not entries and len(problems) == count:
@@ -185,6 +256,16 @@ def _authorized_key(line: str) -> Key:
         wrong = f"the {match['type']} key is damaged, or of a sort that is not known here"
         raise Unfit(wrong, _ONE_LINE_PER_KEY)
     return key
+
+
+def _viewer(line: str) -> Key | tuple[str, bytes]:
+    """Return what a line stands for that may be of either sort: a key looks like nothing else."""
+    if _KEY_LINE.fullmatch(line) is not None:
+        return _authorized_key(line)
+    if ":" in line:
+        return _password_line(line)
+    wrong = "the line is neither a public key nor USER:HASH"
+    raise Unfit(wrong, f"{_ONE_LINE_PER_KEY}, or a line of `htpasswd -B`")
 
 
 def _options(text: str) -> Iterator[str]:

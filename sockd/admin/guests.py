@@ -1,33 +1,46 @@
-"""The people at the door and in the shell: logged, given a time limit, and shown out at the end."""
+"""The people at the door and in the shell: logged, counted, timed, and shown out at the end."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from twisted.internet import defer
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from sockd.admin.attempts import Attempts, source_of
+from sockd.admin.roles import Role
+from sockd.admin.screen import Screen
+from sockd.admin.tables import seconds
+from sockd.admin.throttle import Throttle
 from sockd.listeners import known_address
 from sockd.reactor import IReactor
 from sockd.text import printable
 
 LOGIN_TIME = 120.0
-"""How long a client may take to log in, in seconds."""
+"""How long a client may take to log in, in seconds, however slowly it sends."""
 
 MOST_STRANGERS = 20
 """How many clients may be at the door at once without having logged in."""
 
+REFUSALS = 30
+"""How many refusals in a row the log tells; after that one a second, and a count of the others."""
+
+LONGEST_COMMAND = 1000
+"""How much of a command the log tells, in characters."""
+
 _LONGEST_NAME = 64
 _FAREWELL = 1.0
+_STOPS = "the daemon stops"
 
 
 class Leaver(Protocol):
     """A connection that can be ended."""
 
-    def leave(self) -> None:
-        """End it in order."""
+    def leave(self, why: str) -> None:
+        """Say why, and end it in order."""
 
     def abort(self) -> None:
         """End it at once."""
@@ -36,63 +49,147 @@ class Leaver(Protocol):
 class Guest:
     """One connection to the admin shell, from accept to close.
 
-    :ivar is_in: whether somebody has logged in.
+    :ivar role: what somebody who has logged in may do; ``None`` before that.
+    :ivar refusals: how many logins were refused.
     :ivar is_gone: whether the connection is closed.
+    :ivar screens: where live views may be shown, which end before the connection does.
     """
-
-    _log = Logger()
 
     def __init__(self, guests: Guests, connection: Leaver, way: str, peer: IAddress) -> None:
         self._guests = guests
         self.connection = connection
         self._way = way
         self._peer = known_address(peer)
+        self._source = source_of(self._peer)
         self._user = ""
-        self.is_in = False
+        self.role: Role | None = None
+        self.refusals = 0
         self.is_gone = False
+        self.screens: set[Screen] = set()
+        self._turn: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = guests.reactor.callLater(LOGIN_TIME, self._too_slow)
+        self._idle: IDelayedCall | None = None
 
-    def logged_in(self, user: bytes, method: bytes) -> None:
-        """Take note of a login."""
-        self.is_in = True
+    @property
+    def is_in(self) -> bool:
+        """Whether somebody has logged in."""
+        return self.role is not None
+
+    async def turn(self) -> bool:
+        """Wait until a password may be judged; return whether it may be at all."""
+        wait = self._guests.attempts.reserve(self._source)
+        if wait is None or self._turn is not None or self.is_gone:
+            return False
+        if not wait:
+            return True
+        self._turn = deferLater(self._guests.reactor, wait)
+        try:
+            await self._turn
+        except CancelledError:
+            return False
+        finally:
+            self._turn = None
+        return True
+
+    def logged_in(self, user: bytes, role: Role, method: str) -> bool:
+        """Take note of a login; return whether there is room for one more."""
         self._user = _shown(user)
+        forgives = role is Role.ADMIN
+        if method == "password":
+            self._guests.attempts.succeeded(self._source, forgives=forgives)
+        if not self._guests.has_room_for(role):
+            self._guests.refuse(f"{self._words}, {method}: all sessions are taken")
+            return False
+        self.role = role
         self._stop_clock()
-        self._tell("Admin login: {user} from {peer} over {way}, {method}", method=_shown(method))
+        self.active()
+        self._guests.tell(f"Admin login: {self._words}, {method}")
+        return True
 
-    def refused(self, user: bytes, method: bytes) -> None:
+    def refused(self, user: bytes, method: str) -> None:
         """Take note of a login that failed."""
+        self.refusals += 1
         self._user = _shown(user)
-        self._tell(
-            "Admin login refused: {user} from {peer} over {way}, {method}", method=_shown(method)
-        )
+        self._guests.refuse(f"{self._words}, {method}")
+
+    def runs(self, source: str) -> None:
+        """Take note of a command."""
+        shown = printable(source[:LONGEST_COMMAND])
+        more = "…" if len(source) > LONGEST_COMMAND else ""
+        self._guests.tell(f"Admin command: {self._words}: {shown}{more}")
+
+    def active(self) -> None:
+        """Take note that the person has sent something."""
+        if self._idle is not None:
+            self._idle.reset(self._guests.idle_timeout)
+        elif self._guests.idle_timeout and self.is_in and not self.is_gone:
+            self._idle = self._guests.reactor.callLater(self._guests.idle_timeout, self._too_idle)
+
+    def leave(self, why: str) -> None:
+        """End the connection in order; the terminals are as they were before."""
+        for screen in list(self.screens):
+            screen.close()
+        self.connection.leave(why)
+
+    def broke_off(self, why: str) -> None:
+        """Take note that what the client sends makes no sense."""
+        self._guests.complain(f"Admin client {self._peer} over {self._way} is cut off: {why}")
 
     def gone(self) -> None:
         """Take note that the connection is closed."""
         self.is_gone = True
         self._stop_clock()
+        if self._turn is not None:
+            self._turn.cancel()
         if self.is_in:
-            self._tell("Admin logout: {user} from {peer} over {way}")
+            self._guests.tell(f"Admin logout: {self._words}")
         self._guests.remove(self)
+
+    @property
+    def _words(self) -> str:
+        """Who it is, where from and how."""
+        role = " (viewer)" if self.role is Role.VIEWER else ""
+        return f"{self._user}{role} from {self._peer} over {self._way}"
 
     def _too_slow(self) -> None:
         self._deadline = None
-        self._tell("Admin login from {peer} over {way} took too long")
+        self._guests.complain(f"Admin login from {self._peer} over {self._way} took too long")
+        self.connection.abort()
+
+    def _too_idle(self) -> None:
+        self._idle = None
+        self._guests.tell(f"Admin idle: {self._words}")
+        self.leave(f"no key was pressed for {seconds(self._guests.idle_timeout)}")
+        self._deadline = self._guests.reactor.callLater(_FAREWELL, self._cut_off)
+
+    def _cut_off(self) -> None:
+        self._deadline = None
         self.connection.abort()
 
     def _stop_clock(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _tell(self, words: str, **fields: object) -> None:
-        self._log.info(words, user=self._user, peer=self._peer, way=self._way, **fields)
+        for timer in (self._deadline, self._idle):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._idle = None
 
 
 class Guests:
-    """All connections to the admin shell."""
+    """All connections to the admin shell.
 
-    def __init__(self, reactor: IReactor) -> None:
+    :param max_sessions: how many may be logged in at once; viewers leave one place to an admin.
+    :param idle_timeout: how long one who is in may be silent, in seconds; 0: for ever.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: IReactor, max_sessions: int = 10, idle_timeout: float = 0.0
+    ) -> None:
         self.reactor = reactor
+        self.max_sessions = max_sessions
+        self.idle_timeout = idle_timeout
+        self.attempts = Attempts(reactor.seconds)
+        self._complaints = Throttle(reactor.seconds, REFUSALS, 1.0)
         self._present: dict[Guest, None] = {}
         self._empty_waiter: Deferred[None] | None = None
 
@@ -100,10 +197,34 @@ class Guests:
         """Receive a connection; ``None``: there are too many strangers, it must go."""
         strangers = sum(not guest.is_in for guest in self._present)
         if strangers >= MOST_STRANGERS:
+            self.complain(f"Admin door is full: {known_address(peer)} over {way} was turned away")
             return None
         guest = Guest(self, connection, way, peer)
         self._present[guest] = None
         return guest
+
+    def has_room_for(self, role: Role) -> bool:
+        """Return whether one more may be in."""
+        inside = sum(guest.is_in for guest in self._present)
+        kept = 1 if role is Role.VIEWER and self.max_sessions > 1 else 0
+        return inside < self.max_sessions - kept
+
+    def tell(self, words: str) -> None:
+        """Write a line into the log."""
+        self._log.info("{words}", words=words)
+
+    def refuse(self, words: str) -> None:
+        """Write into the log that somebody was not let in."""
+        self.complain(f"Admin login refused: {words}")
+
+    def complain(self, words: str) -> None:
+        """Write a line that strangers can cause: not more of them than a log can take."""
+        if not self._complaints.allows():
+            return
+        missed = self._complaints.take_missed()
+        if missed:
+            self.tell(f"Admin: {missed} lines like the next one were left out")
+        self.tell(words)
 
     def remove(self, guest: Guest) -> None:
         """Forget a connection that is closed."""
@@ -115,7 +236,7 @@ class Guests:
     async def show_out(self) -> None:
         """End all connections; those that do not go are cut off."""
         for guest in list(self._present):
-            guest.connection.leave()
+            guest.leave(_STOPS)
         try:
             await self._emptied().addTimeout(_FAREWELL, self.reactor)
         except defer.TimeoutError:

@@ -12,6 +12,9 @@ import ast
 LONGEST = 1024 * 1024
 """How many bytes may wait for the end of a statement."""
 
+LONGEST_LINE = 64 * 1024
+"""How many bytes a line may have where no more than one is a statement."""
+
 
 class Script:
     """The input so far that has not run."""
@@ -63,6 +66,29 @@ class Script:
         done, self._lines = self._lines[:end], self._lines[end:] if end else []
         self._size -= sum(len(line) + 1 for line in done)
         return ["\n".join(done)] if statements else []
+
+
+class Lines:
+    """The input so far of somebody whose every line is a statement, and is no Python."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Add input; return the lines that are complete with it.
+
+        :raise ValueError: if a line has no end.
+        """
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > LONGEST_LINE:
+            message = f"a line is longer than {LONGEST_LINE} bytes"
+            raise ValueError(message)
+        return [line.decode("utf-8", "replace") for line in lines]
+
+    def end(self) -> str:
+        """Return what is left at the end of the input."""
+        partial, self._partial = self._partial, b""
+        return partial.decode("utf-8", "replace")
 
 
 def _is_open(statement: ast.stmt) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,13 +20,16 @@ from sockd.admin.checkers import KeyChecker, PasswordChecker
 from sockd.admin.commands import Commands
 from sockd.admin.console import Console
 from sockd.admin.credentials import Credentials
-from sockd.admin.guests import Guests
+from sockd.admin.guests import Guest, Guests
 from sockd.admin.interpreter import Interpreter
 from sockd.admin.passwords import checked_hash, hashed, random_password
+from sockd.admin.roles import Role
+from sockd.admin.runner import Recorded, Runner
 from sockd.admin.sessions import Session
 from sockd.admin.ssh import SSHDoor
 from sockd.admin.telnet import TelnetDoor
 from sockd.admin.terminal import Shell
+from sockd.admin.viewer import ViewerShell
 from sockd.config.specs import AdminSpec
 from sockd.errors import BindError, Problem, Unfit
 from sockd.interfaces import IDaemon
@@ -56,7 +61,7 @@ class AdminService(BindingService):
         self._daemon = daemon
         self._reactor = reactor
         self._state = state
-        self._guests = Guests(reactor)
+        self._guests = Guests(reactor, spec.max_sessions, spec.idle_timeout)
         self._ssh = Listeners(reactor, spec.ssh, _BACKLOG)
         self._telnet = Listeners(reactor, spec.telnet, _BACKLOG)
         self._is_bound = False
@@ -94,14 +99,14 @@ class AdminService(BindingService):
         await self._guests.show_out()
 
     def _listen(self, host_key: Key, known: Credentials) -> None:
-        passwords = PasswordChecker(self._reactor, known.hashes)
+        passwords = PasswordChecker(self._reactor, known.all_hashes)
         checkers: list[ICredentialsChecker] = []
-        if known.hashes:
+        if known.all_hashes:
             checkers.append(passwords)
-        if known.keys:
-            checkers.append(KeyChecker(known.user, known.keys))
-        ssh = SSHDoor(host_key, checkers, self._guests, self._session)
-        telnet = TelnetDoor(passwords, self._guests, self._shell)
+        if known.all_keys:
+            checkers.append(KeyChecker(known.all_keys))
+        ssh = SSHDoor(host_key, checkers, known.roles, self._guests, self._session)
+        telnet = TelnetDoor(passwords, known.roles, self._guests, self._shell)
         problems = [*self._open(self._ssh, ssh), *self._open(self._telnet, telnet)]
         if problems:
             self._ssh.close()
@@ -132,8 +137,9 @@ class AdminService(BindingService):
 
     def _load_credentials(self) -> Credentials:
         """Return the section's credentials, or those in the state directory."""
+        given = credentials.load(self._spec)
         if self._spec.authorized_keys is not None or self._spec.passwd is not None:
-            return credentials.load(self._spec)
+            return given
         kept = self._state.read(PASSWORD)
         if kept is None:
             password = random_password()
@@ -141,7 +147,7 @@ class AdminService(BindingService):
             kept = self._state.keep(PASSWORD, made)
             self.new_password = password if kept == made else None
         known = self._unless_damaged(PASSWORD, _hash_in, kept)
-        return Credentials(self.user, hashes={self.user: known})
+        return replace(given, hashes={self.user: known})
 
     def _unless_damaged(self, name: str, parse: Callable[[bytes], T], data: bytes) -> T:
         try:
@@ -150,15 +156,22 @@ class AdminService(BindingService):
             wrong = f"{printable(str(self._state.path / name))}: {unfit.wrong}"
             raise self._state.error(wrong, "remove it, and a new one is made") from None
 
-    def _interpreter(self, console: Console) -> Interpreter:
-        commands = Commands(self._daemon, console, self._reactor.seconds)
-        return Interpreter(commands.namespace(), console)
+    def _runner(self, role: Role, guest: Guest, console: Console) -> Runner:
+        """Return what runs the commands of somebody: Python for an admin alone."""
+        if role is Role.ADMIN:
+            commands = Commands(self._daemon, console, self._reactor.seconds)
+            runner: Runner = Interpreter(commands.namespace(), console)
+        else:
+            runner = ViewerShell(self._daemon, console, self._reactor.seconds)
+        return Recorded(runner, guest.runs)
 
-    def _session(self) -> Session:
-        return Session(self._reactor, self._interpreter, self._greeting)
+    def _session(self, role: Role, guest: Guest, is_slow: Callable[[], bool]) -> Session:
+        make = partial(self._runner, role, guest)
+        return Session(self._reactor, guest, role, make, self._greeting, is_slow)
 
-    def _shell(self) -> Shell:
-        return Shell(self._interpreter, self._greeting)
+    def _shell(self, role: Role, guest: Guest, is_slow: Callable[[], bool]) -> Shell:
+        make = partial(self._runner, role, guest)
+        return Shell(make, self._greeting, self._reactor, is_slow)
 
     @property
     def _greeting(self) -> str:

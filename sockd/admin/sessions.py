@@ -11,8 +11,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockd.admin.console import Console
-from sockd.admin.script import Script
-from sockd.admin.terminal import InterpreterMaker, Shell, Terminal
+from sockd.admin.guests import Guest
+from sockd.admin.paced import MOST, Paced
+from sockd.admin.roles import Role
+from sockd.admin.runner import RunnerMaker
+from sockd.admin.screen import Screen
+from sockd.admin.script import Lines, Script
+from sockd.admin.terminal import Shell, Terminal
 from sockd.reactor import IReactor
 
 _FAILED = 1
@@ -22,19 +27,32 @@ _FAILED = 1
 class Session:
     """Serves one channel.
 
+    :param role: a viewer's input is paced, and is cut into lines in place of statements.
     :param greeting: what a person sees first.
+    :param is_congested: whether the client does not take what it is sent.
     """
 
     def __init__(
-        self, reactor: IReactor, make_interpreter: InterpreterMaker, greeting: str
+        self,
+        reactor: IReactor,
+        guest: Guest,
+        role: Role,
+        make_runner: RunnerMaker,
+        greeting: str,
+        is_congested: Callable[[], bool],
     ) -> None:
         self._reactor = reactor
-        self._make_interpreter = make_interpreter
+        self._is_congested = is_congested
+        self._guest = guest
+        self._role = role
+        self._make_runner = make_runner
         self._greeting = greeting
         self._size: tuple[int, int] | None = None
         self._channel: SSHSessionProcessProtocol | None = None
         self._terminal: Terminal | None = None
         self._script: _Script | None = None
+        self._paced: Paced | None = None
+        self._screen = Screen(reactor, self._out, self._is_congested)
 
     def getPty(self, term: bytes, windowSize: tuple[int, ...], modes: object) -> None:
         """Take note that the client has a terminal; the size is rows, columns and pixels."""
@@ -44,23 +62,31 @@ class Session:
         """Take note of a new size of the client's terminal."""
         if self._terminal is not None:
             self._terminal.resize(newWindowSize[1], newWindowSize[0])
+        elif self._size is not None:
+            self._screen.resize(newWindowSize[1], newWindowSize[0])
 
     def openShell(self, proto: SSHSessionProcessProtocol) -> None:
         """Begin a shell: with a prompt on a terminal, else as a reader of scripts."""
         self._channel = proto
         if self._size is None:
-            self._script = _Script(self._job())
-            proto.makeConnection(_Input(self._script.feed))
+            job = self._job()
+            self._script = _Script(job, Lines() if self._role is Role.VIEWER else Script())
+            proto.makeConnection(self._input(self._script.feed))
             return
-        shell = Shell(self._make_interpreter, self._greeting)
+        shell = Shell(self._make_runner, self._greeting, self._reactor, self._is_congested)
+        self._screen = shell.screen
+        self._guest.screens.add(self._screen)
         self._terminal = Terminal(shell, proto.outReceived, lambda: self._finish(0))
         self._terminal.resize(*self._size)
-        proto.makeConnection(_Input(self._terminal.dataReceived))
+        proto.makeConnection(self._input(self._terminal.dataReceived))
 
     def execCommand(self, proto: SSHSessionProcessProtocol, command: bytes) -> None:
         """Run one command; the exit status tells whether all went well."""
         self._channel = proto
-        proto.makeConnection(_Input(lambda _: None))
+        if self._size is not None:
+            self._screen.resize(*self._size)
+        self._guest.screens.add(self._screen)
+        proto.makeConnection(_Input(lambda _: self._screen.key()))
         # The client must hear that its request was granted before it sees the end.
         self._reactor.callLater(0, self._job().run_all, command.decode("utf-8", "replace"))
 
@@ -68,18 +94,36 @@ class Session:
         """Take note that the client sends no more."""
         if self._terminal is not None:
             self._terminal.loseConnection()
-        if self._script is not None:
+        if self._script is not None and self._paced is not None:
+            self._paced.end(self._script.end)
+        elif self._script is not None:
             self._script.end()
 
     def closed(self) -> None:
         """Take note that the channel is closed."""
         self._channel = None
+        self._guest.screens.discard(self._screen)
+        self._screen.close()
+        if self._paced is not None:
+            self._paced.close()
         if self._terminal is not None:
             self._terminal.hung_up()
 
     def _job(self) -> _Job:
-        console = Console(self._out, self._err)
-        return _Job(self._make_interpreter(console).run, console, self._finish)
+        console = Console(self._out, self._err, self._screen)
+        return _Job(self._make_runner(console).run, console, self._finish)
+
+    def _input(self, feed: Callable[[bytes], None]) -> _Input:
+        """Return where the channel writes what the client sends."""
+        if self._role is Role.ADMIN:
+            return _Input(feed)
+        self._paced = Paced(self._reactor, feed, self._is_congested, self._overflow)
+        return _Input(self._paced.write)
+
+    def _overflow(self) -> None:
+        self._err(f"more than {MOST} bytes wait to be run\n")
+        self._screen.close()
+        self._finish(_FAILED)
 
     def _out(self, text: str) -> None:
         if self._channel is not None:
@@ -158,9 +202,9 @@ class _Job:
 class _Script:
     """A job that comes in pieces."""
 
-    def __init__(self, job: _Job) -> None:
+    def __init__(self, job: _Job, script: Script | Lines) -> None:
         self._job = job
-        self._script = Script()
+        self._script = script
 
     def feed(self, data: bytes) -> None:
         """Run the statements that are complete with this piece."""
@@ -180,7 +224,7 @@ class _Script:
 class _Input:
     """Where a channel writes what the client sends."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self.write = write
 
     def loseConnection(self) -> None:

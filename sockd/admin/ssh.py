@@ -1,14 +1,18 @@
 """The admin shell over SSH (RFC 4251 to 4254): the door, the logins, and what may be opened.
 
-There is no forwarding of any kind, no agent and no file transfer.
+There is no forwarding of any kind, no agent, no file transfer and no compression: a small packet
+of that, from anybody who has not even logged in, could fill the memory.
 """
 # mypy: allow-untyped-calls
 # Most of conch has no types.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from struct import pack, unpack_from
+from typing import cast
 
 from twisted.conch.avatar import ConchUser
 from twisted.conch.error import ConchError, IgnoreAuthentication
@@ -17,22 +21,24 @@ from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.connection import (
     MSG_CHANNEL_OPEN_FAILURE,
     OPEN_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_RESOURCE_SHORTAGE,
     SSHConnection,
 )
 from twisted.conch.ssh.factory import SSHFactory
 from twisted.conch.ssh.keys import Key
-from twisted.conch.ssh.session import SSHSession
+from twisted.conch.ssh.session import SSHSession, SSHSessionProcessProtocol, parseRequest_pty_req
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
     DISCONNECT_PROTOCOL_ERROR,
+    DISCONNECT_TOO_MANY_CONNECTIONS,
     SSHServerTransport,
 )
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IConsumer, ITCPTransport
 from twisted.logger import (
     FilteringLogObserver,
     Logger,
@@ -44,14 +50,27 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from sockd.admin.checkers import SIGNATURES, AvatarId
+from sockd.admin.congestion import Congestion
 from sockd.admin.guests import Guest, Guests
+from sockd.admin.roles import Role
+from sockd.text import printable, summary
 
 _TRIES = 5
 """How many logins may fail before the one that closes the connection."""
 
-_SESSION = b"session"
+_MOST_CHANNELS = 10
+"""How many sessions one connection may have at once, as with OpenSSH."""
 
-SessionMaker = Callable[[], ISession]
+_LEAST_PACKET = 256
+"""What a client must take in one packet, in bytes; conch sends nothing for ever to one of 0."""
+
+_SESSION = b"session"
+_PASSWORD = b"password"
+_PUBLIC_KEY = b"publickey"
+
+SessionMaker = Callable[[Role, Guest, Callable[[], bool]], ISession]
+"""Makes what serves a channel; the last argument tells whether its client is slow."""
+
 Admission = tuple[type[IConchUser], IConchUser, Callable[[], None]]
 
 
@@ -65,6 +84,7 @@ class SSHDoor(SSHFactory):
     """Receives the SSH clients of one listener.
 
     :param checkers: the judges; a way to log in that none of them judges is not offered.
+    :param roles: what each user may do; who is not in it is not let in.
     :param make_session: makes what serves one channel.
     """
 
@@ -75,6 +95,7 @@ class SSHDoor(SSHFactory):
         self,
         host_key: Key,
         checkers: Sequence[ICredentialsChecker],
+        roles: Mapping[str, Role],
         guests: Guests,
         make_session: SessionMaker,
     ) -> None:
@@ -82,7 +103,7 @@ class SSHDoor(SSHFactory):
         self.services = {b"ssh-userauth": Login, b"ssh-connection": Channels}
         self.publicKeys = {host_key.sshType(): host_key.public()}
         self.privateKeys = {host_key.sshType(): host_key}
-        self.portal = Portal(_Realm(make_session), checkers)
+        self.portal = Portal(_Realm(roles, make_session), checkers)
         self.guests = guests
 
     def logPrefix(self) -> str:
@@ -96,6 +117,8 @@ class SSHClient(SSHServerTransport):
     factory: SSHDoor
     transport: ITCPTransport
     guest: Guest | None = None
+    congestion: Congestion
+    supportedCompressions = [b"none"]  # noqa: RUF012 - conch declares it so
     _log = _quiet()
 
     def connectionMade(self) -> None:
@@ -104,12 +127,18 @@ class SSHClient(SSHServerTransport):
         if self.guest is None:
             self.transport.abortConnection()
         else:
+            self.congestion = Congestion(cast(IConsumer, self.transport))
             super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        """Go on with the protocol."""
-        if self.guest is not None:
+        """Go on with the protocol; a client that breaks it is cut off."""
+        if self.guest is None or self.guest.is_gone:
+            return
+        try:
             super().dataReceived(data)
+        except Exception as error:  # what a client sends may be anything, and what conch raises too
+            self.guest.broke_off(summary(error))
+            self.abort()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Close what was open."""
@@ -128,9 +157,9 @@ class SSHClient(SSHServerTransport):
     def receiveError(self, reasonCode: int, description: bytes) -> None:
         """Take note that the client says why it goes: the log has its logout anyway."""
 
-    def leave(self) -> None:
+    def leave(self, why: str) -> None:
         """Tell the client that this is the end."""
-        self.sendDisconnect(DISCONNECT_BY_APPLICATION, b"the daemon stops")
+        self.sendDisconnect(DISCONNECT_BY_APPLICATION, why.encode())
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -146,9 +175,11 @@ class Login(SSHUserAuthServer):
 
     def serviceStarted(self) -> None:
         """Offer the ways to log in that can succeed."""
+        guest = self.transport.guest
         self.clock = self.transport.factory.guests.reactor
         self._is_judging = False
         super().serviceStarted()
+        self.loginAttempts = guest.refusals if guest is not None else _TRIES
 
     def tryAuth(self, kind: bytes, user: bytes, data: bytes) -> Deferred[Admission]:
         """Judge an attempt; a client that does not wait for the verdict must go."""
@@ -156,24 +187,62 @@ class Login(SSHUserAuthServer):
             self.transport.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, b"one login at a time")
             return fail(UnauthorizedLogin("one login at a time"))
         self._is_judging = True
-        attempt: Deferred[Admission] = maybeDeferred(super().tryAuth, kind, user, data)
-        return attempt.addBoth(self._judged, kind, user)
+        attempt = Deferred.fromCoroutine(self._attempt(kind, user, data))
+        return attempt.addBoth(self._judged, kind, user, _method(kind, data))
 
-    def _judged(self, result: Admission | Failure, kind: bytes, user: bytes) -> Admission | Failure:
+    async def _attempt(self, kind: bytes, user: bytes, data: bytes) -> Admission:
+        """Judge an attempt; a password only when it is the turn of where it comes from.
+
+        A key cannot be guessed: whoever has one is not held up by those who guess.
+        """
+        guest = self.transport.guest
+        if guest is None or guest.is_in:
+            message = "a login at the wrong time"
+            raise UnauthorizedLogin(message)
+        if kind == _PASSWORD and kind in self.supportedAuthentications and not await guest.turn():
+            message = "too many attempts"
+            raise UnauthorizedLogin(message)
+        return await super().tryAuth(kind, user, data)
+
+    def _judged(
+        self, result: Admission | Failure, kind: bytes, user: bytes, method: str
+    ) -> Admission | Failure:
         self._is_judging = False
         guest = self.transport.guest
         if guest is None or guest.is_gone:
             return Failure(UnauthorizedLogin("the client is gone"))
         if not isinstance(result, Failure):
-            guest.logged_in(user, kind)
-            return result
+            return (
+                result
+                if guest.logged_in(user, cast(Avatar, result[1]).role, method)
+                else self._no_room()
+            )
         if result.check(IgnoreAuthentication):
             return result
         if kind != b"none":
-            guest.refused(user, kind)
+            guest.refused(user, method)
         if result.check(UnauthorizedLogin, ConchError):
             return result
         return Failure(UnauthorizedLogin(f"malformed: {result.getErrorMessage()}"))
+
+    def _no_room(self) -> Failure:
+        most = self.transport.factory.guests.max_sessions
+        words = f"all of the {most} sessions are taken, try again later"
+        self.transport.sendDisconnect(DISCONNECT_TOO_MANY_CONNECTIONS, words.encode())
+        return Failure(UnauthorizedLogin(words))
+
+
+def _method(kind: bytes, data: bytes) -> str:
+    """Return how somebody tries to log in, for the log: a key with its fingerprint."""
+    name = printable(kind.decode("utf-8", "backslashreplace")[:20])
+    if kind != _PUBLIC_KEY:
+        return name
+    try:
+        blob = getNS(data[1:], 2)[1]
+    except Exception:  # conch says so too, in an attempt that fails
+        return name
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    return f"{name} SHA256:{digest}"
 
 
 class Channels(SSHConnection):
@@ -185,37 +254,121 @@ class Channels(SSHConnection):
     def ssh_CHANNEL_OPEN(self, packet: bytes) -> None:
         """Open a session, or refuse whatever else it is."""
         kind, rest = getNS(packet)
-        if kind == _SESSION:
+        sender, _, size = unpack_from(">3L", rest)
+        if kind != _SESSION:
+            self._refuse(sender, OPEN_ADMINISTRATIVELY_PROHIBITED, b"only sessions can be opened")
+        elif len(self.channels) >= _MOST_CHANNELS:
+            self._refuse(sender, OPEN_RESOURCE_SHORTAGE, b"too many sessions")
+        elif size < _LEAST_PACKET:
+            self._refuse(sender, OPEN_RESOURCE_SHORTAGE, b"the packets are too small")
+        else:
             super().ssh_CHANNEL_OPEN(packet)
-            return
-        (sender,) = unpack_from(">L", rest)
-        refusal = pack(">2L", sender, OPEN_ADMINISTRATIVELY_PROHIBITED)
-        reason = NS(b"only sessions can be opened") + NS(b"")
-        self.transport.sendPacket(MSG_CHANNEL_OPEN_FAILURE, refusal + reason)
+
+    def ssh_CHANNEL_DATA(self, packet: bytes) -> None:
+        """Take what a person types."""
+        if self.transport.guest is not None:
+            self.transport.guest.active()
+        super().ssh_CHANNEL_DATA(packet)
+
+    def _refuse(self, sender: int, reason: int, words: bytes) -> None:
+        refusal = pack(">2L", sender, reason) + NS(words) + NS(b"")
+        self.transport.sendPacket(MSG_CHANNEL_OPEN_FAILURE, refusal)
+
+
+class Channel(SSHSession):
+    """One session (RFC 4254, 6). It logs nothing itself: the guest does, within bounds."""
+
+    conn: Channels
+    avatar: Avatar
+    client: SSHSessionProcessProtocol | None
+    _log = _quiet()
+
+    def is_congested(self) -> bool:
+        """Whether the client does not take what it is sent."""
+        return bool(self.buf or self.extBuf or self.conn.transport.congestion.is_on)
+
+    def request_shell(self, data: bytes) -> int:
+        """Begin a shell."""
+        return self._begin(lambda session, client: session.openShell(client))
+
+    def request_exec(self, data: bytes) -> int:
+        """Run one command."""
+        command = getNS(data)[0]
+        return self._begin(lambda session, client: session.execCommand(client, command))
+
+    def request_pty_req(self, data: bytes) -> int:
+        """Take note that the client has a terminal."""
+        self._own_session().getPty(*parseRequest_pty_req(data))
+        return 1
+
+    def request_window_change(self, data: bytes) -> int:
+        """Take note of a new size of the client's terminal."""
+        columns, rows, width, height = unpack_from(">4L", data)
+        self._own_session().windowChanged((rows, columns, width, height))
+        return 1
+
+    def request_subsystem(self, data: bytes) -> int:
+        """Refuse: there is none."""
+        return 0
+
+    def request_env(self, data: bytes) -> int:
+        """Refuse: there is no environment."""
+        return 0
+
+    def _begin(self, start: Callable[[ISession, SSHSessionProcessProtocol], None]) -> int:
+        if self.client is not None:
+            return 0
+        client = SSHSessionProcessProtocol(self)
+        start(self._own_session(), client)
+        self.client = client
+        return 1
+
+    def _own_session(self) -> ISession:
+        if self.session is None:
+            self.session = self.avatar.session(self)
+        return self.session
 
 
 class Avatar(ConchUser):
-    """Somebody who is logged in, and may have sessions."""
+    """Somebody who is logged in, and may have sessions.
 
-    def __init__(self, make_session: SessionMaker) -> None:
+    :ivar role: what sort of sessions.
+    """
+
+    conn: Channels
+
+    def __init__(self, role: Role, make_session: SessionMaker) -> None:
         super().__init__()
-        self.channelLookup[_SESSION] = SSHSession
+        self.channelLookup[_SESSION] = Channel
+        self.role = role
         self._make_session = make_session
 
-    def __conform__(self, interface: type[Interface]) -> object:
-        """Become a session: each channel asks once."""
-        return self._make_session() if interface is ISession else None
+    def session(self, channel: Channel) -> ISession:
+        """Return what serves a channel."""
+        guest = self.conn.transport.guest
+        if guest is None:
+            message = "nobody is logged in"
+            raise ConchError(message)
+        return self._make_session(self.role, guest, channel.is_congested)
 
 
 @implementer(IRealm)
 class _Realm:
     """Makes avatars."""
 
-    def __init__(self, make_session: SessionMaker) -> None:
+    def __init__(self, roles: Mapping[str, Role], make_session: SessionMaker) -> None:
+        self._roles = {user.encode("utf-8"): role for user, role in roles.items()}
         self._make_session = make_session
 
     def requestAvatar(
         self, avatarId: AvatarId, mind: object, *interfaces: type[Interface]
     ) -> tuple[type[Interface], Avatar, Callable[[], None]]:
-        """Return what a client may do from now on."""
-        return IConchUser, Avatar(self._make_session), lambda: None
+        """Return what a client may do from now on.
+
+        :raise UnauthorizedLogin: if nobody has said what that is.
+        """
+        role = self._roles.get(avatarId) if isinstance(avatarId, bytes) else None
+        if role is None:
+            message = "no role"
+            raise UnauthorizedLogin(message)
+        return IConchUser, Avatar(role, self._make_session), lambda: None

@@ -8,22 +8,27 @@ All of it is plain text, so the configuration lets it listen on loopback and uni
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from twisted.conch.telnet import ECHO, NAWS, SGA, NegotiationError, TelnetProtocol, TelnetTransport
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
-from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.interfaces import IAddress, IConsumer, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockd.admin.checkers import PasswordChecker
+from sockd.admin.congestion import Congestion
 from sockd.admin.guests import Guest, Guests
+from sockd.admin.paced import Paced
+from sockd.admin.roles import Role
 from sockd.admin.terminal import Shell, Terminal
+from sockd.text import summary
 
 _TRIES = 3
 _LONGEST_LINE = 1024
@@ -31,7 +36,8 @@ _LONGEST_AHEAD = 64 * 1024
 _DELAY = 1.0
 """How long the answer to a wrong password takes, in seconds."""
 
-ShellMaker = Callable[[], Shell]
+ShellMaker = Callable[[Role, Guest, Callable[[], bool]], Shell]
+"""Makes a shell; the last argument tells whether its client is slow."""
 
 
 class TelnetDoor(Factory):
@@ -39,8 +45,15 @@ class TelnetDoor(Factory):
 
     noisy = False
 
-    def __init__(self, checker: PasswordChecker, guests: Guests, make_shell: ShellMaker) -> None:
+    def __init__(
+        self,
+        checker: PasswordChecker,
+        roles: Mapping[str, Role],
+        guests: Guests,
+        make_shell: ShellMaker,
+    ) -> None:
         self._checker = checker
+        self._roles = {user.encode("utf-8"): role for user, role in roles.items()}
         self._guests = guests
         self._make_shell = make_shell
 
@@ -50,13 +63,28 @@ class TelnetDoor(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> TelnetWire:
         """Return what serves one client."""
-        return TelnetWire(TelnetLogin, self._checker, self._guests, self._make_shell)
+        return TelnetWire(TelnetLogin, self._checker, self._roles, self._guests, self._make_shell)
 
 
 class TelnetWire(TelnetTransport):
     """The connection of one client, with telnet's own commands taken out of the text."""
 
     transport: ITCPTransport
+    protocol: TelnetLogin
+    _log = Logger()
+
+    def connectionMade(self) -> None:
+        """Begin, with an eye on what waits to be sent."""
+        self.congestion = Congestion(cast(IConsumer, self.transport))
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Go on; a client that breaks the protocol is cut off."""
+        try:
+            super().dataReceived(data)
+        except Exception as error:  # what a client sends may be anything, and what conch raises too
+            self.protocol.broke_off(summary(error))
+            self.abort()
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -69,8 +97,15 @@ class TelnetLogin(TelnetProtocol):
     _log = Logger()
     transport: TelnetWire  # type: ignore[assignment]
 
-    def __init__(self, checker: PasswordChecker, guests: Guests, make_shell: ShellMaker) -> None:
+    def __init__(
+        self,
+        checker: PasswordChecker,
+        roles: Mapping[bytes, Role],
+        guests: Guests,
+        make_shell: ShellMaker,
+    ) -> None:
         self._checker = checker
+        self._roles = roles
         self._guests = guests
         self._make_shell = make_shell
         self._guest: Guest | None = None
@@ -80,6 +115,8 @@ class TelnetLogin(TelnetProtocol):
         self._typed_ahead = bytearray()
         self._tries = 0
         self._terminal: Terminal | None = None
+        self._paced: Paced | None = None
+        self._feed: Callable[[bytes], None] | None = None
 
     def connectionMade(self) -> None:
         """Ask for the user's name, unless too many are at the door."""
@@ -92,14 +129,17 @@ class TelnetLogin(TelnetProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Gather lines until the shell takes over."""
-        if self._terminal is not None:
-            self._terminal.dataReceived(data)
+        if self._feed is not None and self._guest is not None:
+            self._guest.active()
+            self._feed(data)
             return
         for number in data:
             self._typed(bytes([number]))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Close what was open."""
+        if self._paced is not None:
+            self._paced.close()
         if self._terminal is not None:
             self._terminal.hung_up()
         if self._guest is not None:
@@ -119,9 +159,14 @@ class TelnetLogin(TelnetProtocol):
     def disableRemote(self, option: bytes) -> None:
         """Take note that the client does not tell the size of its window any more."""
 
-    def leave(self) -> None:
+    def broke_off(self, why: str) -> None:
+        """Take note that what the client sends makes no sense."""
+        if self._guest is not None:
+            self._guest.broke_off(why)
+
+    def leave(self, why: str) -> None:
         """Tell the client that this is the end."""
-        self._say("\r\nThe daemon stops.\r\n")
+        self._say(f"\r\n{why[:1].upper()}{why[1:]}.\r\n")
         self.transport.loseConnection()
 
     def abort(self) -> None:
@@ -129,8 +174,8 @@ class TelnetLogin(TelnetProtocol):
         self.transport.abort()
 
     def _typed(self, character: bytes) -> None:
-        if self._terminal is not None:
-            self._terminal.dataReceived(character)
+        if self._feed is not None:
+            self._feed(character)
         elif self._is_judging:
             self._typed_ahead += character[: _LONGEST_AHEAD - len(self._typed_ahead)]
         elif character in {b"\r", b"\n"}:
@@ -172,19 +217,30 @@ class TelnetLogin(TelnetProtocol):
     async def _log_in(self, user: bytes, password: bytes) -> None:
         """Judge a password, and open the shell or ask again."""
         self._say("\r\n")
+        role = await self._judge(user, password)
+        if self._guest is None or self._guest.is_gone:
+            return
+        if role is None:
+            await self._refuse(user)
+        elif self._guest.logged_in(user, role, "password"):
+            self._open_shell(role, self._guest)
+        else:
+            self.leave(f"all of the {self._guests.max_sessions} sessions are taken")
+
+    async def _judge(self, user: bytes, password: bytes) -> Role | None:
+        """Return what somebody may do; ``None`` if that is nothing."""
+        if self._guest is None or not await self._guest.turn():
+            return None
         try:
             await self._checker.requestAvatarId(UsernamePassword(user, password))
         except UnauthorizedLogin:
-            await self._refuse(user)
-            return
-        if self._guest is not None and not self._guest.is_gone:
-            self._guest.logged_in(user, b"password")
-            self._open_shell()
+            return None
+        return self._roles.get(user)
 
     async def _refuse(self, user: bytes) -> None:
         if self._guest is None or self._guest.is_gone:
             return
-        self._guest.refused(user, b"password")
+        self._guest.refused(user, "password")
         self._tries += 1
         await deferLater(self._guests.reactor, _DELAY)
         if self._guest.is_gone:
@@ -196,14 +252,25 @@ class TelnetLogin(TelnetProtocol):
         _agree(self.transport.wont(ECHO))
         self._say("Username: ")
 
-    def _open_shell(self) -> None:
+    def _open_shell(self, role: Role, guest: Guest) -> None:
         for answer in (
             self.transport.will(SGA),
             self.transport.do(SGA),
             self.transport.do(NAWS),
         ):
             _agree(answer)
-        self._terminal = Terminal(self._make_shell(), self._send, self.transport.loseConnection)
+        shell = self._make_shell(role, guest, self._is_congested)
+        guest.screens.add(shell.screen)
+        self._terminal = Terminal(shell, self._send, self.transport.loseConnection)
+        self._feed = self._terminal.dataReceived
+        if role is Role.VIEWER:
+            self._paced = Paced(
+                self._guests.reactor, self._feed, self._is_congested, self.transport.loseConnection
+            )
+            self._feed = self._paced.write
+
+    def _is_congested(self) -> bool:
+        return self.transport.congestion.is_on
 
     def _window_size(self, data: list[bytes]) -> None:
         octets = b"".join(data)

@@ -15,12 +15,24 @@ from collections.abc import Callable
 from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.manhole import Manhole
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sockd.admin.console import Console
-from sockd.admin.interpreter import Interpreter
+from sockd.admin.runner import Runner, RunnerMaker
+from sockd.admin.screen import Screen
 
-InterpreterMaker = Callable[[Console], Interpreter]
+_LONGEST_LINE = 4096
+"""How many bytes can be typed into a line: each key shows again what is right of it."""
+
+_LONGEST_HISTORY = 200
+"""In lines."""
+
+_LONGEST_SEQUENCE = 32
+"""How many bytes a key of several can have."""
+
+_MOST_HELD = 64 * 1024
+"""How much output waits for the end of a live view, in characters."""
 
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 
@@ -29,22 +41,33 @@ class Shell(Manhole):
     """Reads lines with history and editing, and runs them.
 
     :param greeting: the first line that a person sees.
+    :param is_congested: whether the person's terminal does not keep up.
+    :ivar screen: where live views are shown.
     """
 
     interpreter: _Lines  # type: ignore[assignment]
 
-    def __init__(self, make_interpreter: InterpreterMaker, greeting: str) -> None:
+    def __init__(
+        self,
+        make_runner: RunnerMaker,
+        greeting: str,
+        clock: IReactorTime,
+        is_congested: Callable[[], bool],
+    ) -> None:
         super().__init__()
-        self._make_interpreter = make_interpreter
+        self._make_runner = make_runner
         self._greeting = greeting
+        self.screen = Screen(clock, self._write, is_congested)
+        self.screen.resize(self.width, self.height)
+        self._held = ""
         self._is_running = False
         self._characters = _UTF8("ignore")
 
     def connectionMade(self) -> None:
         """Greet, and prompt for the first line."""
         super().connectionMade()
-        console = Console(self.addOutput, self.addOutput)
-        self.interpreter = _Lines(self._make_interpreter(console))
+        console = Console(self.addOutput, self.addOutput, self.screen)
+        self.interpreter = _Lines(self._make_runner(console))
 
     def initializeScreen(self) -> None:
         """Begin below what the screen shows already."""
@@ -65,6 +88,7 @@ class Shell(Manhole):
         """Take note of the size; the terminal itself moves its lines."""
         self.width = width
         self.height = height
+        self.screen.resize(width, height)
 
     def keystrokeReceived(self, keyID: bytes, modifier: object) -> None:
         """Handle a key; a character of several bytes comes as several keys."""
@@ -77,6 +101,9 @@ class Shell(Manhole):
 
     def characterReceived(self, ch: bytes, moreCharactersComing: bool) -> None:
         """Put a character into the line, and show it with what is right of it."""
+        if len(self.lineBuffer) >= _LONGEST_LINE:
+            self.terminal.write(b"\a")
+            return
         is_inserted = self.mode == "insert"
         super().characterReceived(ch, moreCharactersComing)
         rest = self.lineBuffer[self.lineBufferIndex :]
@@ -94,18 +121,21 @@ class Shell(Manhole):
             return
         finally:
             self._is_running = False
-        if self._needsNewline():
-            self.terminal.nextLine()
-        self.drawInputLine()
+        del self.historyLines[:-_LONGEST_HISTORY]
+        self.historyPosition = len(self.historyLines)
+        self.screen.ended().addCallback(lambda _: self._prompt())
 
     def addOutput(self, data: str, isAsync: object = None) -> None:
         """Write output: between two prompts, or above the line that is being typed."""
         if self._is_running:
-            self.terminal.write(data.encode("utf-8", "backslashreplace"))
+            self._write(data)
+            return
+        if self.screen.is_taken:
+            self._held = (self._held + data)[-_MOST_HELD:]
             return
         self.terminal.write(b"\r")
         self.terminal.eraseToLineEnd()
-        self.terminal.write(data.encode("utf-8", "backslashreplace"))
+        self._write(data)
         if self._needsNewline():
             self.terminal.nextLine()
         self.drawInputLine()
@@ -118,6 +148,17 @@ class Shell(Manhole):
         if self._needsNewline():
             self.terminal.nextLine()
         self.terminal.loseConnection()
+
+    def _prompt(self) -> None:
+        """Prompt for the next line, below what has been held back."""
+        held, self._held = self._held, ""
+        self._write(held)
+        if self._needsNewline():
+            self.terminal.nextLine()
+        self.drawInputLine()
+
+    def _write(self, text: str) -> None:
+        self.terminal.write(text.encode("utf-8", "backslashreplace"))
 
 
 class Terminal(ServerProtocol):
@@ -132,16 +173,24 @@ class Terminal(ServerProtocol):
         self, shell: Shell, write: Callable[[bytes], None], leave: Callable[[], None]
     ) -> None:
         super().__init__(lambda: shell)
+        self._screen = shell.screen
         self._has_left = False
         self._leave = leave
         self.makeConnection(_Wire(write))
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand over keys, until the shell has left."""
+        """Hand over keys, until the shell has left.
+
+        What comes together with the key that ends a live view is part of that key.
+        """
+        if self._screen.key():
+            return
         for number in data:
             if self._has_left:
                 return
             super().dataReceived(bytes([number]))
+            if self.state == b"bracket-escaped" and len(self.escBuf) > _LONGEST_SEQUENCE:
+                self.state = b"data"
 
     def resize(self, width: int, height: int) -> None:
         """Tell the shell how large the window is now."""
@@ -156,12 +205,14 @@ class Terminal(ServerProtocol):
     def loseConnection(self) -> None:
         """End the session, without a reset of the terminal."""
         if not self._has_left:
+            self._screen.close()
             self._has_left = True
             self._leave()
 
     def hung_up(self) -> None:
         """Take note that the person is gone."""
         self._has_left = True
+        self._screen.close()
         self.connectionLost(Failure(ConnectionDone()))
 
 
@@ -175,15 +226,15 @@ class _Wire:
 class _Lines:
     """Gathers lines until they make a statement, the way Manhole asks for it."""
 
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
         self._lines: list[str] = []
 
     def push(self, line: str) -> bool:
         """Add a line; return whether more are needed."""
         self._lines.append(line)
         try:
-            is_partial = self._interpreter.enter("\n".join(self._lines))
+            is_partial = self._runner.enter("\n".join(self._lines))
         except SystemExit:
             self.resetBuffer()
             raise

@@ -277,7 +277,10 @@ class _Reader:
                 places=MappingProxyType(
                     {
                         name: options.place(name)
-                        for name in ("ssh", "telnet", "authorized_keys", "passwd", "host_key")
+                        for name in (
+                            *("ssh", "telnet", "authorized_keys", "passwd"),
+                            *("host_key", "viewers"),
+                        )
                     }
                 ),
                 ssh=options.endpoints("ssh", parse_stream, "tcp:2222:interface=127.0.0.1"),
@@ -286,6 +289,9 @@ class _Reader:
                 authorized_keys=options.path("authorized_keys"),
                 passwd=options.path("passwd"),
                 host_key=options.path("host_key"),
+                viewers=options.paths("viewers"),
+                max_sessions=options.value("max_sessions", integer(1, 1000), "10"),
+                idle_timeout=options.value("idle_timeout", duration, "15m"),
             )
 
     def _capture(self, section: ini.Section) -> CaptureSpec:

@@ -146,6 +146,10 @@ class Options:
         text = self.value(name, line, "")
         return self._folder / text if text else None
 
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """Return a list of paths, relative ones taken from the file's folder."""
+        return self.values(name, lambda text, _: self._folder / line(text))
+
     def _text(self, name: str) -> str | None:
         """Return an option's text, ``None`` where it is not there; now it is known."""
         self._known.append(name)

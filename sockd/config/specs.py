@@ -61,6 +61,9 @@ class AdminSpec:
     """The ``[admin]`` section: where the shell listens and who may come in.
 
     :ivar places: where each option of the section stands, for errors in the files they name.
+    :ivar viewers: files with the keys and passwords of those who may only read.
+    :ivar max_sessions: how many may be logged in at once.
+    :ivar idle_timeout: show out whoever has pressed no key for this long.
     """
 
     places: Mapping[str, Place]
@@ -70,6 +73,9 @@ class AdminSpec:
     authorized_keys: Path | None = None
     passwd: Path | None = None
     host_key: Path | None = None
+    viewers: tuple[Path, ...] = ()
+    max_sessions: int = 10
+    idle_timeout: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)

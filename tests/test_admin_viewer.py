@@ -1,0 +1,245 @@
+"""A viewer reads, and can do nothing else, whatever is typed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
+
+from sockd.admin.console import Console
+from sockd.admin.viewer import Call, ViewerShell, parsed
+from sockd.testing import FakeDaemon
+
+NAMES = (
+    *("status", "services", "connections", "connection", "ports", "lesson", "capture"),
+    *("commands", "exit", "quit"),
+)
+FORBIDDEN = ("disconnect", "stop", "start", "reload", "daemon", "print", "eval", "exec", "help")
+PYTHON = (
+    *("daemon", "daemon.stop('echo')", "().__class__", "''.__class__.__mro__", "[].append"),
+    *("__import__('os')", "services.__globals__", "services.__self__", "capture.start()"),
+    *("f'{daemon}'", "services(); stop('echo')", "services()\nstop('echo')", "lambda: 0"),
+    *("services(daemon)", "connections(service=open('/etc/passwd'))", "x = 1", "import os"),
+    *("connections('echo' 'echo')", "connections(*['echo'])", "connection(0x1)", "connection(1_0)"),
+    *(
+        "\u017fervices()",
+        "\uff53ervices()",
+        "\uff53\uff54\uff4f\uff50('echo')",
+        "stop('echo')",
+        "disconnect(1)",
+        "start('x')",
+    ),
+    *("services()#", "services() or 1", "(services)()", "services()()", "services[0]", "\x00"),
+    *("connection(1.5)", "connection(True)", "connection(-1)", "connections(b'echo')"),
+    *("connections('\\x65')", "connections('''echo''')", "services(\t)", "@services", "!ls", ";"),
+    *(
+        "connection(¹)",
+        "connection(\u0661)",
+        "services(\u2028)",
+        "exit\u200b()",
+        "('" * 200,
+        "(" * 5000,
+    ),
+)
+
+
+class Trap(FakeDaemon):
+    """A daemon that takes note of everything that changes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: list[str] = []
+
+    def disconnect(self, connection: int) -> bool:
+        """Take note."""
+        self.changes.append("disconnect")
+        return False
+
+    def stop(self, name: str) -> Deferred[None]:
+        """Take note."""
+        self.changes.append("stop")
+        return succeed(None)
+
+    def start(self, name: str) -> None:
+        """Take note."""
+        self.changes.append("start")
+
+
+class Room:
+    """A viewer at a console of a daemon with one service and one connection."""
+
+    def __init__(self) -> None:
+        self.daemon = Trap()
+        self.said = ""
+        self.complaints = ""
+        self.daemon.add("echo").open()
+        self.shell = ViewerShell(
+            self.daemon, Console(self._say, self._complain), self.daemon.clock.seconds
+        )
+
+    def type(self, line: str) -> bool:
+        """Return whether a line was understood."""
+        self.said = self.complaints = ""
+        return self.shell.run(line)
+
+    def _say(self, text: str) -> None:
+        self.said += text
+
+    def _complain(self, text: str) -> None:
+        self.complaints += text
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"connection", "exit", "quit"}))
+def test_each_command_runs(room: Room, name: str) -> None:
+    assert room.type(f"{name}()")
+    assert room.said or name == "capture"
+    with_parentheses = room.said
+    assert room.type(f"  {name} ")
+    assert room.said == with_parentheses
+
+
+def test_commands_lists_what_there_is_and_no_more(room: Room) -> None:
+    room.type("commands()")
+    assert [line.split("(")[0] for line in room.said.splitlines()] == list(NAMES)
+
+
+def test_arguments_are_names_and_numbers(room: Room) -> None:
+    for line in (
+        "connections('echo')",
+        'connections( service = "echo" , limit=5 )',
+        "connection(1)",
+    ):
+        assert room.type(line)
+        assert "127.0.0.1:50001" in room.said
+    assert parsed("connections('a-b.c', limit=20)") == Call(
+        "connections", (("", "a-b.c"), ("limit", 20))
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("servces()", "no command 'servces' for viewers (did you mean services?)"),
+        ("connection()", "connection() needs more (it takes number)"),
+        ("connection('echo')", "'echo' does not fit connection() (it takes number)"),
+        ("connection(1, 2)", "'2' does not fit connection() (it takes number)"),
+        ("connection(1, number=2)", "'2' does not fit connection() (it takes number)"),
+        ("services(1)", "'1' does not fit services() (it takes nothing)"),
+        ("ports(limit=1001)", "limit=1001 is too many (1000 at most)"),
+        ("connections('nix')", "no service 'nix' (known: echo)"),
+        ("connections(echo)", "'echo' is neither a number nor a name in quotation marks"),
+    ],
+)
+def test_what_does_not_fit_is_one_helpful_line(room: Room, line: str, complaint: str) -> None:
+    room.type(line)
+    assert room.complaints.startswith(complaint)
+    assert room.complaints.count("\n") == 1
+    assert room.said == ""
+
+
+def test_an_empty_line_is_nothing(room: Room) -> None:
+    assert room.type("")
+    assert room.type("   \r\n")
+    assert (room.said, room.complaints) == ("", "")
+
+
+@pytest.mark.parametrize("line", ["exit", "exit()", "quit()"])
+def test_the_session_can_be_left(room: Room, line: str) -> None:
+    with pytest.raises(SystemExit):
+        room.type(line)
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+@pytest.mark.parametrize("end", ["", "()", "('echo')", "(1)"])
+def test_the_commands_of_an_admin_do_not_exist(room: Room, name: str, end: str) -> None:
+    assert not room.type(name + end)
+    assert room.complaints.startswith(f"no command '{name}' for viewers")
+    assert room.daemon.changes == []
+
+
+@pytest.mark.parametrize("line", PYTHON)
+def test_python_is_not_understood(room: Room, line: str) -> None:
+    assert not room.type(line)
+    assert room.said == ""
+    assert room.daemon.changes == []
+
+
+def test_a_long_line_is_not_even_matched(room: Room) -> None:
+    assert not room.type("services()" + " " * 10_000)
+
+
+words = st.sampled_from(
+    [
+        *NAMES,
+        *FORBIDDEN,
+        *PYTHON,
+        *("(", ")", ",", "=", "'", '"', "'echo'", "1", "limit=", ".", "__class__", " ", "\n", "\\"),
+    ]
+)
+lines = st.one_of(
+    st.text(max_size=400),
+    st.lists(words, max_size=8).map("".join),
+    st.binary(max_size=400).map(lambda data: data.decode("utf-8", "replace")),
+    st.tuples(st.sampled_from(NAMES), st.text(max_size=40)).map(
+        lambda pair: f"{pair[0]}({pair[1]})"
+    ),
+)
+
+
+class Watchman:
+    """Hears from the interpreter what is compiled, run, imported or opened (PEP 578)."""
+
+    def __init__(self) -> None:
+        self.is_awake = False
+        self.seen: list[str] = []
+
+    def hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Take note; a hook stays for the life of the process, so this one sleeps mostly."""
+        if self.is_awake and event.partition(".")[0] in WATCHED:
+            self.seen.append(event)
+
+
+WATCHED = {"compile", "exec", "import", "open", "os", "subprocess", "socket", "ctypes", "code"}
+
+
+@pytest.fixture(scope="module")
+def watchman() -> Watchman:
+    watchman = Watchman()
+    sys.addaudithook(watchman.hear)
+    return watchman
+
+
+def test_the_watchman_sees_what_must_not_happen(watchman: Watchman) -> None:
+    watchman.is_awake = True
+    eval("1")
+    watchman.is_awake = False
+    assert watchman.seen == ["compile", "exec"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(line=lines)
+def test_whatever_is_typed_only_the_table_is_reached(line: str, watchman: Watchman) -> None:
+    """No Python is compiled or run, nothing is imported, nothing changes, and nothing is raised."""
+    room = Room()
+    watchman.seen.clear()
+    watchman.is_awake = True
+    try:
+        is_understood = room.shell.run(line)
+    except SystemExit:
+        is_understood = True
+    finally:
+        watchman.is_awake = False
+    assert watchman.seen == []
+    assert room.daemon.changes == []
+    assert room.daemon.services["echo"].record.active == 1
+    call = parsed(line) if is_understood else None
+    assert call is None or call.name in NAMES
+    assert all(char.isprintable() or char == "\n" for char in room.said + room.complaints)
