@@ -12,7 +12,17 @@ from sockd.errors import BindError, Place, Problem
 from sockd.testing import FakeDaemon
 
 NAMES = (
-    *("status", "services", "connections", "connection", "ports", "lesson", "capture"),
+    *(
+        "status",
+        "services",
+        "connections",
+        "connection",
+        "ports",
+        "top",
+        "watch",
+        "lesson",
+        "capture",
+    ),
     *("disconnect", "stop", "start", "reload", "commands"),
 )
 

@@ -10,11 +10,24 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 
 from sockd.admin.console import Console
+from sockd.admin.runner import Recorded
+from sockd.admin.screen import Screen
+from sockd.admin.terminal import Shell, Terminal
 from sockd.admin.viewer import Call, ViewerShell, parsed
 from sockd.testing import FakeDaemon
 
 NAMES = (
-    *("status", "services", "connections", "connection", "ports", "lesson", "capture"),
+    *(
+        "status",
+        "services",
+        "connections",
+        "connection",
+        "ports",
+        "top",
+        "watch",
+        "lesson",
+        "capture",
+    ),
     *("commands", "exit", "quit"),
 )
 FORBIDDEN = ("disconnect", "stop", "start", "reload", "daemon", "print", "eval", "exec", "help")
@@ -76,9 +89,9 @@ class Room:
         self.said = ""
         self.complaints = ""
         self.daemon.add("echo").open()
-        self.shell = ViewerShell(
-            self.daemon, Console(self._say, self._complain), self.daemon.clock.seconds
-        )
+        screen = Screen(self.daemon.clock, self._say, lambda: False)
+        console = Console(self._say, self._complain, screen)
+        self.shell = ViewerShell(self.daemon, console, self.daemon.clock.seconds)
 
     def type(self, line: str) -> bool:
         """Return whether a line was understood."""
@@ -100,7 +113,7 @@ def room() -> Room:
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"connection", "exit", "quit"}))
 def test_each_command_runs(room: Room, name: str) -> None:
     assert room.type(f"{name}()")
-    assert room.said or name == "capture"
+    assert room.said or name in {"capture", "watch", "top"}
     with_parentheses = room.said
     assert room.type(f"  {name} ")
     assert room.said == with_parentheses
@@ -243,3 +256,70 @@ def test_whatever_is_typed_only_the_table_is_reached(line: str, watchman: Watchm
     call = parsed(line) if is_understood else None
     assert call is None or call.name in NAMES
     assert all(char.isprintable() or char == "\n" for char in room.said + room.complaints)
+
+
+class Desk:
+    """A viewer at a terminal whose every byte is chosen by somebody else."""
+
+    def __init__(self) -> None:
+        self.daemon = Trap()
+        self.daemon.add("echo").open()
+        self.commands: list[str] = []
+        self.shell = Shell(self._runner, "hello", self.daemon.clock, lambda: False)
+        self.terminal = Terminal(self.shell, lambda _: None, lambda: None)
+
+    def _runner(self, console: Console) -> Recorded:
+        shell = ViewerShell(self.daemon, console, self.daemon.clock.seconds)
+        return Recorded(shell, self.commands.append)
+
+
+keys = st.sampled_from(
+    [
+        *(
+            b"\x1b[A",
+            b"\x1b[B",
+            b"\x1b[C",
+            b"\x1b[D",
+            b"\x1b[2~",
+            b"\x1b[3~",
+            b"\x1b[1;5C",
+            b"\x1bOP",
+        ),
+        *(
+            b"\x1b[",
+            b"\x1bO",
+            b"\x1b",
+            b"\r",
+            b"\n",
+            b"\t",
+            b"\x7f",
+            b"\x01",
+            b"\x03",
+            b"\x05",
+            b"\x0c",
+        ),
+        *(name.encode() + b"()\r" for name in (*NAMES, *FORBIDDEN)),
+        *(line.encode() + b"\r" for line in PYTHON),
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(chunks=st.lists(st.one_of(keys, st.binary(max_size=20)), max_size=30))
+def test_whatever_keys_are_pressed_nothing_else_is_reached(
+    chunks: list[bytes], watchman: Watchman
+) -> None:
+    desk = Desk()
+    watchman.seen.clear()
+    watchman.is_awake = True
+    try:
+        for chunk in chunks:
+            desk.terminal.dataReceived(chunk)
+            desk.daemon.clock.advance(0.3)
+        desk.terminal.hung_up()
+    finally:
+        watchman.is_awake = False
+    assert watchman.seen == []
+    assert desk.daemon.changes == []
+    assert desk.daemon.ledger._observers == ()
+    assert desk.daemon.clock.getDelayedCalls() == []

@@ -34,6 +34,7 @@ PURE = (
     "sockd.lesson",
     "sockd.limits",
     "sockd.replies",
+    "sockd.telling",
     "sockd.text",
     "sockd.views",
 )

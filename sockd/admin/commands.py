@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from sockd import __version__
 from sockd.admin.capture import CaptureCommand
 from sockd.admin.console import Console
+from sockd.admin.live import LiveCommands
 from sockd.admin.tables import pairs, seconds, table
 from sockd.errors import SockdError
 from sockd.interfaces import IDaemon, INetworkService
@@ -51,6 +52,7 @@ class Commands:
         self._console = console
         self._clock = clock
         self._capture = CaptureCommand(daemon, console)
+        self._live = LiveCommands(daemon, console)
 
     def namespace(self) -> dict[str, object]:
         """Return the names that the session begins with."""
@@ -189,6 +191,8 @@ class Commands:
             self.connections,
             self.connection,
             self.ports,
+            self._live.top,
+            self._live.watch,
             self.lesson,
             self._capture,
             self.disconnect,

@@ -33,6 +33,9 @@ LONGEST_COMMAND = 1000
 
 _LONGEST_NAME = 64
 _FAREWELL = 1.0
+_LAST_LOOK = 0.2
+"""How long a terminal has to show that a live view is over, in seconds."""
+
 _STOPS = "the daemon stops"
 
 
@@ -69,6 +72,7 @@ class Guest:
         self._turn: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = guests.reactor.callLater(LOGIN_TIME, self._too_slow)
         self._idle: IDelayedCall | None = None
+        self._leaving: IDelayedCall | None = None
 
     @property
     def is_in(self) -> bool:
@@ -126,9 +130,20 @@ class Guest:
             self._idle = self._guests.reactor.callLater(self._guests.idle_timeout, self._too_idle)
 
     def leave(self, why: str) -> None:
-        """End the connection in order; the terminals are as they were before."""
+        """End the connection in order; the terminals are as they were before.
+
+        OpenSSH's client shows nothing any more of what comes just before the end.
+        """
+        is_looking = any(screen.is_taken for screen in self.screens)
         for screen in list(self.screens):
             screen.close()
+        if is_looking:
+            self._leaving = self._guests.reactor.callLater(_LAST_LOOK, self._leave, why)
+        else:
+            self.connection.leave(why)
+
+    def _leave(self, why: str) -> None:
+        self._leaving = None
         self.connection.leave(why)
 
     def broke_off(self, why: str) -> None:
@@ -167,10 +182,10 @@ class Guest:
         self.connection.abort()
 
     def _stop_clock(self) -> None:
-        for timer in (self._deadline, self._idle):
+        for timer in (self._deadline, self._idle, self._leaving):
             if timer is not None:
                 timer.cancel()
-        self._deadline = self._idle = None
+        self._deadline = self._idle = self._leaving = None
 
 
 class Guests:

@@ -8,6 +8,12 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+ENTER = "\x1b[?1049h\x1b[?7l\x1b[?25l"
+"""Another screen, where long lines are cut and no cursor is seen."""
+
+LEAVE = "\x1b[?25h\x1b[?7h\x1b[?1049l"
+"""Back to the screen as it was."""
+
 _MOST_COLUMNS = 500
 _MOST_LINES = 200
 

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from sockd.admin.console import Console
 from sockd.admin.runner import Runner, RunnerMaker
-from sockd.admin.screen import Screen
+from sockd.admin.screen import LEAVE, Screen
 
 _LONGEST_LINE = 4096
 """How many bytes can be typed into a line: each key shows again what is right of it."""
@@ -148,6 +148,11 @@ class Shell(Manhole):
         if self._needsNewline():
             self.terminal.nextLine()
         self.terminal.loseConnection()
+
+    def _needsNewline(self) -> bool:
+        """Return whether the cursor is behind text; a live view puts it back where it was."""
+        is_back = self.terminal.lastWrite.endswith(LEAVE.encode())
+        return not is_back and bool(super()._needsNewline())
 
     def _prompt(self) -> None:
         """Prompt for the next line, below what has been held back."""

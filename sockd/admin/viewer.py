@@ -15,6 +15,7 @@ from typing import NoReturn
 from sockd.admin.capture import CaptureCommand
 from sockd.admin.commands import ROWS, Commands
 from sockd.admin.console import Console
+from sockd.admin.live import LiveCommands
 from sockd.admin.tables import pairs
 from sockd.errors import Unfit
 from sockd.interfaces import IDaemon
@@ -77,12 +78,15 @@ class ViewerShell:
         self._console = console
         commands = Commands(daemon, console, clock)
         capture = CaptureCommand(daemon, console)
+        live = LiveCommands(daemon, console)
         self._table: Mapping[str, Entry] = {
             "status": _entry(commands.status),
             "services": _entry(commands.services),
             "connections": _entry(commands.connections, service=str, limit=int),
             "connection": _entry(commands.connection, required=1, number=int),
             "ports": _entry(commands.ports, limit=int),
+            "top": _entry(live.top, sort=str),
+            "watch": _entry(live.watch),
             "lesson": _entry(commands.lesson),
             "capture": Entry(capture.__call__, "Show how the capture goes.", {}),
             "commands": _entry(self._commands),
