@@ -24,13 +24,12 @@ from sockd.ledger import Reason, State
 from sockd.limits.guards import GUARDS, REFLECTORS
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view, service_view
-from sockd.web.pages import Pages
-from sockd.web.target import parse_target
 from tests.configurations import read
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
 from tests.harness import DEADLINE, TWISTD
 from tests.namespaces import Host
+from tests.web import Endpoint
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -155,9 +154,8 @@ def test_the_examples_of_endpoints_are_right() -> None:
 
 
 def test_every_http_path_is_on_the_page() -> None:
-    body = Pages(FakeDaemon(), lambda: 0.0).answer(parse_target(b"/")).body
-    assert isinstance(body, bytes)
-    paths = set(re.findall(r"^(/\S*)", body.decode(), re.MULTILINE))
+    index = Endpoint().ask("/").body.decode()
+    paths = set(re.findall(r"^(/\S*)", index, re.MULTILINE))
     shown = {word for word in members(section(INTERFACES, "## HTTP")) if word.startswith("/")}
     assert shown == paths | {"/"}
 

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from sockd.testing import FakeDaemon
 from sockd.web.delivery import one_slice_a_turn
+from sockd.web.events import EventStream
 from sockd.web.hosts import KnownHosts
 from sockd.web.pages import Pages
 from sockd.web.site import StatsChannel, StatsSite
@@ -108,7 +109,8 @@ class Endpoint:
     def __init__(self, daemon: FakeDaemon | None = None, pages: Any = None) -> None:
         self.daemon = daemon or FakeDaemon()
         self.clock = self.daemon.clock
-        answer = (pages or Pages(self.daemon, self.clock.seconds)).answer
+        self.events = EventStream(self.daemon, self.clock)
+        answer = (pages or Pages(self.daemon, self.clock.seconds, self.events)).answer
         self.cooperator: Cooperator = one_slice_a_turn(self.clock)
         self.site = StatsSite(answer, KnownHosts([]), self.clock, self.cooperator)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sockd.web.answers import BAD_REQUEST, METHOD_NOT_ALLOWED, MISDIRECTED, RequestError
 from sockd.web.hosts import KnownHosts, host_of
@@ -20,6 +20,8 @@ class Head:
     :ivar version: such as ``HTTP/1.1``.
     :ivar hosts: the values of its ``Host`` headers.
     :ivar arrived_at: the address that the client connected to; empty if it has none.
+    :ivar accept: what its ``Accept`` headers say, joined; empty if it has none.
+    :ivar last_event_id: what its ``Last-Event-ID`` says; empty if it has none.
     """
 
     method: bytes
@@ -27,6 +29,8 @@ class Head:
     version: bytes
     hosts: tuple[bytes, ...]
     arrived_at: str
+    accept: str = ""
+    last_event_id: str = ""
 
 
 def admitted(head: Head, known: KnownHosts) -> Target:
@@ -46,7 +50,7 @@ def admitted(head: Head, known: KnownHosts) -> Target:
     target = parse_target(head.uri)
     if target.authority is not None:
         _check_host(target.authority, head, known)
-    return target
+    return replace(target, accept=head.accept, last_event_id=head.last_event_id)
 
 
 def _check_host(authority: str, head: Head, known: KnownHosts) -> None:

@@ -23,7 +23,8 @@ from sockd.web.answers import (
     json_answer,
 )
 from sockd.web.captures import live_answer, status_answer
-from sockd.web.query import parse_query
+from sockd.web.events import EventStream
+from sockd.web.query import parse_query, single_values
 from sockd.web.slices import connection_slices, port_slices
 from sockd.web.target import Target
 
@@ -37,6 +38,7 @@ sockd {version}: {name}
 /connections       who is connected: ?service= ?peer=HOST ?state=open|closed|all ?limit= ?after=ID
 /connections/ID    one connection, open or remembered
 /ports             what stays and what changes from connection to connection
+/events            what happens, as it happens (server-sent events)
 /capture           whether the services' traffic is captured, and into which files
 /capture.pcapng    the live packets, for `wireshark -k -i -`
 """
@@ -54,8 +56,9 @@ class Pages:
     :param clock: returns the time in seconds since the epoch.
     """
 
-    def __init__(self, daemon: IDaemon, clock: Clock) -> None:
+    def __init__(self, daemon: IDaemon, clock: Clock, events: EventStream) -> None:
         self._daemon = daemon
+        self._events = events
         self._clock = clock
         self._pages: Mapping[str, Page] = MappingProxyType(
             {
@@ -65,6 +68,7 @@ class Pages:
                 "services": self._services,
                 "connections": self._connections,
                 "ports": self._ports,
+                "events": self._stream,
                 "capture": lambda _: status_answer(daemon.capture),
                 "capture.pcapng": lambda _: live_answer(daemon.capture),
             }
@@ -105,6 +109,7 @@ class Pages:
                 "daemon": self._daemon_view(),
                 "services": list(map(_service_view, services)),
                 "totals": totals_view(one.record for one in services),
+                "event_id": self._events.newest,
             }
         )
 
@@ -148,6 +153,10 @@ class Pages:
         is_open = connection.closed is None
         tcp = service.tcp_info(connection.id) if service is not None and is_open else None
         return connection_view(connection, tcp)
+
+    def _stream(self, target: Target) -> Answer:
+        given = single_values(target.parameters, ("last_event_id",))
+        return self._events.answer(target.last_event_id or given.get("last_event_id", ""))
 
     def _ports(self, _: Target) -> Answer:
         ledger = self._daemon.ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
@@ -80,12 +80,7 @@ def parse_query(parameters: Parameters, services: Collection[str]) -> Connection
     :param services: the services there are.
     :raise RequestError: if they make no sense; it says what would.
     """
-    for name, values in parameters.items():
-        if name not in _NAMES:
-            raise RequestError(BAD_REQUEST, f"unknown parameter; known: {', '.join(_NAMES)}")
-        if len(values) > 1:
-            raise RequestError(BAD_REQUEST, f"{name} is given twice; give it once")
-    given = {name: values[0] for name, values in parameters.items()}
+    given = single_values(parameters, _NAMES)
     return ConnectionQuery(
         service=_one_of("service", given, services) if "service" in given else None,
         peer=_peer(given["peer"]) if "peer" in given else None,
@@ -93,6 +88,19 @@ def parse_query(parameters: Parameters, services: Collection[str]) -> Connection
         limit=_number("limit", given, DEFAULT_LIMIT, lambda number: number >= 1),
         after=_number("after", given, 0, lambda _: True),
     )
+
+
+def single_values(parameters: Parameters, known: Sequence[str]) -> dict[str, str]:
+    """Return the one value of each parameter.
+
+    :raise RequestError: if one is not known, or is given twice.
+    """
+    for name, values in parameters.items():
+        if name not in known:
+            raise RequestError(BAD_REQUEST, f"unknown parameter; known: {', '.join(known)}")
+        if len(values) > 1:
+            raise RequestError(BAD_REQUEST, f"{name} is given twice; give it once")
+    return {name: values[0] for name, values in parameters.items()}
 
 
 def _one_of(name: str, given: Mapping[str, str], known: Collection[str]) -> str:

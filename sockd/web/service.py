@@ -13,6 +13,7 @@ from sockd.listeners import Listeners
 from sockd.reactor import IReactor
 from sockd.service import BindingService
 from sockd.web.delivery import one_slice_a_turn
+from sockd.web.events import EventStream
 from sockd.web.hosts import KnownHosts
 from sockd.web.pages import Pages
 from sockd.web.site import StatsSite
@@ -28,7 +29,8 @@ class StatsService(BindingService):
 
     def __init__(self, spec: StatsSpec, daemon: IDaemon, reactor: IReactor) -> None:
         names = (*spec.hosts, *(endpoint.host for endpoint in spec.listen if endpoint.host))
-        pages = Pages(daemon, reactor.seconds)
+        self._events = EventStream(daemon, reactor)
+        pages = Pages(daemon, reactor.seconds, self._events)
         self._site = StatsSite(pages.answer, KnownHosts(names), reactor, one_slice_a_turn(reactor))
         self._listeners = Listeners(reactor, spec.listen, BACKLOG)
         self._is_bound = False
@@ -64,4 +66,5 @@ class StatsService(BindingService):
 
     async def _stop(self) -> None:
         await self._listeners.close()
+        self._events.close()
         await self._site.close()

@@ -74,12 +74,15 @@ class Exchange:
     def head(self) -> Head:
         """Return what the guard looks at."""
         request = self._request
+        values = request.requestHeaders.getRawHeaders
         return Head(
             method=request.method,
             uri=request.uri,
             version=request.clientproto,
-            hosts=tuple(request.requestHeaders.getRawHeaders(b"Host", [])),
+            hosts=tuple(values(b"Host", [])),
             arrived_at=known_address(request.getHost()).host,
+            accept=b",".join(values(b"Accept", [])).decode("latin-1"),
+            last_event_id=b"".join(values(b"Last-Event-ID", [])[-1:]).decode("latin-1"),
         )
 
     def begin(self, answer: Answer) -> None:

@@ -20,11 +20,15 @@ class Target:
     :ivar authority: the host and port of a target in absolute form; ``None`` for the usual form.
     :ivar segments: what stands between the slashes of the path; ``/`` is one empty segment.
     :ivar parameters: each with the values that it is given.
+    :ivar accept: which kinds of answers the client takes (RFC 9110, 12.5.1); empty: any.
+    :ivar last_event_id: the event behind which it goes on; empty if it has not been here before.
     """
 
     authority: str | None
     segments: tuple[str, ...]
     parameters: Mapping[str, tuple[str, ...]]
+    accept: str = ""
+    last_event_id: str = ""
 
 
 def parse_target(uri: bytes) -> Target:

@@ -1,0 +1,151 @@
+"""What a reader of the events gets next: all of it, or in a burst what stays of it. Pure.
+
+In a burst most clients are gone before anybody could have looked at them. Those are counted and
+left out, but for a few; what is told one by one are the connections that came and stayed, and the
+ends of those that were told. So a reader knows who is there, and what it costs has a bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from sockd.ledger import Event, ServiceRecord, Word
+from sockd.text import rfc3339
+from sockd.web.answers import encoded
+from sockd.web.backlog import Backlog
+from sockd.web.frames import event_frame, frame
+
+MOST_TOLD = 100
+"""How many events one chunk tells one by one."""
+
+SAMPLE = 20
+"""How many of the clients that are gone already are told all the same."""
+
+_NUMBER = re.compile(r"(?P<start>[0-9a-f]{1,16})-(?P<number>[0-9]{1,18})")
+_FROM_THE_START = "0"
+
+_Counts = Counter[tuple[ServiceRecord, Word]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What is sent to a reader at a time.
+
+    :ivar last: the number of the last event in it, told or counted.
+    """
+
+    data: bytes
+    last: int
+
+
+class News:
+    """The events behind any number, encoded once for all readers who are equally far.
+
+    :param started: when the daemon started, in seconds since the epoch: events of another one
+        have other ids.
+    """
+
+    def __init__(self, backlog: Backlog, started: float) -> None:
+        self._backlog = backlog
+        self._start = f"{int(started * 1000):x}"
+        self._chunks: dict[int, Chunk] = {}
+        self.front = 0
+        """The number up to which events are told."""
+
+    def advance(self) -> None:
+        """Tell what has happened until now."""
+        self.front = self._backlog.last
+        self._chunks.clear()
+
+    def id_of(self, number: int) -> str:
+        """Return the id that a reader sees for a number."""
+        return f"{self._start}-{number}"
+
+    @property
+    def newest(self) -> str:
+        """The id of the newest event."""
+        return self.id_of(self._backlog.last)
+
+    def number_of(self, text: str) -> int | None:
+        """Return the number of an id from which a reader can go on; ``None`` if it cannot.
+
+        ``0`` stands for the oldest event that is kept.
+        """
+        if text == _FROM_THE_START:
+            return self._backlog.start
+        match = _NUMBER.fullmatch(text)
+        if match is None or match["start"] != self._start:
+            return None
+        number = int(match["number"])
+        return number if self._backlog.start <= number <= self.front else None
+
+    def after(self, number: int) -> Chunk:
+        """Return what comes behind a number; nothing if that is the front."""
+        chunk = self._chunks.get(number)
+        if chunk is None:
+            chunk = self._chunks[number] = self._made(number)
+        return chunk
+
+    def _made(self, number: int) -> Chunk:
+        if number < self._backlog.start:
+            return self._lost(self.front - number)
+        events = self._backlog.between(number, self.front)
+        if len(events) <= MOST_TOLD:
+            return Chunk(b"".join(self._frames(events, number)), self.front)
+        return self._burst(events, number)
+
+    def _lost(self, count: int) -> Chunk:
+        data = encoded({"missed": count})
+        return Chunk(frame("lost", data, self._id(self.front)), self.front)
+
+    def _burst(self, events: list[Event], number: int) -> Chunk:
+        told, counts, walked = _told(events)
+        last = number + walked
+        parts = [event_frame(events[place], self._id(number + place + 1)) for place in told]
+        if counts:
+            parts.append(frame("burst", _summary(counts, events[walked - 1]), self._id(last)))
+        return Chunk(b"".join(parts), last)
+
+    def _frames(self, events: list[Event], number: int) -> list[bytes]:
+        return [
+            event_frame(event, self._id(place)) for place, event in enumerate(events, number + 1)
+        ]
+
+    def _id(self, number: int) -> bytes:
+        return self.id_of(number).encode("ascii")
+
+
+def _told(events: list[Event]) -> tuple[list[int], _Counts, int]:
+    """Return the places of the events to tell, the counts of the others, and how many both are.
+
+    Connections are numbered in the order in which they come, so whoever is closed by now and has
+    a greater number than the first that comes here both comes and goes here.
+    """
+    accept, refuse = Word.ACCEPT, Word.REFUSE
+    came = (event.connection for event in events if event.word is accept)
+    first = next((one.id for one in came if one is not None), None)
+    brief = float("inf") if first is None else first + SAMPLE
+    told: list[int] = []
+    counts: _Counts = Counter()
+    for place, event in enumerate(events):
+        connection = event.connection
+        if connection is None:
+            is_counted = event.word is refuse
+        else:
+            is_counted = connection.id >= brief and connection.closed is not None
+        if is_counted:
+            counts[event.service, event.word] += 1
+        elif len(told) == MOST_TOLD:
+            return told, counts, place
+        else:
+            told.append(place)
+    return told, counts, len(events)
+
+
+def _summary(counts: _Counts, last: Event) -> bytes:
+    services: dict[str, dict[Word, int]] = {}
+    for (service, word), count in counts.items():
+        services.setdefault(service.name, {})[word] = count
+    return encoded({"time": rfc3339(last.time), "services": services})

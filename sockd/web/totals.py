@@ -1,0 +1,100 @@
+"""The figures of the services for those who watch, and which connections have traffic. Pure.
+
+Nothing tells of traffic, so the open connections are looked at, a bounded number at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, islice
+
+from sockd.interfaces import IDaemon, INetworkService
+from sockd.ledger import Connection
+from sockd.text import rfc3339
+from sockd.views import View
+from sockd.web.answers import encoded
+
+INTERVAL = 1.0
+"""How far apart the figures are, in seconds."""
+
+LOOKED_AT = 400
+"""How many connections are looked at in one round."""
+
+_FIGURES = ("active", "opened", "closed", "refused", "bytes_in", "bytes_out")
+
+
+class Totals:
+    """The figures as they were last told, encoded once for all readers.
+
+    :ivar version: counts up whenever they have changed; 0 before there are any.
+    """
+
+    def __init__(self, daemon: IDaemon) -> None:
+        self._daemon = daemon
+        self._traffic = Traffic()
+        self._told: View = {}
+        self._due = 0.0
+        self.version = 0
+        self.data = b""
+
+    def renew(self, now: float) -> None:
+        """Look again, if it is time to; what is the same as before is not told again."""
+        if now < self._due:
+            return
+        self._due = max(self._due + INTERVAL, now)
+        services = self._daemon.services.values()
+        open_ones = (service.record.connections.values() for service in services)
+        told = {**totals(self._daemon), "connections": self._traffic.round(open_ones, now)}
+        if told != self._told:
+            self._told = told
+            self.version += 1
+            self.data = encoded({"time": rfc3339(now), **told})
+
+
+class Traffic:
+    """Goes through the open connections, round by round, for those that have had traffic."""
+
+    def __init__(self) -> None:
+        self._place = 0
+        self._lap = self._lap_before = 0.0
+
+    def round(self, connections: Iterable[Iterable[Connection]], now: float) -> list[View]:
+        """Return the figures of connections that were active since the last time they were seen.
+
+        :param connections: all that are open, by service, the oldest of each first.
+        """
+        end = self._place + LOOKED_AT
+        seen = list(islice(chain.from_iterable(connections), self._place, end))
+        if self._place == 0:
+            self._lap_before, self._lap = self._lap, now
+        since = self._lap_before
+        self._place = end if len(seen) == LOOKED_AT else 0
+        return [_figures(one) for one in seen if one.last_activity >= since and one.reads]
+
+
+def _figures(connection: Connection) -> View:
+    return {
+        "id": connection.id,
+        "bytes_in": connection.bytes_in,
+        "bytes_out": connection.bytes_out,
+    }
+
+
+def totals(daemon: IDaemon) -> View:
+    """Return where the services are and what has passed."""
+    return {
+        "draining": daemon.draining,
+        "services": [_service_figures(service) for service in daemon.services.values()],
+    }
+
+
+def _service_figures(service: INetworkService) -> View:
+    record = service.record
+    queues = [service.waiting(listener) for listener in record.listeners]
+    known = [length for length in queues if length is not None]
+    return {
+        "name": record.name,
+        "state": record.state.value,
+        "waiting": sum(known) if known else None,
+        **{name: getattr(record, name) for name in _FIGURES},
+    }
