@@ -51,7 +51,7 @@ class EventStream:
         self._clock = reactor.seconds
         backlog = Backlog()
         daemon.ledger.subscribe(backlog.append)
-        self._news = News(backlog, daemon.started)
+        self._news = News(backlog, daemon.ledger.services, daemon.started)
         self._totals = Totals(daemon)
         self._readers: set[EventReader] = set()
         self._clockwork = LoopingCall(self._tick)
@@ -76,7 +76,8 @@ class EventStream:
         )
 
     def close(self) -> None:
-        """End every stream: the daemon stops."""
+        """End every stream, with what has happened until now: the daemon stops."""
+        self._news.advance()
         for reader in tuple(self._readers):
             reader.end()
 

@@ -1,18 +1,20 @@
 """What a reader of the events gets next: all of it, or in a burst what stays of it. Pure.
 
-In a burst most clients are gone before anybody could have looked at them. Those are counted and
-left out, but for a few; what is told one by one are the connections that came and stayed, and the
-ends of those that were told. So a reader knows who is there, and what it costs has a bound.
+In a burst most clients are gone before anybody could have looked at them. Those are left out, but
+for a few; what is told one by one are the connections that came and stayed, and the ends of those
+that were told. The services' counters go along. So a reader knows who is there and what has
+passed, and what it costs has a bound.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sockd.ledger import Event, ServiceRecord, Word
 from sockd.text import rfc3339
+from sockd.views import View
 from sockd.web.answers import encoded
 from sockd.web.backlog import Backlog
 from sockd.web.frames import event_frame, frame
@@ -20,13 +22,11 @@ from sockd.web.frames import event_frame, frame
 MOST_TOLD = 100
 """How many events one chunk tells one by one."""
 
-SAMPLE = 20
+SAMPLE = 10
 """How many of the clients that are gone already are told all the same."""
 
 _NUMBER = re.compile(r"(?P<start>[0-9a-f]{1,16})-(?P<number>[0-9]{1,18})")
 _FROM_THE_START = "0"
-
-_Counts = Counter[tuple[ServiceRecord, Word]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,28 @@ class Chunk:
 class News:
     """The events behind any number, encoded once for all readers who are equally far.
 
+    :param services: whose events these are, by name.
     :param started: when the daemon started, in seconds since the epoch: events of another one
         have other ids.
+    :ivar front: the number up to which events are told.
     """
 
-    def __init__(self, backlog: Backlog, started: float) -> None:
+    def __init__(
+        self, backlog: Backlog, services: Mapping[str, ServiceRecord], started: float
+    ) -> None:
         self._backlog = backlog
+        self._services = services
         self._start = f"{int(started * 1000):x}"
         self._chunks: dict[int, Chunk] = {}
+        self._counters: list[View] = []
         self.front = 0
-        """The number up to which events are told."""
 
     def advance(self) -> None:
         """Tell what has happened until now."""
-        self.front = self._backlog.last
         self._chunks.clear()
+        if self.front != self._backlog.last:
+            self.front = self._backlog.last
+            self._counters = [_counters(record) for record in self._services.values()]
 
     def id_of(self, number: int) -> str:
         """Return the id that a reader sees for a number."""
@@ -101,11 +108,15 @@ class News:
         return Chunk(frame("lost", data, self._id(self.front)), self.front)
 
     def _burst(self, events: list[Event], number: int) -> Chunk:
-        told, counts, walked = _told(events)
+        told = _told(events)
+        walked = len(events) if len(told) <= MOST_TOLD else told[MOST_TOLD]
+        told = told[:MOST_TOLD]
         last = number + walked
         parts = [event_frame(events[place], self._id(number + place + 1)) for place in told]
-        if counts:
-            parts.append(frame("burst", _summary(counts, events[walked - 1]), self._id(last)))
+        if walked > len(told):
+            time = rfc3339(events[walked - 1].time)
+            data = {"time": time, "left_out": walked - len(told), "services": self._counters}
+            parts.append(frame("burst", encoded(data), self._id(last)))
         return Chunk(b"".join(parts), last)
 
     def _frames(self, events: list[Event], number: int) -> list[bytes]:
@@ -117,8 +128,8 @@ class News:
         return self.id_of(number).encode("ascii")
 
 
-def _told(events: list[Event]) -> tuple[list[int], _Counts, int]:
-    """Return the places of the events to tell, the counts of the others, and how many both are.
+def _told(events: list[Event]) -> list[int]:
+    """Return the places of the events that a burst tells.
 
     Connections are numbered in the order in which they come, so whoever is closed by now and has
     a greater number than the first that comes here both comes and goes here.
@@ -127,25 +138,17 @@ def _told(events: list[Event]) -> tuple[list[int], _Counts, int]:
     came = (event.connection for event in events if event.word is accept)
     first = next((one.id for one in came if one is not None), None)
     brief = float("inf") if first is None else first + SAMPLE
-    told: list[int] = []
-    counts: _Counts = Counter()
-    for place, event in enumerate(events):
-        connection = event.connection
-        if connection is None:
-            is_counted = event.word is refuse
-        else:
-            is_counted = connection.id >= brief and connection.closed is not None
-        if is_counted:
-            counts[event.service, event.word] += 1
-        elif len(told) == MOST_TOLD:
-            return told, counts, place
-        else:
-            told.append(place)
-    return told, counts, len(events)
+    return [
+        place
+        for place, event in enumerate(events)
+        if (
+            event.word is not refuse
+            if (connection := event.connection) is None
+            else connection.closed is None or connection.id < brief
+        )
+    ]
 
 
-def _summary(counts: _Counts, last: Event) -> bytes:
-    services: dict[str, dict[Word, int]] = {}
-    for (service, word), count in counts.items():
-        services.setdefault(service.name, {})[word] = count
-    return encoded({"time": rfc3339(last.time), "services": services})
+def _counters(record: ServiceRecord) -> View:
+    names = ("active", "opened", "closed", "refused")
+    return {"name": record.name, **{name: getattr(record, name) for name in names}}

@@ -44,12 +44,9 @@ class EventReader:
         """
         self._number = number
         yield greeting
-        while True:
+        while not self._is_over:
             self._more = Deferred()
             yield self._more
-            if self._is_over:
-                break
-            self._sent_at = self._clock()
             yield self._piece()
         if self.is_slow:
             yield self._frame("dropped", encoded({"reason": "slow"}))
@@ -64,7 +61,7 @@ class EventReader:
             self._wake()
 
     def end(self) -> None:
-        """Say nothing more."""
+        """Say what there is, and then nothing more."""
         self._is_over = True
         self._wake()
 
@@ -73,6 +70,7 @@ class EventReader:
         return self._number < self._news.front or self._totals_told < self._totals.version
 
     def _piece(self) -> bytes:
+        self._sent_at = self._clock()
         chunk = self._news.after(self._number)
         self._number = chunk.last
         if self._totals_told == self._totals.version:
