@@ -34,6 +34,8 @@ PURE = (
     "sockd.lesson",
     "sockd.limits",
     "sockd.replies",
+    "sockd.rows",
+    "sockd.tables",
     "sockd.telling",
     "sockd.text",
     "sockd.views",

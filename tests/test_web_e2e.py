@@ -100,6 +100,17 @@ def test_curl_reads_every_path(sockd: Sockd, curl: Curl) -> None:
         assert [row["service"] for row in curl.json("/ports")[1]["ports"]] == ["multi", "datagrams"]
 
 
+def test_curl_reads_tables(sockd: Sockd, curl: Curl) -> None:
+    with connect(sockd.port("multi")) as client:
+        assert ask(client, b"hello") == b"hello"
+        end = f"{LOOPBACK}:{client.getsockname()[1]}"
+        for path in ("/connections", "/ports"):
+            _, text = curl(path, "-H", "Accept: text/plain")
+            assert end in text.splitlines()[1].split()
+        _, text = curl("/connections?format=csv")
+        assert text.splitlines()[1].startswith("1,multi,multi,tcp,open,127.0.0.1,")
+
+
 @pytest.mark.parametrize(
     ("path", "options", "status"),
     [

@@ -12,7 +12,7 @@ from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view
 from sockd.web.delivery import one_slice_a_turn
 from sockd.web.query import Chosen, ConnectionQuery
-from sockd.web.slices import RECORDS, connection_slices, port_slices
+from sockd.web.slices import RECORDS, Selection, connection_slices, port_slices
 
 MANY = 10_000
 
@@ -81,7 +81,7 @@ def test_no_slice_of_the_connections_handles_many_of_them() -> None:
     daemon = crowd()
     counted = Counted(daemon.ledger.open_connections())
     query = ConnectionQuery(limit=MANY)
-    steps, body = handled_per_slice(counted, connection_slices(counted, query, view))
+    steps, body = handled_per_slice(counted, connection_slices(Selection(counted, query), view))
     assert max(steps) <= RECORDS
     assert sum(steps) == MANY
     assert [one["id"] for one in json.loads(body)["connections"]] == list(range(1, MANY + 1))
@@ -95,7 +95,7 @@ def test_no_slice_skips_over_many_of_them_either() -> None:
         ConnectionQuery(state=Chosen.CLOSED),
     ):
         counted = Counted(query.source(daemon.ledger))
-        steps, body = handled_per_slice(counted, connection_slices(counted, query, view))
+        steps, body = handled_per_slice(counted, connection_slices(Selection(counted, query), view))
         assert max(steps) <= RECORDS
         assert sum(steps) == MANY
         assert len(json.loads(body)["connections"]) <= 1
@@ -103,7 +103,7 @@ def test_no_slice_skips_over_many_of_them_either() -> None:
 
 def test_a_full_page_looks_no_further_than_the_next_one() -> None:
     counted = Counted(crowd().ledger.open_connections())
-    body = b"".join(connection_slices(counted, ConnectionQuery(limit=10), view))
+    body = b"".join(connection_slices(Selection(counted, ConnectionQuery(limit=10)), view))
     assert counted.count == 11
     assert json.loads(body)["next"] == 10
 
@@ -126,7 +126,8 @@ def test_no_slice_of_the_ports_handles_many_records_or_ports() -> None:
 
 def test_connections_that_close_between_slices_are_not_listed() -> None:
     daemon = crowd(3 * RECORDS)
-    slices = connection_slices(daemon.ledger.open_connections(), ConnectionQuery(), view)
+    selection = Selection(daemon.ledger.open_connections(), ConnectionQuery())
+    slices = connection_slices(selection, view)
     body = next(slices)
     echo = daemon.services["echo"]
     for number in range(2 * RECORDS, 3 * RECORDS + 1):

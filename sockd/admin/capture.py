@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from sockd.admin.console import Console
-from sockd.admin.tables import pairs
 from sockd.interfaces import ICapture, IDaemon
+from sockd.tables import pairs
 
 _ROWS = 20
 """How many files are listed at most; the newest."""

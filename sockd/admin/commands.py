@@ -17,11 +17,12 @@ from sockd import __version__
 from sockd.admin.capture import CaptureCommand
 from sockd.admin.console import Console
 from sockd.admin.live import LiveCommands
-from sockd.admin.tables import pairs, seconds, table
 from sockd.errors import SockdError
 from sockd.interfaces import IDaemon, INetworkService
 from sockd.ledger import Connection, Listener, State
 from sockd.lesson import tour
+from sockd.rows import CONNECTION_COLUMNS, SERVICE_COLUMNS, connection_row, places, service_row
+from sockd.tables import pairs, seconds, table
 from sockd.text import nearest, printable, quoted
 from sockd.views import PortRow, PortsTable, connection_view, totals_view
 
@@ -30,15 +31,6 @@ ROWS = 200
 
 COUNTED = 2000
 """How many connections `ports()` counts."""
-
-_SERVICE_COLUMNS = (
-    *("name", "kind", "reply", "state", "listens on", "waiting"),
-    *("active", "opened", "closed", "refused", "bytes_in", "bytes_out"),
-)
-_CONNECTION_COLUMNS = (
-    *("id", "service", "transport", "local", "peer", "age", "idle"),
-    *("bytes_in", "bytes_out", "reads", "writes"),
-)
 
 
 class Commands:
@@ -76,8 +68,8 @@ class Commands:
 
     def services(self) -> None:
         """Show the services: where they listen and what has passed."""
-        rows = [_service_row(service) for service in self._daemon.services.values()]
-        self._console.say(table(_SERVICE_COLUMNS, rows))
+        rows = [service_row(service) for service in self._daemon.services.values()]
+        self._console.say(table(SERVICE_COLUMNS, rows))
 
     def connections(self, service: str | None = None, limit: int = ROWS) -> None:
         """Show open connections, oldest first; connections('NAME') those of one service."""
@@ -90,8 +82,9 @@ class Commands:
         else:
             return
         total = sum(record.active for record in records)
-        rows = [self._connection_row(one) for one in islice(found, max(0, limit))]
-        self._console.say(table(_CONNECTION_COLUMNS, rows) if total else "no open connections")
+        now = self._clock()
+        rows = [connection_row(one, now) for one in islice(found, max(0, limit))]
+        self._console.say(table(CONNECTION_COLUMNS, rows) if total else "no open connections")
         if total > len(rows):
             more = f"… and {total - len(rows)} more; connections(limit={total}) shows them all"
             self._console.say(more)
@@ -165,10 +158,10 @@ class Commands:
             return
         record = service.record
         if record.listeners:
-            self._console.complain(f"{record.name} listens already on {_places(record.listeners)}")
+            self._console.complain(f"{record.name} listens already on {places(record.listeners)}")
             return
         starting: Deferred[object] = maybeDeferred(self._daemon.start, record.name)
-        self._report(starting, lambda: f"{record.name} listens on {_places(record.listeners)}")
+        self._report(starting, lambda: f"{record.name} listens on {places(record.listeners)}")
 
     def reload(self) -> None:
         """Read the configuration again (not there yet)."""
@@ -218,22 +211,6 @@ class Commands:
             self._console.complain(f"no connection {quoted(str(number))[1:-1]} ({hint})")
         return found
 
-    def _connection_row(self, found: Connection) -> list[object]:
-        now = self._clock()
-        return [
-            found.id,
-            found.service.name,
-            found.listener.transport,
-            found.local,
-            found.peer,
-            seconds(now - found.opened),
-            seconds(now - found.last_activity),
-            found.bytes_in,
-            found.bytes_out,
-            found.reads,
-            found.writes,
-        ]
-
     def _report(self, work: Deferred[object], done: Callable[[], str]) -> None:
         """Say how some work ended, now or later."""
         work.addCallbacks(lambda _: self._console.say(done()), self._complain_of)
@@ -245,30 +222,6 @@ class Commands:
             self._console.complain(str(error))
         else:
             self._console.complain(printable(f"{type(error).__name__}: {error}"))
-
-
-def _service_row(service: INetworkService) -> list[object]:
-    record = service.record
-    queues = [service.waiting(listener) for listener in record.listeners]
-    known = [length for length in queues if length is not None]
-    return [
-        record.name,
-        record.kind,
-        record.reply,
-        record.state.value,
-        _places(record.listeners) or None,
-        sum(known) if known else None,
-        record.active,
-        record.opened,
-        record.closed,
-        record.refused,
-        record.bytes_in,
-        record.bytes_out,
-    ]
-
-
-def _places(listeners: Iterable[Listener]) -> str:
-    return ", ".join(str(listener.address) for listener in listeners)
 
 
 def _port_lines(row: PortRow, lines: list[str]) -> Iterator[str]:

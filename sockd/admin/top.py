@@ -12,9 +12,9 @@ from itertools import islice
 from twisted.internet.interfaces import IDelayedCall
 
 from sockd.admin.screen import ENTER, LEAVE, Screen
-from sockd.admin.tables import seconds, table
 from sockd.interfaces import IDaemon
 from sockd.ledger import Connection
+from sockd.tables import seconds, table
 from sockd.text import printable
 from sockd.views import totals_view
 

@@ -16,9 +16,9 @@ from sockd.admin.capture import CaptureCommand
 from sockd.admin.commands import ROWS, Commands
 from sockd.admin.console import Console
 from sockd.admin.live import LiveCommands
-from sockd.admin.tables import pairs
 from sockd.errors import Unfit
 from sockd.interfaces import IDaemon
+from sockd.tables import pairs
 from sockd.text import nearest, quoted
 
 LONGEST_LINE = 256

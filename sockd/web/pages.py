@@ -24,8 +24,10 @@ from sockd.web.answers import (
 )
 from sockd.web.captures import live_answer, status_answer
 from sockd.web.events import EventStream
+from sockd.web.formats import VARY, Format, format_of
+from sockd.web.listings import connections_listing, ports_listing, services_listing
 from sockd.web.query import parse_query, single_values
-from sockd.web.slices import connection_slices, port_slices
+from sockd.web.slices import Selection, connection_slices, port_slices
 from sockd.web.target import Target
 
 _INDEX = """\
@@ -41,6 +43,8 @@ sockd {version}: {name}
 /events            what happens, as it happens (server-sent events)
 /capture           whether the services' traffic is captured, and into which files
 /capture.pcapng    the live packets, for `wireshark -k -i -`
+
+The services, connections and ports are JSON, and with ?format=text or ?format=csv tables.
 """
 
 _LONGEST_NUMBER = 18
@@ -124,9 +128,12 @@ class Pages:
             "reactor": daemon.reactor_name,
         }
 
-    def _services(self, _: Target) -> Answer:
-        views = list(map(_service_view, self._daemon.services.values()))
-        return json_answer({"services": views})
+    def _services(self, target: Target) -> Answer:
+        services = list(self._daemon.services.values())
+        form = format_of(target)
+        if form is not Format.JSON:
+            return services_listing(form, services)
+        return json_answer({"services": list(map(_service_view, services))}, headers=VARY)
 
     def _service(self, name: str) -> Answer:
         service = self._daemon.services.get(name)
@@ -137,8 +144,11 @@ class Pages:
     def _connections(self, target: Target) -> Answer:
         ledger = self._daemon.ledger
         query = parse_query(target.parameters, ledger.services)
-        connections = query.source(ledger)
-        return Answer(connection_slices(connections, query, self._connection_view))
+        selection = Selection(query.source(ledger), query)
+        form = format_of(target)
+        if form is not Format.JSON:
+            return connections_listing(form, selection, self._clock())
+        return Answer(connection_slices(selection, self._connection_view), headers=VARY)
 
     def _connection(self, number: str) -> Answer:
         is_number = number.isascii() and number.isdecimal() and len(number) <= _LONGEST_NUMBER
@@ -158,10 +168,13 @@ class Pages:
         given = single_values(target.parameters, ("last_event_id",))
         return self._events.answer(target.last_event_id or given.get("last_event_id", ""))
 
-    def _ports(self, _: Target) -> Answer:
-        ledger = self._daemon.ledger
+    def _ports(self, target: Target) -> Answer:
+        connections = self._daemon.ledger.open_connections()
         table = PortsTable(one.record for one in self._daemon.services.values())
-        return Answer(port_slices(ledger.open_connections(), table))
+        form = format_of(target)
+        if form is not Format.JSON:
+            return ports_listing(form, connections, table)
+        return Answer(port_slices(connections, table), headers=VARY)
 
 
 def _service_view(service: INetworkService) -> View:

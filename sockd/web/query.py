@@ -15,7 +15,7 @@ from sockd.web.answers import BAD_REQUEST, RequestError
 DEFAULT_LIMIT = 1000
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_NAMES = ("service", "peer", "state", "limit", "after")
+_NAMES = ("service", "peer", "state", "limit", "after", "format")
 
 Parameters = Mapping[str, tuple[str, ...]]
 

@@ -18,16 +18,35 @@ RECORDS = 64
 """How many records one slice handles at most."""
 
 
-def connection_slices(
-    connections: Iterable[Connection],
-    query: ConnectionQuery,
-    view: Callable[[Connection], View],
-) -> Iterator[bytes]:
-    """Return the answer that lists the connections which a query selects.
+class Selection:
+    """The connections that a query selects, and ``None`` for each that it passes over.
 
     :param connections: where to look, ordered by number.
+    :ivar following: the number behind which there is more; known once it has been gone through.
     """
-    return _sliced(_connection_pieces(connections, query, view))
+
+    def __init__(self, connections: Iterable[Connection], query: ConnectionQuery) -> None:
+        self._connections = connections
+        self._query = query
+        self.following: int | None = None
+
+    def __iter__(self) -> Iterator[Connection | None]:
+        """Go through them, once."""
+        listed = last = 0
+        for connection in self._connections:
+            if not self._query.selects(connection):
+                yield None
+            elif listed == self._query.limit:
+                self.following = last
+                return
+            else:
+                yield connection
+                listed, last = listed + 1, connection.id
+
+
+def connection_slices(selection: Selection, view: Callable[[Connection], View]) -> Iterator[bytes]:
+    """Return the answer that lists the connections which a query selects."""
+    return _sliced(_connection_pieces(selection, view))
 
 
 def port_slices(connections: Iterable[Connection], table: PortsTable) -> Iterator[bytes]:
@@ -45,24 +64,16 @@ def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(group)
 
 
-def _connection_pieces(
-    connections: Iterable[Connection],
-    query: ConnectionQuery,
-    view: Callable[[Connection], View],
-) -> Iterator[bytes]:
+def _connection_pieces(selection: Selection, view: Callable[[Connection], View]) -> Iterator[bytes]:
     yield b'{"connections": ['
-    listed = last = 0
-    following: int | None = None
-    for connection in connections:
-        if not query.selects(connection):
+    listed = 0
+    for connection in selection:
+        if connection is None:
             yield b""
-            continue
-        if listed == query.limit:
-            following = last
-            break
-        yield _separated(listed, encoded(view(connection)))
-        listed, last = listed + 1, connection.id
-    yield b'\n], "next": %b}\n' % encoded(following)
+        else:
+            yield _separated(listed, encoded(view(connection)))
+            listed += 1
+    yield b'\n], "next": %b}\n' % encoded(selection.following)
 
 
 def _port_pieces(connections: Iterable[Connection], table: PortsTable) -> Iterator[bytes]:

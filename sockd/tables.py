@@ -15,14 +15,33 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     ``None`` is shown as a hyphen. Nothing in a cell can steer a terminal.
     """
-    body = [list(row) for row in rows]
-    texts = [[_cell(value) for value in row] for row in body]
-    numeric = [bool(body) and all(_is_number(row[i]) for row in body) for i in range(len(headings))]
-    widths = [
-        max(len(heading), *(len(row[i]) for row in texts), 0) for i, heading in enumerate(headings)
-    ]
-    lines = ([*headings], *texts)
-    return "\n".join(_line(cells, widths, numeric) for cells in lines)
+    return "\n".join(Columns(headings).lines(rows))
+
+
+class Columns:
+    """The columns of a table whose rows come a group at a time.
+
+    The first group decides which columns hold numbers. A column gets wider where a later group
+    needs that.
+    """
+
+    def __init__(self, headings: Sequence[str]) -> None:
+        self._headings = headings
+        self._widths = [len(heading) for heading in headings]
+        self._numeric: list[bool] | None = None
+
+    def lines(self, rows: Iterable[Sequence[object]]) -> list[str]:
+        """Return the lines of a group; the headings come before the first."""
+        body = [list(row) for row in rows]
+        texts = [[_cell(value) for value in row] for row in body]
+        places = range(len(self._headings))
+        self._widths = [max(self._widths[i], *(len(row[i]) for row in texts), 0) for i in places]
+        numeric = self._numeric
+        if numeric is None:
+            numeric = [bool(body) and all(_is_number(row[i]) for row in body) for i in places]
+            texts = [[*self._headings], *texts]
+        self._numeric = numeric
+        return [_line(cells, self._widths, numeric) for cells in texts]
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> str:
