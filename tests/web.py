@@ -19,6 +19,7 @@ from sockd.web.delivery import one_slice_a_turn
 from sockd.web.events import EventStream
 from sockd.web.hosts import KnownHosts
 from sockd.web.pages import Pages
+from sockd.web.scrapes import Scrapes
 from sockd.web.site import StatsChannel, StatsSite
 
 
@@ -110,7 +111,9 @@ class Endpoint:
         self.daemon = daemon or FakeDaemon()
         self.clock = self.daemon.clock
         self.events = EventStream(self.daemon, self.clock)
-        answer = (pages or Pages(self.daemon, self.clock.seconds, self.events)).answer
+        self.scrapes = Scrapes(self.daemon, self.clock)
+        own = Pages(self.daemon, self.clock.seconds, self.events, self.scrapes)
+        answer = (pages or own).answer
         self.cooperator: Cooperator = one_slice_a_turn(self.clock)
         self.site = StatsSite(answer, KnownHosts([]), self.clock, self.cooperator)
 

@@ -27,6 +27,7 @@ from sockd.web.events import EventStream
 from sockd.web.formats import VARY, Format, format_of
 from sockd.web.listings import connections_listing, ports_listing, services_listing
 from sockd.web.query import parse_query, single_values
+from sockd.web.scrapes import Scrapes
 from sockd.web.slices import Selection, connection_slices, port_slices
 from sockd.web.target import Target
 
@@ -41,6 +42,7 @@ sockd {version}: {name}
 /connections/ID    one connection, open or remembered
 /ports             what stays and what changes from connection to connection
 /events            what happens, as it happens (server-sent events)
+/metrics           the figures for Prometheus
 /capture           whether the services' traffic is captured, and into which files
 /capture.pcapng    the live packets, for `wireshark -k -i -`
 
@@ -60,7 +62,9 @@ class Pages:
     :param clock: returns the time in seconds since the epoch.
     """
 
-    def __init__(self, daemon: IDaemon, clock: Clock, events: EventStream) -> None:
+    def __init__(
+        self, daemon: IDaemon, clock: Clock, events: EventStream, scrapes: Scrapes
+    ) -> None:
         self._daemon = daemon
         self._events = events
         self._clock = clock
@@ -73,6 +77,7 @@ class Pages:
                 "connections": self._connections,
                 "ports": self._ports,
                 "events": self._stream,
+                "metrics": lambda target: scrapes.answer(target.accept),
                 "capture": lambda _: status_answer(daemon.capture),
                 "capture.pcapng": lambda _: live_answer(daemon.capture),
             }

@@ -16,6 +16,7 @@ from sockd.web.delivery import one_slice_a_turn
 from sockd.web.events import EventStream
 from sockd.web.hosts import KnownHosts
 from sockd.web.pages import Pages
+from sockd.web.scrapes import Scrapes
 from sockd.web.site import StatsSite
 
 BACKLOG = 50
@@ -30,7 +31,8 @@ class StatsService(BindingService):
     def __init__(self, spec: StatsSpec, daemon: IDaemon, reactor: IReactor) -> None:
         names = (*spec.hosts, *(endpoint.host for endpoint in spec.listen if endpoint.host))
         self._events = EventStream(daemon, reactor)
-        pages = Pages(daemon, reactor.seconds, self._events)
+        self._scrapes = Scrapes(daemon, reactor)
+        pages = Pages(daemon, reactor.seconds, self._events, self._scrapes)
         self._site = StatsSite(pages.answer, KnownHosts(names), reactor, one_slice_a_turn(reactor))
         self._listeners = Listeners(reactor, spec.listen, BACKLOG)
         self._is_bound = False
@@ -53,6 +55,11 @@ class StatsService(BindingService):
                 self._is_bound = False
                 raise
 
+    def startService(self) -> None:
+        """Serve."""
+        super().startService()
+        self._scrapes.start()
+
     def stopService(self) -> Deferred[None]:
         """Stop listening, and close what is open; the Deferred fires when all is gone."""
         self.end()
@@ -65,6 +72,7 @@ class StatsService(BindingService):
         self._log.error("{problem}", problem=str(error))
 
     async def _stop(self) -> None:
+        self._scrapes.stop()
         await self._listeners.close()
         self._events.close()
         await self._site.close()
