@@ -39,6 +39,15 @@ PURE = (
     "sockd.telling",
     "sockd.text",
     "sockd.views",
+    "sockd.web.answers",
+    "sockd.web.backlog",
+    "sockd.web.formats",
+    "sockd.web.frames",
+    "sockd.web.news",
+    "sockd.web.query",
+    "sockd.web.slices",
+    "sockd.web.tallies",
+    "sockd.web.target",
 )
 PURE_OF_BENCH = ("results", "servers", "table", "targets", "works")
 INTERFACES = "sockd.interfaces"
@@ -238,6 +247,16 @@ def test_the_capture_is_loaded_by_those_who_asked_for_it() -> None:
         for module, imports in modules().items()
         for name in imports.at_once
         if within(name, ("sockd.capture",)) and not within(module, ("sockd.capture",))
+    ] == []
+
+
+def test_the_library_for_metrics_is_loaded_with_the_first_scrape() -> None:
+    assert [
+        (module, name)
+        for module, imports in modules().items()
+        for name in imports.at_once
+        if within(name, ("prometheus_client", "sockd.web.metrics"))
+        and module != "sockd.web.metrics"
     ] == []
 
 

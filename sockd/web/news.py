@@ -1,9 +1,9 @@
 """What a reader of the events gets next: all of it, or in a burst what stays of it. Pure.
 
 In a burst most clients are gone before anybody could have looked at them. Those are left out, but
-for a few; what is told one by one are the connections that came and stayed, and the ends of those
-that were told. The services' counters go along. So a reader knows who is there and what has
-passed, and what it costs has a bound.
+for a few; what is told one by one are the connections that came and stayed. Of those that were told
+before and are gone now the numbers are told, and the services' counters go along. So a reader
+knows who is there and what has passed, and what it costs has a bound.
 """
 
 from __future__ import annotations
@@ -108,14 +108,16 @@ class News:
         return Chunk(frame("lost", data, self._id(self.front)), self.front)
 
     def _burst(self, events: list[Event], number: int) -> Chunk:
-        told = _told(events)
-        walked = len(events) if len(told) <= MOST_TOLD else told[MOST_TOLD]
-        told = told[:MOST_TOLD]
+        told, ended, walked = _summed_up(events)
         last = number + walked
         parts = [event_frame(events[place], self._id(number + place + 1)) for place in told]
         if walked > len(told):
-            time = rfc3339(events[walked - 1].time)
-            data = {"time": time, "left_out": walked - len(told), "services": self._counters}
+            data = {
+                "time": rfc3339(events[walked - 1].time),
+                "left_out": walked - len(told),
+                "closed": ended,
+                "services": self._counters,
+            }
             parts.append(frame("burst", encoded(data), self._id(last)))
         return Chunk(b"".join(parts), last)
 
@@ -128,8 +130,26 @@ class News:
         return self.id_of(number).encode("ascii")
 
 
-def _told(events: list[Event]) -> list[int]:
-    """Return the places of the events that a burst tells.
+def _summed_up(events: list[Event]) -> tuple[list[int], list[int], int]:
+    """Return what a burst tells: the places of events, and connections of which only the end is.
+
+    The third is how many events both and those left out are.
+    """
+    told: list[int] = []
+    ended: list[int] = []
+    for place in _lasting(events):
+        event = events[place]
+        if event.word is Word.CLOSE and event.connection is not None and len(told) >= 2 * SAMPLE:
+            ended.append(event.connection.id)
+        elif len(told) == MOST_TOLD:
+            return told, ended, place
+        else:
+            told.append(place)
+    return told, ended, len(events)
+
+
+def _lasting(events: list[Event]) -> list[int]:
+    """Return the places of the events that matter to who is there, and of a few others.
 
     Connections are numbered in the order in which they come, so whoever is closed by now and has
     a greater number than the first that comes here both comes and goes here.
