@@ -1,9 +1,9 @@
 """Bounds the log: of what happens again and again, the first have a line each, the others a sum.
 
 A flood of clients must not become a flood of lines. For each service, and for each of accept,
-close and refuse, so many events may have a line of their own at once, and fewer after that; every
-ten seconds a line says how many there were beside those, and why, until there are no more. The
-sums come from the service's account, which has them all.
+close and refuse, so many events in ten seconds may have a line of their own; then a line says how
+many there were beside those, and why. The sums come from the service's account, which has them
+all.
 """
 
 from __future__ import annotations
@@ -16,19 +16,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from sockd.ledger import Event, Reason, Word
-from sockd.limits.buckets import Allowance, Bucket
 
 INTERVAL = 10.0
-"""How often the others are summed up, in seconds."""
+"""How long a number of lines must last, in seconds; at its end the others are summed up."""
 
-LINES: Mapping[Word, Allowance] = MappingProxyType(
-    {
-        Word.ACCEPT: Allowance(200, INTERVAL),
-        Word.CLOSE: Allowance(200, INTERVAL),
-        Word.REFUSE: Allowance(10, INTERVAL),
-    }
-)
-"""How many events of one service have a line each. The other words are rare."""
+LINES: Mapping[Word, int] = MappingProxyType({Word.ACCEPT: 200, Word.CLOSE: 200, Word.REFUSE: 10})
+"""How many events of one service have a line each in that time. The other words are rare."""
 
 _SUMS = MappingProxyType(
     {
@@ -58,10 +51,10 @@ class Flood:
         if event.word not in LINES:
             return True
         found = self._accounts.get((event.service.name, event.word))
-        return (found or self._open(event)).has_line(event, self._clock.seconds())
+        return (found or self._open(event)).has_line(event)
 
     def _open(self, event: Event) -> _Account:
-        account = _Account(event, self._clock.seconds())
+        account = _Account(event)
         self._accounts[event.service.name, event.word] = account
         self._clock.callLater(INTERVAL, self._sum_up, account)
         return account
@@ -92,25 +85,25 @@ class _Account:
     :ivar told: the events that had a line each.
     """
 
-    def __init__(self, first: Event, now: float) -> None:
+    def __init__(self, first: Event) -> None:
         self.service = first.service
         self.word = first.word
-        self._allowance = LINES[first.word]
-        self._lines = Bucket(self._allowance, now)
         self.begin()
         self._before -= Counter([first.reason])
 
     def begin(self) -> None:
         """Forget what was, after a sum."""
         self._before = self._all()
+        self._lines_left = LINES[self.word]
         self.told: _Reasons = Counter()
 
-    def has_line(self, event: Event, now: float) -> bool:
+    def has_line(self, event: Event) -> bool:
         """Return whether an event may have a line, and take note of it if so."""
-        has_line = self._lines.take(self._allowance, now)
-        if has_line:
-            self.told[event.reason] += 1
-        return has_line
+        if not self._lines_left:
+            return False
+        self._lines_left -= 1
+        self.told[event.reason] += 1
+        return True
 
     def without_line(self) -> _Reasons:
         """Return the others, by reason."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, islice
+from typing import NamedTuple
 
 from sockd.address import Address
 
@@ -242,8 +243,7 @@ class Connection:
         service.bytes_out += size
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened to a service's sockets.
 
     :ivar connection: what was accepted or closed; ``None`` for the other words.

@@ -297,7 +297,8 @@ class StreamConnection(Protocol):
             return Reason.RESET
         if self._reason is not None:
             return self._reason
-        return Reason.EOF if failure.check(ConnectionDone, ConnectionLost) else Reason.ERROR
+        is_plain_end = isinstance(failure.value, ConnectionDone | ConnectionLost)
+        return Reason.EOF if is_plain_end else Reason.ERROR
 
     def _was_broken_off(self, failure: Failure) -> bool:
         # A TLS peer that leaves without a close_notify looks like a reset, and many do; so does a
@@ -305,7 +306,8 @@ class StreamConnection(Protocol):
         is_told_apart = self._listener.transport == "tcp" and not isinstance(
             self.transport, ProtocolWrapper
         )
-        return bool(failure.check(ConnectionLost)) and (is_told_apart or self._is_stalled)
+        was_lost = isinstance(failure.value, ConnectionLost)
+        return was_lost and (is_told_apart or self._is_stalled)
 
     def _socket_transport(self) -> IStreamTransport:
         """Return what is under TLS and whatever else wraps the socket."""
