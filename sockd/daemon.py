@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sockd.errors import Problem, SockdError
+from sockd.errors import ConfigurationError, Place, Problem, SockdError
 from sockd.interfaces import ICapture, IDaemon, INetworkService
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.service import TypedService
+
+if TYPE_CHECKING:
+    from sockd.reload.plan import Plan
 
 Banner = Callable[[], Iterable[str]]
 
@@ -62,6 +66,8 @@ class Daemon(TypedService):
         self.started = started
         self.draining = False
         self.capture: ICapture | None = None
+        self._leaving: list[INetworkService] = []
+        self._reload: Callable[[], Deferred[Plan]] | None = None
         self._views: tuple[IService, ...] = ()
         self._banner: Banner = tuple
 
@@ -108,30 +114,85 @@ class Daemon(TypedService):
         self.end()
         return Deferred.fromCoroutine(self._stop())
 
+    def reload_by(self, reload: Callable[[], Deferred[Plan]]) -> None:
+        """Add what reads the configuration again."""
+        self._reload = reload
+
+    def reload(self) -> Deferred[Plan]:
+        """Read the configuration again and follow it; the Deferred fires with what was done."""
+        if self._reload is None:
+            wrong = "this daemon has no file"
+            raise NotImplementedError(wrong)
+        return self._reload()
+
+    def adopt(
+        self,
+        name: str,
+        services: Mapping[str, INetworkService],
+        leaving: Iterable[INetworkService],
+    ) -> None:
+        """Have another name, and other services.
+
+        Those that leave stop and drain. They are listed until their last connection is gone,
+        unless another service has their name by then.
+        """
+        self.name = name
+        going = list(leaving)
+        self._leaving += going
+        self._list(services)
+        for service in going:
+            self._stopped(service).addCallback(partial(self._left, service))
+
     def hurry(self) -> None:
         """Stop draining: close the connections that are left."""
-        for service in self.services.values():
+        for service in self._everyone():
             service.hurry()
 
     def disconnect(self, connection: int) -> bool:
         """Close an open connection by its number; return whether there was one."""
-        return any(service.disconnect(connection) for service in self.services.values())
+        return any(service.disconnect(connection) for service in self._everyone())
 
     def stop(self, name: str) -> Deferred[None]:
         """Stop a service; the Deferred fires when its connections are gone."""
         return maybeDeferred(self.services[name].stopService)
 
     def start(self, name: str) -> None:
-        """Start a stopped service again."""
-        self.services[name].startService()
+        """Start a stopped service again.
+
+        :raise ConfigurationError: if it is only here to drain.
+        """
+        service = self.services[name]
+        if service in self._leaving:
+            place = Place("configuration", 1, f"service:{name}")
+            wrong = "the service was removed, and is here only to drain"
+            raise ConfigurationError([Problem(place, wrong, "put it back, and reload")])
+        service.startService()
 
     def _parts(self) -> tuple[IService, ...]:
         return (*self.services.values(), *self._views)
 
+    def _everyone(self) -> tuple[INetworkService, ...]:
+        """Return the services, and those too that leave."""
+        current = [one for one in self.services.values() if one not in self._leaving]
+        return (*current, *self._leaving)
+
+    def _list(self, services: Mapping[str, INetworkService]) -> None:
+        leaving = {service.record.name: service for service in self._leaving}
+        rest = {name: one for name, one in leaving.items() if name not in services}
+        self.services = MappingProxyType({**services, **rest})
+
+    def _left(self, service: INetworkService, _: object) -> None:
+        """Forget a service that has drained, and its account where nobody goes on with that."""
+        self._leaving.remove(service)
+        name = service.record.name
+        self._list({n: s for n, s in self.services.items() if s is not service})
+        if name not in self.services:
+            self.ledger.forget(service.record)
+
     async def _stop(self) -> None:
         self.draining = True
-        stopping = [self._stopped(service) for service in self.services.values()]
-        active = sum(service.record.active for service in self.services.values())
+        stopping = [self._stopped(service) for service in self._everyone()]
+        active = sum(record.active for record in self.ledger.services.values())
         if active:
             self._log.info(
                 "Draining: {active} open connections may finish; Ctrl-C again closes them",

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from sockd.address import Address
+    from sockd.config.endpoint import Endpoint
     from sockd.config.specs import ServiceSpec
     from sockd.config.values import Option
     from sockd.kinds.context import ServiceContext
     from sockd.ledger import Ledger, Listener, ServiceRecord
+    from sockd.reload.plan import Plan
 
 
 class IConversation(Interface):
@@ -97,6 +99,30 @@ class INetworkService(IService):
         """Return the kernel's view of an open connection, ``None`` where it has none."""
 
 
+class IReloadableService(INetworkService):
+    """A service whose section may change while it runs.
+
+    A reload first prepares all services, which may fail, then has all of them release what they
+    do not need any more, then reconfigures them, which cannot fail. All of it is one call from the
+    reactor: nobody is accepted in between.
+    """
+
+    def prepare(spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
+        """Bind endpoints of a section to come, and leave them, unread, with the spare sockets.
+
+        :raise sockd.errors.BindError: if one of them cannot be had.
+        """
+
+    def release(kept: Sequence[Endpoint]) -> None:
+        """Leave the sockets that are not among these with the spare ones; they go on listening."""
+
+    def reconfigure(spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        """Serve the next clients by another section; those that are here stay with theirs.
+
+        What it listens on, and does not hold already, is among the spare sockets.
+        """
+
+
 class ILiveCapture(Interface):
     """The packets for one viewer, as they come."""
 
@@ -153,4 +179,12 @@ class IDaemon(Interface):
 
         :raise KeyError: if there is no such service.
         :raise sockd.errors.BindError: if it cannot have its port any more.
+        :raise sockd.errors.ConfigurationError: if it was removed, and is only here to drain.
+        """
+
+    def reload() -> Deferred[Plan]:
+        """Read the configuration again and follow it.
+
+        :return: what fires with what was done; or fails with :class:`sockd.errors.SockdError`, and
+            nothing was changed.
         """

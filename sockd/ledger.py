@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain, islice
 from typing import NamedTuple
@@ -97,12 +97,13 @@ class Listener:
     """A bound endpoint.
 
     :ivar transport: ``tcp``, ``udp``, ``unix`` or ``tls``.
-    :ivar backlog: the length of listen(2)'s queue; ``None`` for UDP.
+    :ivar backlog: the length of listen(2)'s queue; ``None`` for UDP. It can change while the
+        listener stays the same.
     """
 
     transport: str
     address: Address
-    backlog: int | None
+    backlog: int | None = field(compare=False)
 
 
 class ServiceRecord:
@@ -279,16 +280,34 @@ class Ledger:
         self.services: dict[str, ServiceRecord] = {}
 
     def enrol(self, name: str, kind: str, reply: str) -> ServiceRecord:
-        """Begin a service's account."""
-        record = self.services[name] = ServiceRecord(name, kind, reply)
-        return record
+        """Begin a service's account, or go on with the one that there is under its name."""
+        return self.services.setdefault(name, ServiceRecord(name, kind, reply))
 
-    def bound(self, service: ServiceRecord, listeners: tuple[Listener, ...]) -> None:
-        """Enter that a service listens."""
+    def forget(self, service: ServiceRecord) -> None:
+        """End the account of a service that is gone; its closed connections are remembered."""
+        del self.services[service.name]
+
+    def remember(self, history: int) -> None:
+        """Remember so many closed connections from now on."""
+        self._history_limit = history
+        self._trim()
+
+    def bound(
+        self,
+        service: ServiceRecord,
+        listeners: tuple[Listener, ...],
+        known: Collection[Listener] = (),
+    ) -> None:
+        """Enter that a service listens.
+
+        :param known: the listeners that were bound already, by this service or by another.
+        """
         service.listeners = listeners
         service.state = State.LISTENING
         now = self._clock()
         for listener in listeners:
+            if listener in known:
+                continue
             self._tell(Event(Word.BIND, now, service, listener))
             if listener.backlog is not None:
                 self._tell(Event(Word.LISTEN, now, service, listener))
@@ -367,6 +386,9 @@ class Ledger:
 
     def _remember(self, connection: Connection) -> None:
         self._history.append(connection)
+        self._trim()
+
+    def _trim(self) -> None:
         while len(self._history) > self._history_limit:
             del self._by_id[self._history.popleft().id]
 

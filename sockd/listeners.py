@@ -12,8 +12,9 @@ import errno
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Protocol
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -27,17 +28,19 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
+from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from twisted.python.failure import Failure
 from twisted.python.lockfile import FilesystemLock
 
 from sockd.address import Address, normalised
-from sockd.config.endpoint import Endpoint
+from sockd.config.endpoint import PRIVATE_MODE, Endpoint
 from sockd.errors import BindError, Problem, Unfit
 from sockd.kernel import accept_queue
-from sockd.ledger import Listener
+from sockd.ledger import Listener, ServiceRecord
 from sockd.reactor import IReactor
+from sockd.spare import take
 from sockd.text import nearest, printable, quoted, summary
 
 _BATCH = 100
@@ -68,7 +71,7 @@ _TLS_KINDS = frozenset({"ssl", "tls"})
 
 def prepared(endpoint: Endpoint, backlog: int) -> Endpoint:
     """Return an endpoint with what sockd adds where the description is silent."""
-    return endpoint.with_default("backlog", str(backlog)).with_default("mode", "600")
+    return endpoint.with_default("backlog", str(backlog)).with_default("mode", PRIVATE_MODE)
 
 
 def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
@@ -90,10 +93,20 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
     return made
 
 
+class Tenant(Protocol):
+    """A service that has a door."""
+
+    record: ServiceRecord
+
+    def protocol_for(self, listener: Listener, peer: Address) -> TwistedProtocol:
+        """Return what serves the next client."""
+
+
 class Door:
     """One endpoint, before and after it is bound.
 
     :ivar listener: what the ledger knows of it; ``None`` until it is bound.
+    :ivar tenant: whose clients come in; the door can change hands while it is bound.
     """
 
     _log = Logger()
@@ -102,6 +115,7 @@ class Door:
         self.endpoint = endpoint
         self.port: IListeningPort | None = None
         self.listener: Listener | None = None
+        self.tenant: Tenant | None = None
 
     def bound(self, port: IListeningPort) -> None:
         """Take note of the port that the endpoint became."""
@@ -110,6 +124,17 @@ class Door:
         accepting = self._accepting_port()
         if accepting is not None and self.listener.transport != "unix":
             _tune(accepting.socket)
+
+    def become(self, endpoint: Endpoint) -> None:
+        """Have another endpoint of the same identity: in another line, with another backlog."""
+        self.endpoint = endpoint
+        port = self._accepting_port()
+        if port is None or self.listener is None:
+            return
+        listener = _listener(endpoint, port)
+        if listener.backlog is not None and listener.backlog != self.listener.backlog:
+            port.socket.listen(listener.backlog)
+        self.listener = listener
 
     def close(self) -> Deferred[None]:
         """Stop listening; return what fires when the socket is closed, whatever came of it."""
@@ -168,6 +193,11 @@ class Listeners:
         self._closing: Deferred[None] = succeed(None)
 
     @property
+    def is_open(self) -> bool:
+        """Whether every one of them is bound."""
+        return all(door.port is not None for door in self._doors)
+
+    @property
     def bound(self) -> tuple[Listener, ...]:
         """The listeners that are bound now."""
         return tuple(door.listener for door in self._doors if door.listener is not None)
@@ -202,6 +232,42 @@ class Listeners:
         if errors:
             raise errors[0]
 
+    def give_up(self, kept: Iterable[Endpoint]) -> list[Door]:
+        """Return the bound doors that are not among these; they are not its own any more."""
+        wanted = [endpoint.identity for endpoint in kept]
+        given_up = []
+        for door in self._doors:
+            if door.endpoint.identity in wanted:
+                wanted.remove(door.endpoint.identity)
+            elif door.port is not None:
+                given_up.append(door)
+        self._have(door for door in self._doors if door not in given_up)
+        return given_up
+
+    def change(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        backlog: int,
+        find: Callable[[Endpoint], Door | None],
+        tenant: Tenant,
+    ) -> tuple[Listener, ...]:
+        """Have other endpoints; :meth:`open` binds what is lacking.
+
+        :param find: returns a bound door for an endpoint that none of its own fits.
+        :return: the listeners that were bound, and had a tenant, before.
+        """
+        own = [door for door in self._doors if door.port is not None]
+        doors = []
+        for endpoint in (prepared(endpoint, backlog) for endpoint in endpoints):
+            door = take(endpoint, own) or find(endpoint) or Door(endpoint)
+            door.become(endpoint)
+            doors.append(door)
+        known = tuple(door.listener for door in doors if door.tenant and door.listener)
+        for door in doors:
+            door.tenant = tenant
+        self._have(doors)
+        return known
+
     def close(self) -> Deferred[None]:
         """Stop listening; return what fires when the sockets are closed."""
         if self._binding is not None:
@@ -227,10 +293,16 @@ class Listeners:
         for door in self._turns:
             door.let_in(room)
 
+    def _have(self, doors: Iterable[Door]) -> None:
+        self._doors = tuple(doors)
+        self._turns = deque(self._doors)
+
     async def _open(self, make_factory: FactoryMaker) -> None:
         await self._closed()
         problems: list[Problem] = []
         for door in self._doors:
+            if door.port is not None:
+                continue
             try:
                 endpoint = server_endpoint(self._reactor, door.endpoint)
                 door.bound(await endpoint.listen(make_factory(door)))
@@ -252,6 +324,24 @@ class Listeners:
         waiter: Deferred[None] = Deferred()
         self._closing.addCallback(waiter.callback)
         return waiter
+
+
+def bound_door(
+    reactor: IReactor, endpoint: Endpoint, backlog: int, make_factory: FactoryMaker
+) -> Door:
+    """Bind an endpoint, and leave its clients in the kernel's queue.
+
+    :raise BindError: if it cannot be bound, or not at once.
+    """
+    listeners = Listeners(reactor, (endpoint,), backlog)
+    listeners.open(make_factory, lambda: None, lambda _: None)
+    if not listeners.is_open:
+        listeners.close()
+        wrong = f"{quoted(endpoint.text)[1:-1]} takes its time to bind"
+        raise BindError([Problem(endpoint.place, wrong, "restart the daemon to have it")])
+    (door,) = listeners.give_up(())
+    door.shut()
+    return door
 
 
 def bind_problem(endpoint: Endpoint, error: OSError | CannotListenError) -> Problem:

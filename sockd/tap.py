@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 from twisted.python import usage
+from twisted.python.failure import Failure
 
 from sockd import __version__, check
-from sockd.config.load import load
+from sockd.config.load import AdminCheck, load, unchecked_admin
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
-from sockd.errors import ConfigurationError
+from sockd.errors import ConfigurationError, SockdError
+from sockd.hangup import Hangups, has_terminal
 from sockd.invitation import (
     OwnHosts,
     reachable,
@@ -32,6 +35,7 @@ from sockd.narrator import Narrator
 from sockd.own_addresses import own_hosts
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
+from sockd.reload.reloader import Reloader
 from sockd.signals import end_on_signals
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class Options(usage.Options):
 
     :ivar configuration: what the file says.
     :ivar registry: the kinds and replies that it may name.
+    :ivar file: its absolute path, which stays true when a daemon changes its directory.
     """
 
     synopsis = "[-c FILE] [--check | --hash-password]"
@@ -64,6 +69,7 @@ class Options(usage.Options):
 
     configuration: Configuration
     registry: Registry
+    file: str | None = None
 
     def opt_version(self) -> None:
         """Print the version of sockd and exit."""
@@ -81,6 +87,8 @@ class Options(usage.Options):
 
             raise _said(read_and_hash())
         self.registry = discover()
+        if self["config"] is not None:
+            self.file = str(Path(self["config"]).absolute())
         try:
             self.configuration = _read(self["config"], self.registry)
         except ConfigurationError as error:
@@ -107,9 +115,28 @@ def makeService(options: Options) -> Daemon:
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
     daemon = Daemon(configuration.name, ledger, services, reactor, name, reactor.seconds())
     _wire_views(daemon, configuration, reactor)
+    read = partial(_read, options.file, options.registry, check_admin=unchecked_admin)
+    daemon.reload_by(Reloader(daemon, configuration, read, options.registry, context).reload)
+    _reload_on_hangups(daemon, reactor)
     reactor.callWhenRunning(end_on_signals, reactor, reactor.stop, daemon.hurry)
     reactor.callWhenRunning(daemon.announce)
     return daemon
+
+
+def _reload_on_hangups(daemon: Daemon, reactor: IReactor) -> None:
+    hangups = Hangups(has_terminal)
+    hangups.install()
+
+    def reload() -> None:
+        daemon.reload().addErrback(_told)
+
+    reactor.callWhenRunning(hangups.begin, reactor, reload, reactor.stop)
+
+
+def _told(failure: Failure) -> None:
+    """Let be what the log has already; what is no fault of the file is logged as unexpected."""
+    if not failure.check(SockdError):
+        Logger(__name__).failure("The reload failed", failure)
 
 
 def _said(*lines: str) -> SystemExit:
@@ -119,7 +146,9 @@ def _said(*lines: str) -> SystemExit:
     return SystemExit(0)
 
 
-def _read(path: str | None, registry: Registry) -> Configuration:
+def _read(
+    path: str | None, registry: Registry, check_admin: AdminCheck = check.admin_files
+) -> Configuration:
     """Return the configuration of a file, or of the lab that comes with sockd.
 
     :raise ConfigurationError: with every error of the file, and every broken plugin.
@@ -135,7 +164,7 @@ def _read(path: str | None, registry: Registry) -> Configuration:
                 registry.replies,
                 missing,
                 partial(check.usable, reactor=_reactor()),
-                check.admin_files,
+                check_admin,
             )
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from sockd.address import Address
-from sockd.errors import BindError
+from sockd.errors import BindError, SockdError
 from sockd.interfaces import ICapture, IDaemon, INetworkService
 from sockd.ledger import Connection, Ledger, Listener, Reason, State
+from sockd.reload.plan import Plan
 from sockd.service import TypedService
 
 STARTED = 1_700_000_000.0
@@ -111,6 +112,8 @@ class FakeDaemon:
     """A daemon of fake services.
 
     :ivar clock: the time of the ledger; advance it to let time pass.
+    :ivar plan: what :meth:`reload` did.
+    :ivar unreadable: if set, what it fails with.
     """
 
     def __init__(self, history: int = 1000) -> None:
@@ -123,6 +126,8 @@ class FakeDaemon:
         self.clock.advance(STARTED)
         self.ledger = Ledger(self.clock.seconds, history)
         self.services: dict[str, FakeService] = {}
+        self.plan = Plan()
+        self.unreadable: SockdError | None = None
 
     def add(self, name: str, kind: str = "multi", transport: str = "tcp") -> FakeService:
         """Add a service that listens."""
@@ -141,3 +146,7 @@ class FakeDaemon:
     def start(self, name: str) -> None:
         """Start a stopped service again."""
         self.services[name].startService()
+
+    def reload(self) -> Deferred[Plan]:
+        """Return what fires with :attr:`plan`, or fails with :attr:`unreadable`."""
+        return fail(self.unreadable) if self.unreadable is not None else succeed(self.plan)

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from sockd.admin import commands
 from sockd.admin.commands import ROWS, Commands
 from sockd.admin.console import Console
-from sockd.errors import BindError, Place, Problem
+from sockd.errors import BindError, ConfigurationError, Place, Problem
+from sockd.reload.plan import Plan
 from sockd.testing import FakeDaemon
 
 NAMES = (
@@ -272,6 +273,16 @@ def test_whatever_else_fails_is_one_line_too(lab: Lab) -> None:
     assert lab.complaints == "RuntimeError: out of\\x1b luck\n"
 
 
-def test_reload_says_that_it_is_not_there_yet(lab: Lab) -> None:
+def test_reload_says_what_has_changed(lab: Lab) -> None:
+    lab.daemon.plan = Plan(restart=(Place("lab.ini", 9, "stats", "hosts"),))
     lab.commands.reload()
-    assert "not there yet" in lab.complaints
+    assert lab.said.splitlines() == [
+        "kept 0",
+        "lab.ini:9: [stats] hosts: changed, and followed after a restart only",
+    ]
+
+
+def test_reload_says_what_is_wrong_with_the_file(lab: Lab) -> None:
+    lab.daemon.unreadable = ConfigurationError([Problem(Place("lab.ini", 9), "no", "yes")])
+    lab.commands.reload()
+    assert (lab.said, lab.complaints) == ("", "lab.ini:9: no (yes)\n")

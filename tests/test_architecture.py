@@ -33,6 +33,7 @@ PURE = (
     "sockd.ledger",
     "sockd.lesson",
     "sockd.limits",
+    "sockd.reload.plan",
     "sockd.replies",
     "sockd.rows",
     "sockd.tables",
@@ -54,7 +55,7 @@ INTERFACES = "sockd.interfaces"
 """Pure but for the name of Twisted's IService, from which INetworkService inherits."""
 
 IMPURE = ("asyncio", "select", "selectors", "socket", "ssl", "subprocess", "threading", "twisted")
-WATCHERS = ("sockd.admin", "sockd.daemon", "sockd.tap", "sockd.web")
+WATCHERS = ("sockd.admin", "sockd.daemon", "sockd.reload.reloader", "sockd.tap", "sockd.web")
 
 
 @dataclass

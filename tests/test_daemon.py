@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from sockd.daemon import Daemon, StartError
-from sockd.errors import BindError, Place, Problem
+from sockd.errors import BindError, ConfigurationError, Place, Problem
 from sockd.ledger import Ledger, Reason, State
 from sockd.reactor import IReactor
 from sockd.testing import FakeService
@@ -80,3 +80,32 @@ def test_a_part_that_does_not_stop_cleanly_does_not_keep_the_others_from_it() ->
     assert waiting.reason is Reason.STOP
     assert stopped.called
     assert lab.states() == [State.STOPPED] * 3
+
+
+def test_a_service_that_leaves_is_listed_until_it_has_drained() -> None:
+    lab = Lab()
+    lab.daemon.startService()
+    lab.two.finish = Deferred()
+    client = lab.two.open()
+    lab.daemon.adopt("class", {"one": lab.one}, [lab.two])
+    assert list(lab.daemon.services) == ["one", "two"]
+    assert lab.two.record.state is State.STOPPED
+    with pytest.raises(ConfigurationError, match="was removed"):
+        lab.daemon.start("two")
+    assert lab.daemon.disconnect(client.id)
+    lab.daemon.hurry()
+    assert list(lab.daemon.services) == ["one"]
+    assert "two" not in lab.ledger.services
+    assert lab.daemon.name == "class"
+
+
+def test_a_service_of_the_same_name_goes_on_with_the_account_of_one_that_leaves() -> None:
+    lab = Lab()
+    lab.daemon.startService()
+    lab.two.finish = Deferred()
+    successor = FakeService("two", lab.ledger)
+    lab.daemon.adopt("lab", {"one": lab.one, "two": successor}, [lab.two])
+    assert lab.daemon.services["two"] is successor
+    lab.two.finish.callback(None)
+    assert lab.daemon.services == {"one": lab.one, "two": successor}
+    assert lab.ledger.services["two"] is successor.record

@@ -552,8 +552,9 @@ class DatagramBench:
         """Let datagrams arrive from a peer; the answers go where nobody listens."""
         [reader] = self.reactor.getReaders()
         assert isinstance(reader, DatagramSocket)
+        assert reader.received is not None
         for data in datagrams:
-            reader._received(reader, data, ("127.0.0.1", port), b"")
+            reader.received(reader, data, ("127.0.0.1", port), b"")
 
     def reasons(self) -> list[Reason | None]:
         """Return the reasons for which the flows ended."""

@@ -217,3 +217,35 @@ def test_a_walk_survives_what_happens_meanwhile(view: str) -> None:
         "all_connections": (past[0], present[1:]),
     }
     assert (first, rest) == expected[view]
+
+
+def test_who_is_enrolled_again_goes_on_with_the_same_account() -> None:
+    lab = Lab()
+    lab.close(lab.open())
+    assert lab.ledger.enrol("one", "multi", "echo") is lab.one
+    assert lab.one.opened == 1
+
+
+def test_a_forgotten_service_leaves_its_closed_connections() -> None:
+    lab = Lab()
+    gone = lab.open()
+    lab.close(gone)
+    lab.ledger.forget(lab.one)
+    assert lab.ledger.services == {"two": lab.two}
+    assert lab.ledger.find(gone.id) is gone
+
+
+def test_a_shorter_history_holds_at_once() -> None:
+    lab = Lab()
+    first, second = lab.open(), lab.open()
+    lab.close(first, second)
+    lab.ledger.remember(1)
+    assert list(lab.ledger.all_connections()) == [second]
+
+
+def test_a_listener_that_changed_hands_was_not_bound_again() -> None:
+    lab = Lab()
+    longer = Listener("tcp", LOCAL, 99)
+    lab.ledger.bound(lab.one, (longer, UDP), known=(TCP,))
+    assert [event.listener for event in lab.events] == [UDP]
+    assert lab.one.listeners == (TCP, UDP)

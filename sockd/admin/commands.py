@@ -95,8 +95,9 @@ class Commands:
         if found is None:
             return
         tcp = None
-        if found.closed is None:
-            tcp = self._daemon.services[found.service.name].tcp_info(found.id)
+        service = self._daemon.services.get(found.service.name)
+        if found.closed is None and service is not None:
+            tcp = service.tcp_info(found.id)
         view = connection_view(found, None)
         del view["tcp"]
         view |= {"local": found.local, "peer": found.peer}
@@ -164,8 +165,12 @@ class Commands:
         self._report(starting, lambda: f"{record.name} listens on {places(record.listeners)}")
 
     def reload(self) -> None:
-        """Read the configuration again (not there yet)."""
-        self._console.complain("reload() is not there yet: restart the daemon to read its file")
+        """Read the configuration again and follow it; if it is wrong, nothing changes."""
+        reloading = maybeDeferred(self._daemon.reload)
+        reloading.addCallbacks(
+            lambda plan: self._console.say("\n".join(plan.lines())), self._complain_of
+        )
+        self._console.follow(reloading)
 
     def commands(self) -> None:
         """List the commands."""

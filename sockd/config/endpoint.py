@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 DATAGRAM = "udp"
 
+PRIVATE_MODE = "600"
+"""The mode of a unix socket that only its owner can use."""
+
 _PARAMETERS = MappingProxyType(
     {
         "tcp": ("port", "interface", "backlog"),
@@ -128,6 +131,21 @@ class Endpoint:
     def is_private(self) -> bool:
         """Whether nobody but this machine can reach it: loopback, or a unix socket."""
         return self.kind == "unix" or bool(self.host and _address(self.host).is_loopback)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes the socket: endpoints that have it in common can share one.
+
+        The backlog is no part of it, since it can change while a socket listens.
+        """
+        if self.kind not in _PARAMETERS:
+            return (self.text,)
+        named = dict(self.with_default("mode", PRIVATE_MODE).parameters)
+        named.pop("backlog", None)
+        if self.kind in _INTERNET:
+            named |= {"port": str(self.port), "interface": str(_address(self.host))}
+        kind = "tcp" if self.kind == "tcp6" else self.kind
+        return (kind, *(f"{name}={value}" for name, value in sorted(named.items())))
 
     def with_default(self, name: str, value: str) -> Endpoint:
         """Return the endpoint with a parameter added, if it takes it and does not have it."""

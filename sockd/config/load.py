@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ AdminCheck = Callable[[AdminSpec], Iterable[Problem]]
 """Returns what is wrong with the files that a section names; what its text says is checked here."""
 
 
-def _unchecked_admin(spec: AdminSpec) -> Iterable[Problem]:
+def unchecked_admin(spec: AdminSpec) -> Iterable[Problem]:
     """Return nothing: the check where the files do not matter."""
     return ()
 
@@ -73,7 +73,7 @@ def load(
     replies: Mapping[str, IReply],
     missing: str = "",
     check: EndpointCheck = unchecked,
-    check_admin: AdminCheck = _unchecked_admin,
+    check_admin: AdminCheck = unchecked_admin,
 ) -> Configuration:
     """Read a file.
 
@@ -95,7 +95,7 @@ def parse(
     replies: Mapping[str, IReply],
     missing: str = "",
     check: EndpointCheck = unchecked,
-    check_admin: AdminCheck = _unchecked_admin,
+    check_admin: AdminCheck = unchecked_admin,
 ) -> Configuration:
     """Read the text of a file; otherwise like :func:`load`."""
     reader = _Reader(ini.read(file, text), kinds, replies, missing, check, check_admin)
@@ -212,7 +212,14 @@ class _Reader:
                 stats=stats,
                 admin=admin,
                 capture=capture,
+                places=MappingProxyType(dict(self._places())),
             )
+
+    def _places(self) -> Iterator[tuple[tuple[str, str], Place]]:
+        for section in self._document.sections.values():
+            options = self._options(section)
+            for name in ("", *section.entries):
+                yield (section.name, name), options.place(name)
 
     def _service(self, section: ini.Section) -> ServiceSpec:
         name = section.name.removeprefix(_SERVICE)

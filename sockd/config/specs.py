@@ -110,6 +110,8 @@ class Configuration:
     :ivar drain: how long live connections may finish at shutdown.
     :ivar history: how many closed connections are remembered.
     :ivar lane: whether plain TCP connections are echoed past the reactor.
+    :ivar places: where each section and each option of the file stands, the section under its
+        name and an empty one.
     """
 
     file: str
@@ -123,6 +125,7 @@ class Configuration:
     stats: StatsSpec | None = None
     admin: AdminSpec | None = None
     capture: CaptureSpec | None = None
+    places: Mapping[tuple[str, str], Place] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

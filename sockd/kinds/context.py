@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
+from sockd.spare import SpareSockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,11 @@ class ServiceContext:
 
     :ivar drain: at a stop, how long live connections may finish, in seconds.
     :ivar lane: whether plain TCP connections are echoed past the reactor.
+    :ivar spare: the sockets that change hands during a reload.
     """
 
     reactor: IReactor
     ledger: Ledger
     drain: float
     lane: bool = False
+    spare: SpareSockets = field(default_factory=SpareSockets)

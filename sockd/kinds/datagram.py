@@ -14,10 +14,17 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sockd.config.endpoint import Endpoint
 from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option
 from sockd.errors import BindError
-from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKind
+from sockd.interfaces import (
+    IConversation,
+    INetworkService,
+    IReloadableService,
+    IReply,
+    IServiceKind,
+)
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram_socket import DatagramSocket, SocketAddress, address_of
 from sockd.ledger import Connection, Listener, Reason
@@ -26,6 +33,7 @@ from sockd.limits.budget import Purse
 from sockd.limits.correspondence import Correspondence
 from sockd.listeners import bind_problem
 from sockd.service import BindingService
+from sockd.spare import take
 
 FLOW_TIMEOUT = 120.0
 """How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""
@@ -71,7 +79,7 @@ class _Flow:
         self.replies_left = replies
 
 
-@implementer(INetworkService)
+@implementer(IReloadableService)
 class DatagramService(BindingService):
     """One section of a datagram kind, running."""
 
@@ -79,15 +87,13 @@ class DatagramService(BindingService):
 
     def __init__(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
         self.name = spec.name
-        self._spec = spec
-        self._reply = reply
         self._reactor = context.reactor
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
         now = context.reactor.seconds()
         self.correspondence = Correspondence(spec.limits, self._own_ports, now)
         self._told = Bucket(_TOLD, now)
-        self._timeout = spec.idle_timeout or FLOW_TIMEOUT
+        self._follow(spec, reply, context)
         self._sockets: dict[DatagramSocket, Listener] = {}
         self._flows: OrderedDict[_FlowKey, _Flow] = OrderedDict()
         self._keys: dict[int, _FlowKey] = {}
@@ -98,25 +104,42 @@ class DatagramService(BindingService):
 
         :raise BindError: if one of them cannot be had; then none is held.
         """
-        if self._sockets:
-            return
-        problems = []
-        for endpoint in self._spec.listen:
-            bound = DatagramSocket(self._reactor, endpoint, self._received)
-            try:
-                address = bound.bind()
-            except OSError as error:
-                problems.append(bind_problem(endpoint, error))
-            else:
-                self._sockets[bound] = Listener("udp", address, None)
-        if problems:
-            for bound in self._sockets:
-                bound.close()
-            self._sockets = {}
-            raise BindError(problems)
-        for bound in self._sockets:
-            bound.start()
-        self._ledger.bound(self.record, tuple(self._sockets.values()))
+        if not self._sockets:
+            sockets = [self._socket_for(endpoint, []) for endpoint in self._spec.listen]
+            _bind_all(sockets)
+            self._serve_on(sockets)
+
+    def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
+        """Bind endpoints of a section to come, and leave them with the spare sockets.
+
+        :raise BindError: if one of them cannot be had.
+        """
+        sockets = [DatagramSocket(self._reactor, endpoint) for endpoint in endpoints]
+        _bind_all(sockets)
+        for bound in sockets:
+            self._spare.put(bound)
+
+    def release(self, kept: Sequence[Endpoint]) -> None:
+        """Leave the sockets that are not among these with the spare ones, and end their flows."""
+        given_up = list(self._sockets)
+        for endpoint in kept:
+            take(endpoint, given_up)
+        for bound in given_up:
+            bound.pause()
+            del self._sockets[bound]
+            self._spare.put(bound)
+        for key in [key for key in self._flows if key[0] in given_up]:
+            self._end(key, Reason.STOP)
+
+    def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        """Answer new flows by another section; those that are here stay with theirs."""
+        is_bound = bool(self.record.listeners)
+        self._follow(spec, reply, context)
+        if is_bound:
+            own = list(self._sockets)
+            self._serve_on([self._socket_for(endpoint, own) for endpoint in spec.listen])
+        if self._sweep_call is not None:
+            self._sweep_call.reset(0)
 
     def stopService(self) -> Deferred[None]:
         """Give the ports back and end the flows, at once: a datagram leaves nothing unfinished."""
@@ -149,6 +172,29 @@ class DatagramService(BindingService):
     def tcp_info(self, connection: int) -> Mapping[str, object] | None:
         """Return ``None``: this is UDP."""
         return None
+
+    def _follow(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        self._spec = spec
+        self._reply = reply
+        self._spare = context.spare
+        self._timeout = spec.idle_timeout or FLOW_TIMEOUT
+        self.correspondence.apply(spec.limits, self._reactor.seconds())
+
+    def _socket_for(self, endpoint: Endpoint, own: list[DatagramSocket]) -> DatagramSocket:
+        """Return a socket of its own, a spare one, or else one that is not bound yet."""
+        found = take(endpoint, own) or self._spare.take(endpoint, DatagramSocket)
+        bound = found or DatagramSocket(self._reactor, endpoint)
+        bound.endpoint = endpoint
+        return bound
+
+    def _serve_on(self, sockets: Sequence[DatagramSocket]) -> None:
+        listeners = {bound: Listener("udp", bound.address, None) for bound in sockets}
+        known = [listeners[bound] for bound in sockets if bound.received is not None]
+        for bound in sockets:
+            bound.received = self._received
+            bound.start()
+        self._sockets = listeners
+        self._ledger.bound(self.record, tuple(listeners.values()), known)
 
     def _received(
         self, bound: DatagramSocket, data: bytes, peer: SocketAddress, source: bytes
@@ -263,3 +309,21 @@ class DatagramService(BindingService):
                 return
             self._end(key, Reason.IDLE)
         self._sweep_call = self._reactor.callLater(0, self._sweep)
+
+
+def _bind_all(sockets: Sequence[DatagramSocket]) -> None:
+    """Bind sockets that are not bound yet, all or none.
+
+    :raise BindError: if one of them cannot be bound; then all are closed.
+    """
+    problems = []
+    for bound in sockets:
+        try:
+            if bound.fileno() < 0:
+                bound.bind()
+        except OSError as error:
+            problems.append(bind_problem(bound.endpoint, error))
+    if problems:
+        for bound in sockets:
+            bound.close()
+        raise BindError(problems)

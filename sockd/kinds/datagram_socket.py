@@ -46,14 +46,17 @@ Receiver: TypeAlias = Callable[["DatagramSocket", bytes, SocketAddress, bytes], 
 class DatagramSocket:
     """One bound UDP endpoint.
 
-    :param received: called with this socket, a datagram, the sender, and the *source*: an opaque
+    :ivar address: what it is bound to, once it is.
+    :ivar received: called with this socket, a datagram, the sender, and the *source*: an opaque
         word for the local address that was asked, to be handed back to :meth:`send`.
     """
 
-    def __init__(self, reactor: IReactor, endpoint: Endpoint, received: Receiver) -> None:
+    def __init__(
+        self, reactor: IReactor, endpoint: Endpoint, received: Receiver | None = None
+    ) -> None:
         self._reactor = reactor
-        self._endpoint = endpoint
-        self._received = received
+        self.endpoint = endpoint
+        self.received = received
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
         self._socket: socket.socket | None = None
@@ -64,9 +67,9 @@ class DatagramSocket:
 
         :raise OSError: if it cannot be had.
         """
-        host = self._endpoint.host
+        host = self.endpoint.host
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
-            host, self._endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+            host, self.endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
         )
         bound = socket.socket(family, kind, protocol)
         try:
@@ -77,13 +80,17 @@ class DatagramSocket:
             bound.close()
             raise
         self._socket = bound
-        self._address = address_of(bound.getsockname())
-        self._is_for_many = reaches_many(self._address.host)
-        return self._address
+        self.address = address_of(bound.getsockname())
+        self._is_for_many = reaches_many(self.address.host)
+        return self.address
 
     def start(self) -> None:
         """Begin to read."""
         self._reactor.addReader(self)
+
+    def pause(self) -> None:
+        """Leave what arrives in the kernel's buffer."""
+        self._reactor.removeReader(self)
 
     def close(self) -> None:
         """Stop reading and give the port back."""
@@ -95,13 +102,13 @@ class DatagramSocket:
     def local(self, source: bytes) -> Address:
         """Return the local address that a datagram was sent to."""
         if not source:
-            return self._address
+            return self.address
         if len(source) in (4, _APART):
-            return Address(socket.inet_ntop(socket.AF_INET, source[:4]), self._address.port)
+            return Address(socket.inet_ntop(socket.AF_INET, source[:4]), self.address.port)
         host = normalised(socket.inet_ntop(socket.AF_INET6, source[:16]))
         if len(source) > 16:
             host = _with_scope(host, int.from_bytes(source[16:], sys.byteorder))
-        return Address(host, self._address.port)
+        return Address(host, self.address.port)
 
     def is_for_many(self, source: bytes) -> bool:
         """Return whether a datagram was sent to a multicast or broadcast address.
@@ -142,14 +149,14 @@ class DatagramSocket:
     def doRead(self) -> None:
         """Read what has arrived, at most a batch of it, so that everything else has its turn."""
         for _ in range(BATCH):
-            if self._socket is None:
+            if self._socket is None or self.received is None:
                 return
             try:
                 size, peer, source = self._receive(self._socket)
             except OSError:
                 # Nothing left; or, on some systems, word of an earlier answer that did not arrive.
                 return
-            self._received(self, bytes(self._view[:size]), peer, source)
+            self.received(self, bytes(self._view[:size]), peer, source)
 
     def _receive(self, bound: socket.socket) -> tuple[int, SocketAddress, bytes]:
         if not self._tells_destination:

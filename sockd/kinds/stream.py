@@ -17,17 +17,18 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from sockd.address import Address
+from sockd.config.endpoint import Endpoint
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.config.values import Option
-from sockd.errors import BindError
-from sockd.interfaces import INetworkService, IReply, IServiceKind
+from sockd.errors import BindError, Problem
+from sockd.interfaces import INetworkService, IReloadableService, IReply, IServiceKind
 from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.drain import Drain
 from sockd.kinds.lane import IS_AVAILABLE, Lane
 from sockd.ledger import Connection, Listener, Reason, State
 from sockd.limits.admission import Admission
-from sockd.listeners import Door, Listeners, known_address
+from sockd.listeners import Door, Listeners, Tenant, bound_door, known_address
 from sockd.service import BindingService
 
 
@@ -48,37 +49,31 @@ class StreamKind:
 
     def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
         """Return the service of a section."""
-        limit = self._limit or spec.max_connections
-        waits = self._limit is not None or spec.when_full == WAIT
-        return StreamService(spec, reply, context, limit, waits)
+        return StreamService(spec, reply, context, self._limit)
 
 
-@implementer(INetworkService)
+@implementer(IReloadableService)
 class StreamService(BindingService):
     """One section of a stream kind, running.
 
-    :param limit: how many connections are served at a time.
-    :param waits: whether the next ones wait in the kernel's queue, or are refused.
-    :ivar lane: where plain connections may be echoed; ``None`` if there is none.
+    :param limit: how many connections are served at a time, the next ones waiting in the kernel's
+        queue; ``None``: what the section says.
+    :ivar lane: where plain connections may be echoed; ``None`` if the next ones may not.
     """
 
     _log = Logger()
 
     def __init__(
-        self, spec: ServiceSpec, reply: IReply, context: ServiceContext, limit: int, waits: bool
+        self, spec: ServiceSpec, reply: IReply, context: ServiceContext, limit: int | None
     ) -> None:
         self.name = spec.name
-        self.spec = spec
-        self.reply = reply
         self.reactor = context.reactor
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
         self.admission = Admission(spec.limits, context.reactor.seconds())
-        self._drain_time = context.drain
-        has_lane = context.lane and IS_AVAILABLE and reply.identity
-        self.lane = Lane(context.reactor) if has_lane else None
-        self._limit = limit
-        self._waits = waits
+        self._lane = Lane(context.reactor)
+        self._kinds_limit = limit
+        self._follow(spec, reply, context)
         self._connections: dict[int, StreamConnection] = {}
         self._listeners = Listeners(context.reactor, spec.listen, spec.backlog)
         self._is_bound = False
@@ -91,11 +86,46 @@ class StreamService(BindingService):
         """
         if not self._is_bound:
             self._is_bound = True
+            known = self._listeners.change(
+                self.spec.listen, self.spec.backlog, self._spare_door, self
+            )
             try:
-                self._listeners.open(self._factory, self._bound, self._failed)
+                self._listeners.open(_Doorkeeper, lambda: self._bound(known), self._failed)
             except BindError:
                 self._is_bound = False
                 raise
+
+    def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
+        """Bind endpoints of a section to come, all or none, and leave them with the spare sockets.
+
+        :raise BindError: if one of them cannot be had.
+        """
+        problems: list[Problem] = []
+        if self._is_bound and not self._listeners.is_open:
+            wrong = "the service is still busy with binding its endpoints"
+            problems.append(Problem(spec.place, wrong, "reload again when it listens"))
+        for endpoint in endpoints:
+            try:
+                door = bound_door(self.reactor, endpoint, spec.backlog, _Doorkeeper)
+            except BindError as error:
+                problems += error.problems
+            else:
+                self._spare.put(door)
+        if problems:
+            raise BindError(problems)
+
+    def release(self, kept: Sequence[Endpoint]) -> None:
+        """Leave the sockets that are not among these with the spare ones; they go on listening."""
+        for door in self._listeners.give_up(kept):
+            door.shut()
+            self._spare.put(door)
+
+    def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        """Serve the next clients by another section; those that are here stay with theirs."""
+        self._follow(spec, reply, context)
+        if self._is_bound and self._listeners.is_open:
+            self._is_bound = False
+            self.bind()
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting; the Deferred fires when the last connection is gone."""
@@ -163,13 +193,26 @@ class StreamService(BindingService):
         """How many more clients may come in."""
         return max(0, self._limit - len(self._connections))
 
-    def _factory(self, door: Door) -> Factory:
-        return _Doorkeeper(self, door)
+    def _follow(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        self.spec = spec
+        self.reply = reply
+        self._drain_time = context.drain
+        self._spare = context.spare
+        self._limit = self._kinds_limit or spec.max_connections
+        self._waits = self._kinds_limit is not None or spec.when_full == WAIT
+        self.admission.apply(spec.limits, self.reactor.seconds())
+        has_lane = context.lane and IS_AVAILABLE and reply.identity
+        self.lane = self._lane if has_lane else None
 
-    def _bound(self) -> None:
-        self._ledger.bound(self.record, self._listeners.bound)
+    def _spare_door(self, endpoint: Endpoint) -> Door | None:
+        return self._spare.take(endpoint, Door)
+
+    def _bound(self, known: tuple[Listener, ...]) -> None:
+        self._ledger.bound(self.record, self._listeners.bound, known)
         if self._waits:  # it may be full already, of those that a stop has left to finish
             self._mind_the_doors()
+        else:
+            self._listeners.let_in(self._limit)
 
     def _failed(self, error: BindError) -> None:
         """Take note that an endpoint which took its time failed in the end."""
@@ -201,8 +244,8 @@ class StreamService(BindingService):
             self._connections[number].hang_up(Reason.STOP)
         await drain.wait(2 * PATIENCE, self.reactor)
         self._drains.remove(drain)
-        if self.lane is not None and not self._connections:
-            self.lane.close()
+        if not self._connections:
+            self._lane.close()
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -211,13 +254,12 @@ class _Doorkeeper(Factory):
 
     noisy = False
 
-    def __init__(self, service: StreamService, door: Door) -> None:
-        self._service = service
+    def __init__(self, door: Door) -> None:
         self._door = door
 
     def logPrefix(self) -> str:
         """Return what Twisted's own log lines call it."""
-        return str(self._service.name)
+        return "nobody" if self._door.tenant is None else self._door.tenant.record.name
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return what TLS clients may agree on: Twisted rejects those who offer only others."""
@@ -225,5 +267,6 @@ class _Doorkeeper(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Return the protocol for a client."""
+        tenant = cast("Tenant", self._door.tenant)
         peer = known_address(cast("IAddress", addr))
-        return self._service.protocol_for(cast("Listener", self._door.listener), peer)
+        return tenant.protocol_for(cast("Listener", self._door.listener), peer)

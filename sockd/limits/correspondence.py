@@ -34,8 +34,9 @@ class Correspondence:
 
     def apply(self, limits: LimitsSpec, now: float) -> None:
         """Go by other limits from now on; open flows go on, within the new budgets."""
-        self._budget.apply(limits, now)
-        self._look_at(limits)
+        if limits != self._limits:
+            self._budget.apply(limits, now)
+            self._look_at(limits)
 
     def objection(self, peer: Address, is_for_many: bool) -> Reason | None:
         """Return why a peer gets no answer; ``None`` if it may have one.
@@ -51,5 +52,6 @@ class Correspondence:
         return self._budget.purse(peer, now)
 
     def _look_at(self, limits: LimitsSpec) -> None:
+        self._limits = limits
         self._access = AccessList(limits.allow, limits.deny)
         self._guard = Guard(limits.unguarded, self._own_ports)

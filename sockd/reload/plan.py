@@ -1,0 +1,192 @@
+"""What has to happen so that one configuration becomes another: a value, nothing happens yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+from sockd.errors import Place
+
+if TYPE_CHECKING:
+    from sockd.config.endpoint import Endpoint
+    from sockd.config.specs import Configuration, ServiceSpec
+    from sockd.interfaces import IServiceKind
+
+Held = Mapping[str, tuple["Endpoint", ...]]
+"""The endpoints that are bound now, by the names of their services."""
+
+_NOWHERE = Place("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An endpoint that goes on listening for another service."""
+
+    endpoint: Endpoint
+    giver: str
+    taker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The services by what becomes of them, and the endpoints likewise.
+
+    :ivar kept: those whose section says what it said, wherever it stands in the file now.
+    :ivar changed: those that go on by another section.
+    :ivar replaced: those whose kind is another one, or has other options: a new service takes the
+        old one's place.
+    :ivar fresh: the endpoints to bind, by the names of the services that want them.
+    :ivar moves: the endpoints that are bound, and that another service wants.
+    :ivar restart: the options that were changed and are not followed before a restart.
+    """
+
+    kept: tuple[ServiceSpec, ...] = ()
+    changed: tuple[ServiceSpec, ...] = ()
+    replaced: tuple[ServiceSpec, ...] = ()
+    added: tuple[ServiceSpec, ...] = ()
+    removed: tuple[ServiceSpec, ...] = ()
+    fresh: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
+    restart: tuple[Place, ...] = ()
+
+    def summary(self) -> str:
+        """Return what becomes of the services, in a line."""
+        groups = [
+            ("changed", (*self.changed, *self.replaced)),
+            ("added", self.added),
+            ("removed", self.removed),
+        ]
+        said = [f"kept {len(self.kept)}"]
+        said += [
+            f"{word} {', '.join(one.name for one in specs)}" for word, specs in groups if specs
+        ]
+        return ", ".join(said)
+
+    def lines(self) -> Iterator[str]:
+        """Return the whole of it for people: the summary, the moves, and what needs a restart."""
+        yield self.summary()
+        for move in self.moves:
+            yield f"{move.endpoint.text} goes from {move.giver} to {move.taker}"
+        for place in self.restart:
+            yield f"{place}: changed, and followed after a restart only"
+
+
+def plan(
+    old: Configuration, new: Configuration, held: Held, kinds: Mapping[str, IServiceKind]
+) -> Plan:
+    """Return what has to happen.
+
+    :param held: what is bound now; a service that is not there was stopped, and stays so.
+    :param kinds: the service kinds there are, by name.
+    """
+    before = {spec.name: spec for spec in old.services}
+    groups: dict[str, list[ServiceSpec]] = {
+        word: [] for word in ("kept", "changed", "replaced", "added")
+    }
+    for spec in new.services:
+        groups[_becomes(before.get(spec.name), spec, kinds)].append(spec)
+    names = {spec.name for spec in new.services}
+    added = {spec.name for spec in groups["added"]}
+    wanting = [spec for spec in new.services if spec.name in held or spec.name in added]
+    fresh, moves = _allocated(wanting, held)
+    return Plan(
+        **{word: tuple(specs) for word, specs in groups.items()},
+        removed=tuple(spec for spec in old.services if spec.name not in names),
+        fresh=fresh,
+        moves=moves,
+        restart=tuple(_restart(old, new)),
+    )
+
+
+def _becomes(old: ServiceSpec | None, new: ServiceSpec, kinds: Mapping[str, IServiceKind]) -> str:
+    if old is None:
+        return "added"
+    options = [option.name for option in kinds[new.kind].options]
+    if old.kind != new.kind or any(old.settings.get(n) != new.settings[n] for n in options):
+        return "replaced"
+    is_same = _unplaced(old) == _unplaced(new)
+    return "kept" if is_same else "changed"
+
+
+def _unplaced(spec: ServiceSpec) -> tuple[ServiceSpec, list[object]]:
+    """Return what a section says, wherever it stands."""
+    return replace(spec, place=_NOWHERE, listen=()), _bound_to(spec.listen)
+
+
+def _bound_to(endpoints: Iterable[Endpoint]) -> list[object]:
+    return [(endpoint.identity, endpoint.parameter("backlog")) for endpoint in endpoints]
+
+
+def _allocated(
+    wanting: Iterable[ServiceSpec], held: Held
+) -> tuple[dict[str, tuple[Endpoint, ...]], tuple[Move, ...]]:
+    """Return what is to be bound, and what is to change hands.
+
+    A service keeps what it holds itself. A port that the system picked does not change hands: it
+    is nobody's but the service's that asked for any.
+    """
+    free = {name: list(endpoints) for name, endpoints in held.items()}
+    lacking = [
+        (spec.name, endpoint)
+        for spec in wanting
+        for endpoint in spec.listen
+        if not _take(endpoint, free.get(spec.name, []))
+    ]
+    fresh: dict[str, tuple[Endpoint, ...]] = {}
+    moves = []
+    for name, endpoint in lacking:
+        givers = (giver for giver, left in free.items() if _take(endpoint, left))
+        giver = None if endpoint.port == 0 else next(givers, None)
+        if giver is None:
+            fresh[name] = (*fresh.get(name, ()), endpoint)
+        else:
+            moves.append(Move(endpoint, giver, name))
+    return fresh, tuple(moves)
+
+
+def _take(endpoint: Endpoint, endpoints: list[Endpoint]) -> bool:
+    """Take the first endpoint of the same identity out; return whether there was one."""
+    for number, one in enumerate(endpoints):
+        if one.identity == endpoint.identity:
+            del endpoints[number]
+            return True
+    return False
+
+
+def _restart(old: Configuration, new: Configuration) -> Iterator[Place]:
+    """Return where the options stand that a running daemon does not follow."""
+    if old.state != new.state:
+        yield _place(new, "sockd", "state")
+    for section in ("stats", "admin", "capture"):
+        before, after = getattr(old, section), getattr(new, section)
+        if before is None or after is None:
+            if before is not after:
+                yield _place(new, section, "")
+            continue
+        for one in fields(after):
+            if one.name != "places" and _differ(
+                getattr(before, one.name), getattr(after, one.name)
+            ):
+                yield _place(new, section, one.name)
+
+
+def _differ(before: object, after: object) -> bool:
+    """Return whether two values of an option differ, wherever they stand."""
+    return _comparable(before) != _comparable(after)
+
+
+def _comparable(value: object) -> object:
+    if isinstance(value, tuple):
+        return [getattr(one, "description", one) for one in value]
+    return value
+
+
+def _place(new: Configuration, section: str, option: str) -> Place:
+    """Return where an option stands, or the section from which it was removed, or the file."""
+    places = new.places
+    return (
+        places.get((section, option))
+        or places.get((section, ""))
+        or Place(new.file, 1, section, option)
+    )
