@@ -6,13 +6,13 @@ must hold what they should.
 
 from __future__ import annotations
 
-from sockd.config.endpoint import DATAGRAM, Endpoint
+from sockd.config.endpoint import DATAGRAM, SYSTEMD, Endpoint
 from sockd.config.specs import AdminSpec, ServiceSpec
 from sockd.errors import Problem
 from sockd.listeners import server_endpoint
 from sockd.reactor import IReactor
 
-_AT_START = frozenset({DATAGRAM, "systemd"})
+_AT_START = frozenset({DATAGRAM, SYSTEMD})
 """Endpoints that Twisted does not know, or that need what only the service manager passes."""
 
 

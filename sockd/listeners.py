@@ -14,12 +14,13 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, cast
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
@@ -35,7 +36,7 @@ from twisted.python.failure import Failure
 from twisted.python.lockfile import FilesystemLock
 
 from sockd.address import Address, normalised
-from sockd.config.endpoint import PRIVATE_MODE, Endpoint
+from sockd.config.endpoint import PRIVATE_MODE, SYSTEMD, Endpoint
 from sockd.errors import BindError, Problem, Unfit
 from sockd.kernel import accept_queue
 from sockd.ledger import Listener, ServiceRecord
@@ -60,10 +61,12 @@ _UNIX_REMEDIES = {
 }
 _SEE_TWISTED = "see the endpoint strings in Twisted's documentation"
 _PARSER_REMEDIES = {
-    "systemd": "systemd must pass such a socket: its index from 0, or its FileDescriptorName",
+    SYSTEMD: "systemd must pass such a socket: its index from 0, or its FileDescriptorName",
 }
 _TWISTEDS_OWN = frozenset({"tcp", "ssl", "unix"})
 """The endpoints that Twisted parses without a plugin."""
+
+_INTERNET_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 _TLS_KINDS = frozenset({"ssl", "tls"})
 """Endpoints whose connections are encrypted."""
@@ -79,6 +82,47 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
 
     :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it.
     """
+    made = _parsed(reactor, endpoint)
+    if isinstance(made, AdoptedStreamServerEndpoint):
+        with _copy_of(made, endpoint) as passed:
+            if passed.type != socket.SOCK_STREAM:
+                wrong = f"{quoted(endpoint.text)} is no stream socket"
+                raise Unfit(wrong, "ListenStream= in the socket unit makes one")
+            if passed.family != made.addressFamily:
+                wrong = f"{quoted(endpoint.text)} is of another family"
+                raise Unfit(wrong, f"domain={passed.family.name.removeprefix('AF_')}")
+            # Twisted closes what it adopts. The number would soon be another socket's, and a
+            # service that is started again would adopt that.
+            made.fileno = os.dup(made.fileno)
+    return made
+
+
+def passed_socket(reactor: IReactor, endpoint: Endpoint) -> socket.socket:
+    """Return a UDP socket that the service manager passes.
+
+    It is a descriptor of its own: the one that was passed stays open, to be had again.
+
+    :raise Unfit: if there is no such socket, or it is none of UDP.
+    """
+    which = next(f"{name}={value}" for name, value in endpoint.parameters if name != "domain")
+    made = _parsed(reactor, replace(endpoint, text=f"{SYSTEMD}:domain=INET:{which}"))
+    passed = _copy_of(cast("AdoptedStreamServerEndpoint", made), endpoint)
+    if passed.type != socket.SOCK_DGRAM or passed.family not in _INTERNET_FAMILIES:
+        passed.close()
+        wrong = f"{quoted(endpoint.text)} is no UDP socket"
+        raise Unfit(wrong, "ListenDatagram= in the socket unit makes one")
+    return passed
+
+
+def _copy_of(made: AdoptedStreamServerEndpoint, endpoint: Endpoint) -> socket.socket:
+    try:
+        return socket.socket(fileno=os.dup(made.fileno))
+    except OSError as error:
+        wrong = f"{quoted(endpoint.text)} is no socket: {error.strerror}"
+        raise Unfit(wrong, _PARSER_REMEDIES[SYSTEMD]) from None
+
+
+def _parsed(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
     parsers = getPlugins(IStreamServerEndpointStringParser)
     kinds = {*_TWISTEDS_OWN, *(parser.prefix.lower() for parser in parsers)} - {"stdio"}
     if endpoint.kind.lower() not in kinds:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 DATAGRAM = "udp"
 
+SYSTEMD = "systemd"
+"""A socket that the service manager has bound and passes (systemd.socket(5))."""
+
 PRIVATE_MODE = "600"
 """The mode of a unix socket that only its owner can use."""
 
@@ -68,6 +71,7 @@ _FORMS = MappingProxyType(
 )
 """What these parameters look like, whatever the kind."""
 
+_NUMBER = re.compile(r"[0-9]{1,4}")
 _INTERNET = frozenset(kind for kind, names in _PARAMETERS.items() if "port" in names)
 _DEFAULT_HOST = {"tcp6": "::", "tls": "::"}
 _DEFAULT_PORT = {"tls": "443"}
@@ -226,12 +230,16 @@ def parse_stream(text: str, place: Place) -> Endpoint:
 
 
 def parse_datagram(text: str, place: Place) -> Endpoint:
-    """Return an endpoint for something that answers datagrams: ``udp:PORT:interface=ADDRESS``.
+    """Return an endpoint for something that answers datagrams.
+
+    It is ``udp:PORT:interface=ADDRESS``; or ``systemd:name=NAME`` or ``systemd:index=NUMBER``.
 
     :raise Unfit: with what is wrong.
     """
     endpoint = parse_any(text, place)
-    if endpoint.kind != DATAGRAM:
+    if endpoint.kind == SYSTEMD:
+        _check_passed(endpoint)
+    elif endpoint.kind != DATAGRAM:
         wrong = f"{endpoint.kind} endpoints carry streams, and this answers datagrams"
         raise Unfit(wrong, "udp:PORT:interface=ADDRESS")
     return endpoint
@@ -332,6 +340,16 @@ def _check_host(endpoint: Endpoint) -> None:
     except ValueError:
         wrong = f"interface {quoted(endpoint.host)} is no address"
         raise Unfit(wrong, _INTERFACE_REMEDY) from None
+
+
+def _check_passed(endpoint: Endpoint) -> None:
+    """Check how a UDP socket is named that the service manager passes; it knows its family."""
+    remedy = "systemd:name=NAME with its FileDescriptorName, or systemd:index=NUMBER from 0"
+    names = [name for name, _ in endpoint.parameters if name != "domain"]
+    index = endpoint.parameter("index")
+    if names not in (["name"], ["index"]) or (index is not None and not _NUMBER.fullmatch(index)):
+        wrong = f"{quoted(endpoint.text)} names no socket"
+        raise Unfit(wrong, remedy)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

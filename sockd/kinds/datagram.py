@@ -17,7 +17,7 @@ from zope.interface import implementer
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option
-from sockd.errors import BindError
+from sockd.errors import BindError, Unfit
 from sockd.interfaces import (
     IConversation,
     INetworkService,
@@ -321,6 +321,8 @@ def _bind_all(sockets: Sequence[DatagramSocket]) -> None:
         try:
             if bound.fileno() < 0:
                 bound.bind()
+        except Unfit as unfit:
+            problems.append(unfit.at(bound.endpoint.place))
         except OSError as error:
             problems.append(bind_problem(bound.endpoint, error))
     if problems:

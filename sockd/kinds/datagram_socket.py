@@ -21,8 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockd.address import ALL_IPV4, ALL_IPV6, Address, normalised
-from sockd.config.endpoint import Endpoint
+from sockd.config.endpoint import SYSTEMD, Endpoint
 from sockd.kinds.destination import reaches_many
+from sockd.listeners import passed_socket
 from sockd.reactor import IReactor
 
 BATCH = 64
@@ -66,15 +67,11 @@ class DatagramSocket:
         """Bind the endpoint and return the address that it has now.
 
         :raise OSError: if it cannot be had.
+        :raise Unfit: if the service manager was to pass it, and did not.
         """
-        host = self.endpoint.host
-        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
-            host, self.endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
-        )
-        bound = socket.socket(family, kind, protocol)
+        bound = self._passed() if self.endpoint.kind == SYSTEMD else self._made()
         try:
             bound.setblocking(False)
-            bound.bind(address)
             self._tells_destination = _ask_for_destination(bound)
         except OSError:
             bound.close()
@@ -157,6 +154,22 @@ class DatagramSocket:
                 # Nothing left; or, on some systems, word of an earlier answer that did not arrive.
                 return
             self.received(self, bytes(self._view[:size]), peer, source)
+
+    def _passed(self) -> socket.socket:
+        return passed_socket(self._reactor, self.endpoint)
+
+    def _made(self) -> socket.socket:
+        host = self.endpoint.host
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
+            host, self.endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
+        return bound
 
     def _receive(self, bound: socket.socket) -> tuple[int, SocketAddress, bytes]:
         if not self._tells_destination:
