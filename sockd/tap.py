@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.resources import as_file, files
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -19,7 +21,7 @@ from sockd import __version__, check
 from sockd.config.load import AdminCheck, load, unchecked_admin
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
-from sockd.errors import ConfigurationError, SockdError
+from sockd.errors import ConfigurationError, Problem, SockdError
 from sockd.hangup import Hangups, has_terminal
 from sockd.invitation import (
     OwnHosts,
@@ -33,10 +35,13 @@ from sockd.kinds.context import ServiceContext
 from sockd.ledger import Ledger
 from sockd.narrator import Narrator
 from sockd.own_addresses import own_hosts
+from sockd.privileges import WARNING, is_root, shell_problems
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
+from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
 from sockd.signals import end_on_signals
+from sockd.supervisor import Supervisor, supervisor_of
 
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
@@ -44,6 +49,8 @@ if TYPE_CHECKING:
     from sockd.web.service import StatsService
 
 _DEFAULT_PIDFILE = "twistd.pid"
+
+T = TypeVar("T")
 
 Invitation = Callable[[OwnHosts], Iterable[str]]
 """Returns the lines that say how to come in."""
@@ -90,12 +97,22 @@ class Options(usage.Options):
         if self["config"] is not None:
             self.file = str(Path(self["config"]).absolute())
         try:
-            self.configuration = _read(self["config"], self.registry)
+            self.configuration = _read(self["config"], self.registry, self._check_admin)
         except ConfigurationError as error:
             raise SystemExit(str(error)) from None
         if self["check"]:
             raise _said(*map(check.summary, self.configuration.services))
         _allow_a_second_lab(_twistd(self))
+
+    @property
+    def stays_root(self) -> bool:
+        """Whether the daemon is root, and twistd is not told to change that for good."""
+        twistd = _twistd(self)
+        return is_root() and (not twistd.get("uid") or bool(twistd.get("euid")))
+
+    def _check_admin(self, spec: AdminSpec) -> Iterable[Problem]:
+        problems = check.admin_files(spec)
+        return [*problems, *shell_problems(spec)] if self.stays_root else problems
 
 
 def makeService(options: Options) -> Daemon:
@@ -115,11 +132,17 @@ def makeService(options: Options) -> Daemon:
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
     daemon = Daemon(configuration.name, ledger, services, reactor, name, reactor.seconds())
     _wire_views(daemon, configuration, reactor)
-    read = partial(_read, options.file, options.registry, check_admin=unchecked_admin)
-    daemon.reload_by(Reloader(daemon, configuration, read, options.registry, context).reload)
+    supervisor = supervisor_of(os.environ, reactor)
+    read = partial(_read, options.file, options.registry, unchecked_admin)
+    reloader = Reloader(daemon, configuration, read, options.registry, context)
+    daemon.reload_by(partial(_reloaded, reloader, daemon, supervisor))
     _reload_on_hangups(daemon, reactor)
+    if options.stays_root:
+        _warn_of_root(_twistd(options), reactor)
     reactor.callWhenRunning(end_on_signals, reactor, reactor.stop, daemon.hurry)
     reactor.callWhenRunning(daemon.announce)
+    reactor.callWhenRunning(lambda: supervisor.ready(_status(daemon)))
+    reactor.addSystemEventTrigger("before", "shutdown", supervisor.stopping)
     return daemon
 
 
@@ -131,6 +154,30 @@ def _reload_on_hangups(daemon: Daemon, reactor: IReactor) -> None:
         daemon.reload().addErrback(_told)
 
     reactor.callWhenRunning(hangups.begin, reactor, reload, reactor.stop)
+
+
+def _reloaded(reloader: Reloader, daemon: Daemon, supervisor: Supervisor) -> Deferred[Plan]:
+    """Reload, and let the supervisor know; whatever comes of it, the daemon is ready again."""
+
+    def over(result: T) -> T:
+        supervisor.ready(_status(daemon))
+        return result
+
+    supervisor.reloading()
+    return reloader.reload().addBoth(over)
+
+
+def _status(daemon: Daemon) -> str:
+    listening = [one for one in daemon.services.values() if one.record.listeners]
+    return f"{daemon.name}: {len(listening)} of {len(daemon.services)} services listen"
+
+
+def _warn_of_root(twistd: usage.Options, reactor: IReactor) -> None:
+    """Warn in the log; and on the terminal, unless the log goes there."""
+    log = Logger(__name__)
+    reactor.callWhenRunning(lambda: log.warn("{warning}", warning=WARNING))
+    if not twistd.get("nodaemon") or twistd.get("logfile") or twistd.get("syslog"):
+        sys.stderr.write(f"{WARNING}\n")
 
 
 def _told(failure: Failure) -> None:
@@ -146,9 +193,7 @@ def _said(*lines: str) -> SystemExit:
     return SystemExit(0)
 
 
-def _read(
-    path: str | None, registry: Registry, check_admin: AdminCheck = check.admin_files
-) -> Configuration:
+def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Configuration:
     """Return the configuration of a file, or of the lab that comes with sockd.
 
     :raise ConfigurationError: with every error of the file, and every broken plugin.

@@ -15,13 +15,15 @@ import pytest
 
 from sockd.admin.commands import Commands
 from sockd.admin.console import Console
-from sockd.config.endpoint import parse_any
+from sockd.config.endpoint import SYSTEMD, parse_any, parse_datagram, parse_stream
 from sockd.config.limits import LimitsSpec
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpec, StatsSpec
 from sockd.errors import Place
 from sockd.kernel import STATES, TCPInfo, described
 from sockd.ledger import Reason, State
 from sockd.limits.guards import GUARDS, REFLECTORS
+from sockd.privileges import WARNING, shell_problems
+from sockd.reload.plan import Move, Plan
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view, service_view
 from tests.configurations import read
@@ -33,6 +35,7 @@ from tests.web import Endpoint
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
+OPERATION = (REPOSITORY / "docs" / "operation.md").read_text(encoding="utf-8")
 INTERFACES = (REPOSITORY / "docs" / "interfaces.md").read_text(encoding="utf-8")
 LAB = (REPOSITORY / "config" / "lab.ini").read_text(encoding="utf-8")
 
@@ -152,6 +155,36 @@ def test_the_examples_of_endpoints_are_right() -> None:
     assert len(examples) >= 10
     for example in examples:
         assert parse_any(example, Place("page", 1)).description
+
+
+def test_the_examples_of_sockets_from_systemd_are_right() -> None:
+    stream, numbered, *datagram = re.findall(
+        r"`(systemd:[^`]+)`", section(OPERATION, "## Sockets from systemd")
+    )
+    place = Place("page", 1)
+    for example in (stream, numbered):
+        assert parse_stream(example, place).parameter("domain") == "INET"
+    for example in datagram:
+        assert parse_datagram(example, place).kind == SYSTEMD
+
+
+def test_what_a_reload_says_on_the_page_is_what_it_says() -> None:
+    place = Place("lab.ini", 21, "stats", "hosts")
+    specs = {spec.name: spec for spec in read(LAB).services}
+    tcp, udp, multi = specs["simple-tcp"], specs["simple-udp"], specs["multi"]
+    move = Move(tcp.listen[0], "simple-tcp", "web")
+    done = Plan((tcp,), (multi,), (), (replace(udp, name="web"),), (udp,), {}, (move,), (place,))
+    shown = blocks(section(OPERATION, "## Reload"), "")[0].splitlines()
+    assert shown == [f"Reloaded: {line}" for line in done.lines()]
+
+
+def test_the_warning_of_root_is_on_the_page() -> None:
+    warning, refusal = blocks(section(OPERATION, "## As root"), "")
+    assert warning == f"{WARNING}\n"
+    shell = read(f"{LAB}\nssh = tcp:2222\n".replace("ssh = tcp:2222:interface=127.0.0.1", ""))
+    assert shell.admin is not None
+    [problem] = shell_problems(shell.admin)
+    assert str(replace(problem, place=Place("lab.ini", 5, "admin", "ssh"))) == refusal.strip()
 
 
 def test_every_http_path_is_on_the_page() -> None:
