@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -229,3 +230,42 @@ def test_a_source_over_its_budget_is_silenced_logged_and_alone_in_that(
     assert (service["refusals"], service["opened"]) == ({"source_packets": 51}, 2)
     sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 0\.0\.0\.0:\d+: source_packets \(udp\)$")
     assert sockd.output.count("Refused") < 40
+
+
+@pytest.mark.parametrize("lane", ["yes", "no"])
+def test_clients_that_send_all_at_once_get_their_own_datagrams_back(
+    run_sockd: RunSockd, lane: str
+) -> None:
+    sockd = run_sockd(f"[sockd]\nlane = {lane}\n" + udp())
+    server = ("127.0.0.1", sockd.port("udp"))
+    sizes = [0, 1, 500, 1400]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(udp_client()) for _ in range(20)]
+        for number in range(10):
+            for client in clients:
+                for size in sizes:
+                    client.sendto(bytes([number]) * size, server)
+            for client in clients:
+                answers = [client.recv(65536) for _ in sizes]
+                assert answers == [bytes([number]) * size for size in sizes]
+    rows = sockd.get("/connections?state=all")["connections"]
+    assert len(rows) == 20
+    for row in rows:
+        assert (row["reads"], row["writes"]) == (40, 40)
+        assert row["bytes_in"] == row["bytes_out"] == 10 * sum(sizes)
+    service = sockd.service("udp")
+    assert (service["reads"], service["bytes_out"]) == (800, 200 * sum(sizes))
+
+
+@pytest.mark.parametrize("lane", ["yes", "no"])
+def test_what_is_over_the_budget_in_the_middle_of_a_burst_has_no_answer(
+    run_sockd: RunSockd, lane: str
+) -> None:
+    sockd = run_sockd(f"[sockd]\nlane = {lane}\n" + udp(more="source_packets = 5/h\n"))
+    with udp_client() as client:
+        for number in range(12):
+            client.sendto(bytes([number]), ("127.0.0.1", sockd.port("udp")))
+        assert [client.recv(10) for _ in range(5)] == [bytes([number]) for number in range(5)]
+        service = wait_until(lambda: (s := sockd.service("udp"))["refused"] == 7 and s)
+    assert service["refusals"] == {"source_packets": 7}
+    assert (service["reads"], service["writes"]) == (5, 5)

@@ -26,7 +26,8 @@ from sockd.interfaces import (
     IServiceKind,
 )
 from sockd.kinds.context import ServiceContext
-from sockd.kinds.datagram_socket import DatagramSocket, SocketAddress, address_of
+from sockd.kinds.datagram_socket import DatagramSocket, Peer, address_of
+from sockd.kinds.mmsg import IS_AVAILABLE, Batch
 from sockd.ledger import Connection, Listener, Reason
 from sockd.limits.buckets import Allowance, Bucket
 from sockd.limits.budget import Purse
@@ -47,7 +48,7 @@ _SWEEP = 500
 _TOLD = Allowance(10, 10.0)
 """How many datagrams without an answer are told one by one; all of them are counted."""
 
-_FlowKey = tuple[DatagramSocket, SocketAddress, bytes]
+_FlowKey = tuple[DatagramSocket, Peer, bytes]
 
 
 @implementer(IServiceKind)
@@ -179,6 +180,7 @@ class DatagramService(BindingService):
         self._spare = context.spare
         self._timeout = spec.idle_timeout or FLOW_TIMEOUT
         self.correspondence.apply(spec.limits, self._reactor.seconds())
+        self._echoes = context.lane and IS_AVAILABLE and reply.identity and not spec.replies
 
     def _socket_for(self, endpoint: Endpoint, own: list[DatagramSocket]) -> DatagramSocket:
         """Return a socket of its own, a spare one, or else one that is not bound yet."""
@@ -192,13 +194,12 @@ class DatagramService(BindingService):
         known = [listeners[bound] for bound in sockets if bound.received is not None]
         for bound in sockets:
             bound.received = self._received
+            bound.echo = self._echo if self._echoes else None
             bound.start()
         self._sockets = listeners
         self._ledger.bound(self.record, tuple(listeners.values()), known)
 
-    def _received(
-        self, bound: DatagramSocket, data: bytes, peer: SocketAddress, source: bytes
-    ) -> None:
+    def _received(self, bound: DatagramSocket, data: bytes, peer: Peer, source: bytes) -> None:
         key = (bound, peer, source)
         now = self._reactor.seconds()
         flow = self._flows.get(key)
@@ -219,6 +220,26 @@ class DatagramService(BindingService):
         except Exception:  # a reply that fails ends its flow, not the socket that all flows share
             self._log.failure("The reply {reply} failed", reply=self._spec.reply)
             self._fail(key)
+
+    def _echo(self, bound: DatagramSocket, batch: Batch) -> int:
+        """Send the first datagrams of a batch back, as far as they belong to open flows."""
+        now = self._reactor.seconds()
+        flows = []
+        for place in range(batch.count):
+            key = (bound, batch.sender(place), b"")
+            flow = self._flows.get(key)
+            if flow is None or self.correspondence.spend(flow.purse, batch.size(place), now):
+                break
+            self._flows.move_to_end(key)
+            flows.append(flow)
+        failed = batch.send_back(bound.fileno(), len(flows))
+        for place, flow in enumerate(flows):
+            if place in failed:
+                flow.record.received(batch.size(place), now)
+                self.record.errors += 1
+            else:
+                flow.record.echoed(batch.size(place), now)
+        return len(flows)
 
     def _answer(self, key: _FlowKey, flow: _Flow, data: bytes) -> None:
         is_last = False

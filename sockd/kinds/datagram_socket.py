@@ -23,11 +23,12 @@ from zope.interface import implementer
 from sockd.address import ALL_IPV4, ALL_IPV6, Address, normalised
 from sockd.config.endpoint import SYSTEMD, Endpoint
 from sockd.kinds.destination import reaches_many
+from sockd.kinds.mmsg import PLACES, Batch, SocketAddress, socket_address
 from sockd.listeners import passed_socket
 from sockd.reactor import IReactor
 
-BATCH = 64
-"""Datagrams that one round of the reactor reads at most, however short they are."""
+MOST = 256
+"""How many datagrams one round of the reactor reads, however short they are."""
 
 _LARGEST = 65536
 _ANCILLARY_SIZE = 64
@@ -39,8 +40,11 @@ _APART = 8
 _LINK_LOCAL = (b"\xfe\x80", b"\xff\x02")
 _MULTICAST = b"\xff"
 
-SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
-Receiver: TypeAlias = Callable[["DatagramSocket", bytes, SocketAddress, bytes], None]
+Peer: TypeAlias = SocketAddress | bytes
+"""Who sent a datagram: as Python's sockets say it, or in a batch as the kernel does."""
+
+Receiver: TypeAlias = Callable[["DatagramSocket", bytes, Peer, bytes], None]
+Echo: TypeAlias = Callable[["DatagramSocket", Batch], int]
 
 
 @implementer(IReadDescriptor)
@@ -50,6 +54,8 @@ class DatagramSocket:
     :ivar address: what it is bound to, once it is.
     :ivar received: called with this socket, a datagram, the sender, and the *source*: an opaque
         word for the local address that was asked, to be handed back to :meth:`send`.
+    :ivar echo: called with a batch of datagrams; sends the first of them back, as many as may be,
+        and returns how many. The others are received one by one. ``None``: all of them are.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class DatagramSocket:
         self._reactor = reactor
         self.endpoint = endpoint
         self.received = received
+        self.echo: Echo | None = None
+        self._batch: Batch | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
         self._socket: socket.socket | None = None
@@ -118,7 +126,7 @@ class DatagramSocket:
             return True
         return len(source) > 4 and reaches_many(socket.inet_ntop(socket.AF_INET6, source[:16]))
 
-    def send(self, data: bytes, peer: SocketAddress, source: bytes) -> None:
+    def send(self, data: bytes, peer: Peer, source: bytes) -> None:
         """Send a datagram from the address that was asked.
 
         :raise OSError: if the system does not take it: too long for the route, no room in the
@@ -126,6 +134,8 @@ class DatagramSocket:
         """
         if self._socket is None:
             return
+        if isinstance(peer, bytes):
+            peer = socket_address(peer)
         if source:
             self._socket.sendmsg([data], [_source_option(source)], 0, peer)
         else:
@@ -144,8 +154,24 @@ class DatagramSocket:
         self.close()
 
     def doRead(self) -> None:
-        """Read what has arrived, at most a batch of it, so that everything else has its turn."""
-        for _ in range(BATCH):
+        """Read what has arrived, but not all of a flood, so that everything else has its turn."""
+        if self.echo is None or self._tells_destination:
+            self._read_one_by_one()
+        else:
+            self._read_batches(self.echo)
+
+    def _read_batches(self, echo: Echo) -> None:
+        batch = self._batch = self._batch or Batch()
+        for _ in range(MOST // PLACES):
+            if not batch.receive(self.fileno()):
+                return
+            for place in range(echo(self, batch), batch.count):
+                if self._socket is None or self.received is None:
+                    return
+                self.received(self, batch.data(place), batch.sender(place), b"")
+
+    def _read_one_by_one(self) -> None:
+        for _ in range(MOST):
             if self._socket is None or self.received is None:
                 return
             try:
@@ -179,8 +205,9 @@ class DatagramSocket:
         return size, peer, _source(ancillary)
 
 
-def address_of(address: SocketAddress) -> Address:
+def address_of(peer: Peer) -> Address:
     """Return a socket address as the ledger knows it, with its scope where it has one."""
+    address = socket_address(peer) if isinstance(peer, bytes) else peer
     host = normalised(address[0])
     if len(address) == 4 and address[3]:
         host = _with_scope(host, address[3])
