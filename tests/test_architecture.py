@@ -33,6 +33,7 @@ PURE = (
     "sockd.ledger",
     "sockd.lesson",
     "sockd.limits",
+    "sockd.proxy",
     "sockd.reload.plan",
     "sockd.replies",
     "sockd.rows",

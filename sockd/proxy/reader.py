@@ -1,0 +1,51 @@
+"""Takes the beginning of a stream, however it is cut, until its PROXY header is whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sockd.proxy import v1, v2
+from sockd.proxy.header import MalformedHeader
+
+if TYPE_CHECKING:
+    from sockd.proxy.header import Header
+
+_VERSIONS = ((v1.SIGNATURE, v1.parsed), (v2.SIGNATURE, v2.parsed))
+
+
+class HeaderReader:
+    """One stream's reader. It keeps no more than what addresses take: extensions are only counted.
+
+    Once it has returned the header, or raised, it is of no more use.
+    """
+
+    def __init__(self) -> None:
+        self._start = b""
+        self._header: Header | None = None
+        self._left = 0
+
+    def feed(self, data: bytes) -> tuple[Header, bytes] | None:
+        """Return the header and what came after it; ``None``: more is needed.
+
+        :raise MalformedHeader: as soon as it is clear that this will never be one.
+        """
+        if self._header is None:
+            data = self._start + data
+            found = _parsed(data)
+            if found is None:
+                self._start = data
+                return None
+            self._header, self._left = found
+        rest = data[self._left :]
+        self._left -= len(data) - len(rest)
+        return None if self._left else (self._header, rest)
+
+
+def _parsed(start: bytes) -> tuple[Header, int] | None:
+    for signature, parsed in _VERSIONS:
+        if start.startswith(signature):
+            return parsed(start)
+        if signature.startswith(start):
+            return None
+    wrong = "it does not begin as a PROXY header does"
+    raise MalformedHeader(wrong)
