@@ -72,6 +72,10 @@ class Reason(StrEnum):
     """Refused: the source comes too often."""
     TOTAL_RATE = "total_rate"
     """Refused: all of them together come too often."""
+    PROXY_HEADER = "proxy_header"
+    """Refused: a balancer's connection began with no PROXY header, or a wrong one."""
+    PROXY_TIMEOUT = "proxy_timeout"
+    """Refused: a balancer's connection took too long over its PROXY header."""
     SOURCE_PACKETS = "source_packets"
     """Not answered: the source sends too many datagrams."""
     SOURCE_BYTES = "source_bytes"
@@ -167,6 +171,8 @@ class Connection:
     :ivar id: counts up from 1 over all services, and is never used again.
     :ivar local: this end; the port is the listener's.
     :ivar peer: the other end.
+    :ivar via: the balancer that relays the connection: the end that the socket has. ``None`` where
+        that is the peer itself.
     :ivar bytes_out: bytes handed over to be sent. After a reset the last of them may never have
         left, or never have arrived.
     :ivar reads: how often something was received: chunks of a stream, or datagrams.
@@ -186,6 +192,7 @@ class Connection:
         "reads",
         "reason",
         "service",
+        "via",
         "writes",
     )
 
@@ -197,12 +204,14 @@ class Connection:
         local: Address,
         peer: Address,
         now: float,
+        via: Address | None = None,
     ) -> None:
         self.id = number
         self.service = service
         self.listener = listener
         self.local = local
         self.peer = peer
+        self.via = via
         self.opened = now
         self.last_activity = now
         self.closed: float | None = None
@@ -318,12 +327,17 @@ class Ledger:
         service.state = state
 
     def open(
-        self, service: ServiceRecord, listener: Listener, local: Address, peer: Address
+        self,
+        service: ServiceRecord,
+        listener: Listener,
+        local: Address,
+        peer: Address,
+        via: Address | None = None,
     ) -> Connection:
         """Enter an accepted connection, or the first datagram of a flow."""
         self._last_id += 1
         now = self._clock()
-        connection = Connection(self._last_id, service, listener, local, peer, now)
+        connection = Connection(self._last_id, service, listener, local, peer, now, via)
         self._by_id[connection.id] = connection
         service.connections[connection.id] = connection
         service.opened += 1

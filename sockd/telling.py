@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from sockd.ledger import Event, Word
 from sockd.text import printable
+from sockd.views import client_text
 
 _BIND = "Bind {transport} {address} ({service})"
 _LISTEN = "Listen on {address}, backlog {backlog} ({service})"
-_ACCEPT = "Connected by {peer} on {local} ({service} #{number})"
+_ACCEPT = "Connected by {client} on {local} ({service} #{number})"
 _ACCEPT_UDP = "First datagram from {peer} on {local} ({service} #{number})"
 _REFUSE = "Refused {peer} on {address}: {reason} ({service})"
 _CLOSE = (
@@ -40,6 +41,7 @@ def told(event: Event) -> tuple[str, dict[str, object]]:
     if connection is not None:
         fields |= {
             "peer": connection.peer,
+            "client": client_text(connection),
             "local": connection.local,
             "number": connection.id,
             "bytes_in": connection.bytes_in,

@@ -87,12 +87,17 @@ class FakeService(TypedService):
         """Return :attr:`kernel_view` for open connections."""
         return self.kernel_view if connection in self.record.connections else None
 
-    def open(self, host: str = "127.0.0.1", port: int | None = None) -> Connection:
-        """Let a peer come in; it has the next port, from 50001 on, where none is given."""
+    def open(
+        self, host: str = "127.0.0.1", port: int | None = None, via: Address | None = None
+    ) -> Connection:
+        """Let a peer come in; it has the next port, from 50001 on, where none is given.
+
+        :param via: the balancer that relays it, if one does.
+        """
         if port is None:
             port, self._next_port = self._next_port, self._next_port + 1
         peer = Address(host, port)
-        return self._ledger.open(self.record, self.listener, self.listener.address, peer)
+        return self._ledger.open(self.record, self.listener, self.listener.address, peer, via)
 
     def close(self, connection: Connection, reason: Reason = Reason.EOF) -> None:
         """Let a peer go."""

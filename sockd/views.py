@@ -64,6 +64,7 @@ def connection_view(connection: Connection, tcp: Mapping[str, object] | None) ->
         "state": "open" if is_open else "closed",
         "local": address_view(connection.local),
         "peer": address_view(connection.peer),
+        "via": None if connection.via is None else address_view(connection.via),
         "opened": rfc3339(connection.opened),
         "last_activity": rfc3339(connection.last_activity),
         "closed": None if connection.closed is None else rfc3339(connection.closed),
@@ -80,13 +81,21 @@ def connection_view(connection: Connection, tcp: Mapping[str, object] | None) ->
 def display_filter(connection: Connection) -> str | None:
     """Return the Wireshark display filter of a connection; ``None`` for unix sockets.
 
-    Only port numbers go into it: nothing that a peer can choose the text of.
+    Only port numbers go into it: nothing that a peer can choose the text of. Where a balancer
+    relays the connection, it is the balancer's port that is on this machine's wire.
     """
     if connection.local.port is None:
         return None
     protocol = "udp" if connection.listener.transport == "udp" else "tcp"
-    local, peer = connection.local.port, connection.peer.port
-    return f"{protocol}.port == {local} && {protocol}.port == {peer}"
+    local, remote = connection.local.port, (connection.via or connection.peer).port
+    return f"{protocol}.port == {local} && {protocol}.port == {remote}"
+
+
+def client_text(connection: Connection) -> str:
+    """Return who is connected, for people: ``192.0.2.1:50412``, and through whom."""
+    if connection.via is None:
+        return str(connection.peer)
+    return f"{connection.peer} via {connection.via}"
 
 
 class PortsTable:

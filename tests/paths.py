@@ -12,7 +12,8 @@ from tests.harness import Sockd
 
 ENDPOINT = "tcp:0:interface=127.0.0.1"
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
-PLAIN = ("lane", "no lane", "select", "asyncio")
+HEADER = b"PROXY TCP4 192.0.2.1 198.51.100.1 50412 443\r\n"
+PLAIN = ("lane", "no lane", "proxied", "select", "asyncio")
 NAMES = (*PLAIN, "tls")
 
 
@@ -39,6 +40,8 @@ class Path:
         :param daemon: more lines for ``[sockd]``.
         """
         endpoint = self.tls_files.endpoint(0) if self.is_tls else ENDPOINT
+        if self.name == "proxied":
+            service += "proxy = 127.0.0.1\n"
         lane = "lane = no\n" if self.name == "no lane" else ""
         reactor = (f"--reactor={self.name}",) if self.name in ("select", "asyncio") else ()
         ini = f"[sockd]\n{lane}{daemon}[service:s]\nkind = multi\nlisten = {endpoint}\n{service}"
@@ -47,6 +50,8 @@ class Path:
     def dial(self, sockd: Sockd) -> socket.socket:
         """Return a client."""
         plain = connect(sockd.port("s"))
+        if self.name == "proxied":
+            plain.sendall(HEADER)
         if not self.is_tls:
             return plain
         context = self.tls_files.client_context()

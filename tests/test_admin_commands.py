@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
+from sockd.address import Address
 from sockd.admin import commands
 from sockd.admin.commands import ROWS, Commands
 from sockd.admin.console import Console
@@ -144,6 +145,15 @@ def test_connection_shows_all_about_one(lab: Lab) -> None:
     facts = {row[0]: " ".join(row[1:]) for row in lab.rows()}
     assert (facts["state"], facts["reason"]) == ("closed", "eof")
     assert "tcp" not in facts
+
+
+def test_a_relayed_connection_is_shown_with_its_balancer(lab: Lab) -> None:
+    connection = lab.echo.open("192.0.2.1", 50412, Address("10.0.0.1", 40001))
+    lab.commands.connection(connection.id)
+    facts = {row[0]: row[1] for row in lab.rows()}
+    assert (facts["peer"], facts["via"]) == ("192.0.2.1:50412", "10.0.0.1:40001")
+    lab.commands.ports()
+    assert "  192.0.2.1:50412 via 10.0.0.1:40001 → 127.0.0.1:65432" in lab.said.splitlines()
 
 
 def test_ports_shows_each_connection_and_the_sentence_that_is_true(lab: Lab) -> None:

@@ -23,6 +23,7 @@ _SOCKD = f"(known: idle_timeout, {_DEFAULTS}, name, state, drain, history, lane)
 _EXAMPLE = "(such as tcp:65432:interface=127.0.0.1)"
 _PORT = "(a number from 0 to 65535; 0 picks a free one)"
 _TAKEN = "(give each its own; port 0 picks a free one)"
+_NO_PROXY = "(listen on a tcp endpoint, or take proxy out)"
 _DURATION = "(a number and ms, s, m or h, such as 500ms or 5s)"
 
 
@@ -461,6 +462,37 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "when_full": (
         SERVICE + "when_full = refuses\n",
         ["4: [service:echo] when_full: 'refuses' is not known here (refuse or wait)"],
+    ),
+    "PROXY headers where none can be read": (
+        service(
+            *("listen = tcp:1", "    ssl:2", "    unix:lab.sock", "    haproxy:tcp:3"),
+            "proxy = 127.0.0.1, 10.0.0.1/8",
+            kind="multi",
+        ),
+        [
+            (
+                "7: [service:x] proxy: '10.0.0.1/8' names a host inside of a network"
+                " (10.0.0.0/8, or the address without the /)"
+            ),
+            (
+                "7: [service:x] proxy: clients of 'unix:lab.sock' have no address that could be"
+                f" listed {_NO_PROXY}"
+            ),
+            (f"7: [service:x] proxy: the header cannot be read from 'haproxy:tcp:3' {_NO_PROXY}"),
+            (
+                "7: [service:x] proxy: the header comes before TLS, and 'ssl:2' is TLS from the"
+                f" first byte {_NO_PROXY}"
+            ),
+        ],
+    ),
+    "PROXY headers of datagrams": (
+        service("listen = udp:1", "proxy = 127.0.0.1", kind="udp"),
+        [
+            (
+                "4: [service:x] proxy: 'udp:1' takes datagrams, and the header begins a stream"
+                f" {_NO_PROXY}"
+            )
+        ],
     ),
     "path of two lines": (
         "[sockd]\nstate = a\n  b\n" + SERVICE,

@@ -1,11 +1,12 @@
 """The lane against a simple model: whatever clients and operators do, bytes and ledger agree.
 
 A service listens on real sockets with small buffers, under a reactor that the test turns by hand.
-Both ways, with the lane and without it, are held to the same model.
+All ways, with the lane, without it and onto it from a balancer, are held to the same model.
 """
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.tcp import Port
 
 from sockd.config.endpoint import parse_stream
+from sockd.config.limits import network
 from sockd.config.specs import ServiceSpec
 from sockd.errors import Place
 from sockd.kinds.context import ServiceContext
@@ -28,12 +30,16 @@ from sockd.ledger import Connection, Ledger, Reason
 from sockd.reactor import IReactor
 from sockd.replies.echo import Echo
 from tests.clients import reset
+from tests.harness import DEADLINE
+from tests.paths import HEADER
 
 PLACE = Place("lab.ini", 1, "service:s", "listen")
 SMALL = 4096
 """What the sockets' buffers are asked to hold: the kernel makes some more of it."""
 
 MOST_TURNS = 20_000
+FIRST_WORDS = 30_000
+"""How many bytes come along with a PROXY header: more than the buffers take."""
 PATTERN = Random(1).randbytes(1_000_003)  # noqa: S311 - the same in every run
 """What clients send, over and over: a byte that is lost or repeated moves all that follow."""
 
@@ -56,19 +62,24 @@ class Client:
 
 
 class Lab:
-    """A service, its clients, and the model of both."""
+    """A service, its clients, and the model of both.
 
-    def __init__(self, has_lane: bool) -> None:
+    :param is_relayed: whether clients begin with a PROXY header, and first words along with it.
+    """
+
+    def __init__(self, has_lane: bool, is_relayed: bool = False) -> None:
         self.reactor = EPollReactor()
         self.ledger = Ledger(self.reactor.seconds, history=10_000)
         endpoint = parse_stream("tcp:0:interface=127.0.0.1", PLACE)
-        spec = ServiceSpec("s", "multi", (endpoint,), PLACE)
+        balancers = (network("127.0.0.1", PLACE),) if is_relayed else ()
+        spec = ServiceSpec("s", "multi", (endpoint,), PLACE, proxy=balancers)
         context = ServiceContext(
             cast(IReactor, self.reactor), self.ledger, drain=0.0, lane=has_lane
         )
         service = StreamKind("multi").serve(spec, Echo(), context)
         assert isinstance(service, StreamService)
         self.service = service
+        self._is_relayed = is_relayed
         self.clients: list[Client] = []
         self.start()
 
@@ -109,12 +120,15 @@ class Lab:
             handle.connect(("127.0.0.1", self.service.record.listeners[0].address.port))
             handle.setblocking(False)
             self.clients.append(Client(handle, handle.getsockname()[1]))
+            if self._is_relayed:
+                sent = handle.send(HEADER + PATTERN[:FIRST_WORDS]) - len(HEADER)
+                self.clients[-1].sent += PATTERN[:sent]
             self.turn_until(lambda: self.record(self.clients[-1]) is not None)
 
     def record(self, client: Client) -> Connection | None:
         """Return what the ledger has of a client."""
         found = self.ledger.all_connections()
-        return next((each for each in found if each.peer.port == client.port), None)
+        return next((each for each in found if (each.via or each.peer).port == client.port), None)
 
     def send(self, client: Client, size: int) -> None:
         """Send as much of so many bytes as the kernel takes; no two offsets look alike."""
@@ -194,9 +208,9 @@ class Lab:
 
 
 @contextmanager
-def lab(has_lane: bool) -> Iterator[Lab]:
+def lab(has_lane: bool, is_relayed: bool = False) -> Iterator[Lab]:
     """Run a lab, and end all that is left of it."""
-    made = Lab(has_lane)
+    made = Lab(has_lane, is_relayed)
     try:
         yield made
     finally:
@@ -244,14 +258,30 @@ def do(made: Lab, deed: tuple[object, ...]) -> None:
                 getattr(made, name)(client, *more)
 
 
-@pytest.mark.parametrize("has_lane", [True, False], ids=["lane", "no-lane"])
+@pytest.mark.parametrize(
+    ("has_lane", "is_relayed"),
+    [(True, False), (False, False), (True, True)],
+    ids=["lane", "no-lane", "relayed"],
+)
 @settings(max_examples=60, deadline=None)
 @given(deeds=st.lists(DEEDS, max_size=40))
 def test_no_byte_is_lost_or_repeated_and_the_ledger_is_exact(
-    has_lane: bool, deeds: list[tuple[object, ...]]
+    has_lane: bool, is_relayed: bool, deeds: list[tuple[object, ...]]
 ) -> None:
-    with lab(has_lane) as made:
+    with lab(has_lane, is_relayed) as made:
         made.connect()
         for deed in deeds:
             do(made, deed)
         made.finish()
+
+
+def test_after_its_first_words_a_relayed_connection_takes_the_lane() -> None:
+    with lab(has_lane=True, is_relayed=True) as made:
+        made.connect()
+        [client] = made.clients
+        made.turn_until(lambda: len(client.received) == FIRST_WORDS)
+        made.turn(3)
+        made.send(client, 1)
+        assert made.service.lane is not None
+        watched, _, _ = select.select([made.service.lane.fileno()], [], [], DEADLINE)
+        assert watched

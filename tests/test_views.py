@@ -132,6 +132,7 @@ def test_an_open_connection_has_no_end() -> None:
         "state": "open",
         "local": {"host": "127.0.0.1", "port": 65432},
         "peer": {"host": "127.0.0.1", "port": 50412},
+        "via": None,
         "opened": "2023-11-14T22:13:20.000000Z",
         "last_activity": "2023-11-14T22:13:22.000000Z",
         "closed": None,
@@ -160,6 +161,17 @@ def test_wireshark_cannot_filter_a_unix_socket() -> None:
     book = ledger()
     connection = opened(book, book.enrol("lab", "multi", "echo"), Address(""), UNIX)
     assert display_filter(connection) is None
+
+
+def test_a_relayed_connection_has_a_balancer_whose_port_is_the_one_on_the_wire() -> None:
+    book = ledger()
+    service = book.enrol("lab", "multi", "echo")
+    client, balancer = Address("192.0.2.1", 50412), Address("10.0.0.1", 40001)
+    connection = book.open(service, TCP, TCP.address, client, balancer)
+    view = connection_view(connection, None)
+    assert view["peer"] == {"host": "192.0.2.1", "port": 50412}
+    assert view["via"] == {"host": "10.0.0.1", "port": 40001}
+    assert view["display_filter"] == "tcp.port == 65432 && tcp.port == 40001"
 
 
 def test_a_tls_connection_is_filtered_as_tcp() -> None:

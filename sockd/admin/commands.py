@@ -24,7 +24,7 @@ from sockd.lesson import tour
 from sockd.rows import CONNECTION_COLUMNS, SERVICE_COLUMNS, connection_row, places, service_row
 from sockd.tables import pairs, seconds, table
 from sockd.text import nearest, printable, quoted
-from sockd.views import PortRow, PortsTable, connection_view, totals_view
+from sockd.views import PortRow, PortsTable, client_text, connection_view, totals_view
 
 ROWS = 200
 """How long a table is unless its `limit` says otherwise."""
@@ -100,7 +100,7 @@ class Commands:
             tcp = service.tcp_info(found.id)
         view = connection_view(found, None)
         del view["tcp"]
-        view |= {"local": found.local, "peer": found.peer}
+        view |= {"local": found.local, "peer": found.peer, "via": found.via}
         kernel = [(f"tcp {name}", value) for name, value in (tcp or {}).items()]
         self._console.say(pairs([*view.items(), *kernel]))
 
@@ -113,7 +113,7 @@ class Commands:
             ports.add(found)
             if number < limit:
                 lines = shown.setdefault((found.service.name, found.listener), [])
-                lines.append(f"  {found.peer} → {found.local}")
+                lines.append(f"  {client_text(found)} → {found.local}")
         texts = [
             "\n".join(_port_lines(row, shown.get((row.service, row.listener), [])))
             for row in ports.rows()

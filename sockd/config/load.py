@@ -21,6 +21,7 @@ from sockd.config.endpoint import (
 )
 from sockd.config.limits import LimitsSpec, read_limits
 from sockd.config.options import Options
+from sockd.config.proxy import read_proxy
 from sockd.config.specs import (
     REFUSE,
     WAIT,
@@ -233,18 +234,20 @@ class _Reader:
             reply = options.word(
                 "reply", known("reply", tuple(self._replies), self._missing), "echo"
             )
+            listen = self._listen(options, kind)
             return ServiceSpec(
                 name=name,
                 kind=kind,
                 reply=reply,
                 place=options.place(),
-                listen=self._listen(options, kind),
+                listen=listen,
                 strip=options.value("strip", boolean, "no"),
                 replies=options.value("replies", integer(0, 10**9), "0"),
                 max_connections=options.value("max_connections", integer(1, 1_000_000), "1000"),
                 when_full=options.value("when_full", choice(REFUSE, WAIT), REFUSE),
                 backlog=options.value("backlog", integer(1, 65535), "50"),
                 idle_timeout=options.value_or("idle_timeout", duration, self._idle_timeout),
+                proxy=read_proxy(options, listen),
                 limits=read_limits(options, self._limits),
                 settings=self._settings(options, kind, reply),
             )

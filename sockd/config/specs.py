@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sockd.config.endpoint import Endpoint
     from sockd.errors import Place
+    from sockd.limits.access import IPNetwork
 
 REFUSE = "refuse"
 WAIT = "wait"
@@ -29,6 +30,7 @@ class ServiceSpec:
     :ivar replies: close a connection after this many replies; 0: never.
     :ivar when_full: :data:`REFUSE` or :data:`WAIT`.
     :ivar idle_timeout: close a connection after this long without traffic.
+    :ivar proxy: the networks of the balancers, whose connections begin with a PROXY header.
     :ivar limits: who may come in, and how much they may have.
     :ivar settings: the values of the options that the kind or the reply declares itself.
     """
@@ -44,6 +46,7 @@ class ServiceSpec:
     when_full: str = REFUSE
     backlog: int = 50
     idle_timeout: float = 0.0
+    proxy: tuple[IPNetwork, ...] = ()
     limits: LimitsSpec = field(default_factory=LimitsSpec)
     settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IProtocol,
     IPushProducer,
     ITCPTransport,
 )
@@ -30,6 +31,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import Attribute, implementer
 
+from sockd.address import Address
 from sockd.interfaces import IConversation
 from sockd.kernel import seconds_since_send, tcp_view
 from sockd.kinds.lane import IRider, Lane
@@ -59,6 +61,8 @@ class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
 
     disconnecting: bool = Attribute("True once it closes as soon as all is written.")
 
+    protocol: IProtocol = Attribute("Who is told what happens to it.")
+
     def getHandle() -> socket.socket:
         """Return the socket; TLS returns its own object."""
 
@@ -72,14 +76,20 @@ class StreamConnection(Protocol):
 
     It is the producer of what its own transport consumes: while the transport has more to send
     than it should hold, nothing more is read.
+
+    :param client: who is served, where a balancer has told that; ``None``: whoever is at the other
+        end of the socket.
     """
 
     transport: IStreamTransport
     _log = Logger()
 
-    def __init__(self, service: StreamService, listener: Listener) -> None:
+    def __init__(
+        self, service: StreamService, listener: Listener, client: Address | None = None
+    ) -> None:
         self._service = service
         self._listener = listener
+        self._client = client
         self._reactor = service.reactor
         self._byte_limit = service.spec.limits.max_bytes or sys.maxsize
         self._replies_left = service.spec.replies
@@ -94,9 +104,10 @@ class StreamConnection(Protocol):
     def connectionMade(self) -> None:
         """Enter the connection in the ledger and greet the peer."""
         transport = self.transport
-        peer = known_address(transport.getPeer())
+        remote = known_address(transport.getPeer())
         local = known_address(transport.getHost())
-        self._record: Connection = self._service.opened(self, self._listener, local, peer)
+        peer, via = (remote, None) if self._client is None else (self._client, remote)
+        self._record: Connection = self._service.opened(self, self._listener, local, peer, via)
         self._write = _writer(transport)
         self._watch_idleness()
         self._watch_age()
@@ -125,6 +136,15 @@ class StreamConnection(Protocol):
             self._take(data[:left])
         if self._conversation is not None:
             self._finish(Reason.MAX_BYTES)
+
+    def first_words(self, data: bytes) -> None:
+        """Answer what was read before this connection was made.
+
+        The lane must not answer what comes next before this is sent; then it goes on.
+        """
+        if self._lane is not None:
+            self._lane.leave(self.transport.getHandle())
+        self.dataReceived(data)
 
     def readConnectionLost(self) -> None:
         """Write what is still to be said to a peer that says no more, then close."""

@@ -26,7 +26,9 @@ from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.drain import Drain
 from sockd.kinds.lane import IS_AVAILABLE, Lane
+from sockd.kinds.proxied import ProxiedConnection
 from sockd.ledger import Connection, Listener, Reason, State
+from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
 from sockd.listeners import Door, Listeners, Tenant, bound_door, known_address
 from sockd.service import BindingService
@@ -75,6 +77,7 @@ class StreamService(BindingService):
         self._kinds_limit = limit
         self._follow(spec, reply, context)
         self._connections: dict[int, StreamConnection] = {}
+        self._arriving: set[ProxiedConnection] = set()
         self._listeners = Listeners(context.reactor, spec.listen, spec.backlog)
         self._is_bound = False
         self._drains: list[Drain] = []
@@ -155,19 +158,41 @@ class StreamService(BindingService):
 
     def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
         """Return what serves the next client, or turns it away."""
-        reason = Reason.FULL
-        if self._room:
-            refusal = self.admission.admit(peer, self.reactor.seconds())
-            if refusal is None:
-                return StreamConnection(self, listener)
-            reason = refusal
-        return Refusal(self, listener, reason)
+        if not self._room:
+            return Refusal(self, listener, Reason.FULL)
+        if self._is_balancer(peer):
+            return ProxiedConnection(self, listener)
+        reason = self.objection(peer)
+        if reason is not None:
+            return Refusal(self, listener, reason)
+        return StreamConnection(self, listener)
+
+    def objection(self, client: Address) -> Reason | None:
+        """Return why a client may not come in, or ``None`` if it may."""
+        return self.admission.admit(client, self.reactor.seconds())
+
+    def arrived(self, protocol: ProxiedConnection) -> None:
+        """Keep a place for the client of a balancer, until it is known who that is."""
+        self._arriving.add(protocol)
+        if self._waits:
+            self._mind_the_doors()
+
+    def left(self, protocol: ProxiedConnection) -> None:
+        """Give that place to the client, or to the next one."""
+        self._arriving.discard(protocol)
+        if self._waits:
+            self._let_in()
 
     def opened(
-        self, protocol: StreamConnection, listener: Listener, local: Address, peer: Address
+        self,
+        protocol: StreamConnection,
+        listener: Listener,
+        local: Address,
+        peer: Address,
+        via: Address | None,
     ) -> Connection:
         """Enter a new connection in the ledger."""
-        connection = self._ledger.open(self.record, listener, local, peer)
+        connection = self._ledger.open(self.record, listener, local, peer, via)
         self._connections[connection.id] = protocol
         self.admission.opened(peer)
         if self._waits:
@@ -191,7 +216,13 @@ class StreamService(BindingService):
     @property
     def _room(self) -> int:
         """How many more clients may come in."""
-        return max(0, self._limit - len(self._connections))
+        return max(0, self._limit - len(self._connections) - len(self._arriving))
+
+    def _is_balancer(self, peer: Address) -> bool:
+        """Return whether what a peer sends begins with a PROXY header."""
+        if self._balancers is None or peer.port is None:
+            return False
+        return self._balancers.admits(peer)
 
     def _follow(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
         self.spec = spec
@@ -200,6 +231,7 @@ class StreamService(BindingService):
         self._spare = context.spare
         self._limit = self._kinds_limit or spec.max_connections
         self._waits = self._kinds_limit is not None or spec.when_full == WAIT
+        self._balancers = AccessList(spec.proxy, ()) if spec.proxy else None
         self.admission.apply(spec.limits, self.reactor.seconds())
         has_lane = context.lane and IS_AVAILABLE and reply.identity
         self.lane = self._lane if has_lane else None
@@ -238,6 +270,8 @@ class StreamService(BindingService):
         self._ledger.unbound(self.record)
         drain = Drain(self._connections)
         self._drains.append(drain)
+        for arriving in tuple(self._arriving):
+            arriving.hang_up(Reason.STOP)
         await self._listeners.close()
         await drain.wait(self._drain_time, self.reactor)
         for number in tuple(drain.left):

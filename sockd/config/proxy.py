@@ -1,0 +1,42 @@
+"""The balancers of a service: the networks of ``proxy``, and where a PROXY header can be read."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sockd.config.endpoint import DATAGRAM
+from sockd.config.limits import network
+from sockd.text import quoted
+
+if TYPE_CHECKING:
+    from sockd.config.endpoint import Endpoint
+    from sockd.config.options import Options
+    from sockd.limits.access import IPNetwork
+
+_PLAIN = frozenset({"tcp", "tcp6", "systemd"})
+"""Endpoints whose connections are their sockets: what comes first is there to be read first."""
+
+_BEFORE_TLS = "the header comes before TLS, and {} is TLS from the first byte"
+_REASONS = MappingProxyType(
+    {
+        "ssl": _BEFORE_TLS,
+        "tls": _BEFORE_TLS,
+        "unix": "clients of {} have no address that could be listed",
+        DATAGRAM: "{} takes datagrams, and the header begins a stream",
+    }
+)
+
+
+def read_proxy(options: Options, listen: tuple[Endpoint, ...]) -> tuple[IPNetwork, ...]:
+    """Return the networks of a section's balancers; none: no header is read.
+
+    :param listen: the endpoints of the section.
+    """
+    balancers = options.values("proxy", network)
+    for endpoint in listen if balancers else ():
+        if endpoint.kind.lower() not in _PLAIN:
+            reason = _REASONS.get(endpoint.kind.lower(), "the header cannot be read from {}")
+            remedy = "listen on a tcp endpoint, or take proxy out"
+            options.complain("proxy", reason.format(quoted(endpoint.text)), remedy)
+    return balancers

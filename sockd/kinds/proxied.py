@@ -1,0 +1,97 @@
+"""A connection that a balancer relays: its PROXY header is read, and then its client is served.
+
+The transport itself is handed on, with nothing left in between: half-close, the fast lane and a
+connection that is broken off are what they are without a balancer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from sockd.address import Address
+from sockd.kinds.connection import IStreamTransport, StreamConnection
+from sockd.ledger import Listener, Reason
+from sockd.listeners import known_address
+from sockd.proxy.header import Header, MalformedHeader
+from sockd.proxy.reader import HeaderReader
+
+if TYPE_CHECKING:
+    from sockd.kinds.stream import StreamService
+
+HEADER_TIME = 5.0
+"""How long a header may take to be whole, in seconds: long enough to be sent again once."""
+
+
+class ProxiedConnection(Protocol):
+    """Holds a place in its service until the header has come.
+
+    If none does, or the client may not come in, the balancer is turned away, and counted as others
+    are.
+    """
+
+    transport: IStreamTransport
+
+    def __init__(self, service: StreamService, listener: Listener) -> None:
+        self._service = service
+        self._listener = listener
+        self._reader = HeaderReader()
+        self._deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Wait for the header, but not for long: that it trickles in does not make it longer."""
+        self._balancer = known_address(self.transport.getPeer())
+        self._service.arrived(self)
+        self._deadline = self._service.reactor.callLater(
+            HEADER_TIME, self.hang_up, Reason.PROXY_TIMEOUT
+        )
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read on in the header."""
+        try:
+            found = self._reader.feed(data)
+        except MalformedHeader:
+            self.hang_up(Reason.PROXY_HEADER)
+        else:
+            if found is not None:
+                self._let_in(*found)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Count a connection that ended before its header."""
+        if self._deadline is not None:
+            self._leave()
+            self._service.refused(self._listener, self._balancer, Reason.PROXY_HEADER)
+
+    def hang_up(self, reason: Reason) -> None:
+        """Turn the balancer away; who it speaks for is not known."""
+        self._turn_away(self._balancer, reason)
+
+    def _let_in(self, header: Header, rest: bytes) -> None:
+        """Serve the client, beginning with what came along with the header."""
+        client = header.source or self._balancer
+        objection = self._service.objection(client)
+        if objection is not None:
+            self._turn_away(client, objection)
+            return
+        self._leave()
+        relayed = None if client == self._balancer else client
+        connection = StreamConnection(self._service, self._listener, relayed)
+        self.transport.protocol = connection
+        connection.makeConnection(self.transport)  # type: ignore[no-untyped-call]
+        if rest:
+            connection.first_words(rest)
+
+    def _turn_away(self, client: Address, reason: Reason) -> None:
+        self._leave()
+        self._service.refused(self._listener, client, reason)
+        self.transport.loseConnection()
+
+    def _leave(self) -> None:
+        """Wait no longer."""
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+        self._service.left(self)
