@@ -128,6 +128,14 @@ def test_what_is_left_out_has_the_value_of_the_sample() -> None:
     assert texts(short.admin.ssh) == ["tcp:2222:interface=127.0.0.1"]
 
 
+def test_balancers_are_those_of_their_own_service() -> None:
+    listed = "proxy = 10.0.0.0/8, 2001:db8::/32\n    ::ffff:192.0.2.1\n"
+    text = f"[service:a]\nkind = tcp\nlisten = tcp:1, tcp6:2, systemd:domain=INET:index=0\n{listed}"
+    first, second = read(text + "[service:b]\nkind = tcp\nlisten = unix:s\nproxy =\n").services
+    assert [str(one) for one in first.proxy] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"]
+    assert second.proxy == ()
+
+
 def test_stats_and_shell_are_off_without_their_sections() -> None:
     configuration = read(SERVICE)
     assert (configuration.stats, configuration.admin) == (None, None)

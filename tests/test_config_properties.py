@@ -30,6 +30,7 @@ NAMES = st.sampled_from(
         "when_full",
         "backlog",
         "idle_timeout",
+        "proxy",
         "hosts",
         "ssh",
         "telnet",
@@ -60,6 +61,7 @@ WORDS = st.sampled_from(
             "refuse",
             "wait",
             "lab.example",
+            "10.0.0.0/8",
         ],
         *[
             "tcp:1",
