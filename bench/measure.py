@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import resource
+import socket
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from bench.generator import Generator
 from bench.process import Server
 from bench.servers import Contender
 from bench.works import Kind, Work
+
+_READERS = 3
+"""How many pages are open."""
 
 _PATIENCE = 10.0
 """How long a stats endpoint may take, in seconds."""
@@ -64,6 +69,7 @@ class Measure:
             Kind.IDLE: self._idle,
             Kind.START: self._start,
             Kind.FAIR: self._fair,
+            Kind.WATCHED: self._watched,
         }
 
     def figures(self, work: Work, contender: Contender) -> dict[str, float]:
@@ -123,6 +129,18 @@ class Measure:
             took = [_health(server.contender) for _ in range(self._settings.requests)]
         return {"health_p50": percentile(took, 0.5), "health_p99": percentile(took, 0.99)}
 
+    def _watched(self, work: Work, server: Server) -> dict[str, float]:
+        without = self._generator.run("connect", server.port, work.clients, work.size)
+        with ExitStack() as stack:
+            for _ in range(_READERS):
+                stack.enter_context(_reading(server.contender, "/events"))
+            beside = self._generator.run("connect", server.port, work.clients, work.size)
+        return {
+            "watched": beside.rate / without.rate,
+            "rate_without": without.rate,
+            "rate_beside": beside.rate,
+        }
+
 
 def percentile(values: list[float], fraction: float) -> float:
     """Return the value that so many of all do not exceed (nearest rank)."""
@@ -144,6 +162,26 @@ def _demand_active(contender: Contender, count: int) -> None:
         if active < count:
             message = f"{count} connections are open, {active} are shown"
             raise BenchError(message)
+
+
+@contextmanager
+def _reading(contender: Contender, path: str) -> Iterator[None]:
+    """Read an endless answer, and forget it."""
+    with socket.create_connection(("127.0.0.1", contender.stats), _PATIENCE) as reader:
+        reader.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        if not reader.recv(65536).startswith(b"HTTP/1.1 200 "):
+            message = f"{path}: no stream"
+            raise BenchError(message)
+        thread = threading.Thread(target=_read_to_end, args=(reader,))
+        thread.start()
+        yield
+        reader.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _read_to_end(reader: socket.socket) -> None:
+    while reader.recv(1 << 20):
+        pass
 
 
 def _health(contender: Contender) -> float:

@@ -59,7 +59,7 @@ def _sockd(
     return Contender(
         name,
         title,
-        _ECHO | {Kind.START, Kind.FAIR} | more,
+        _ECHO | {Kind.START, Kind.FAIR, Kind.WATCHED} | more,
         (
             *command,
             *("-n", "--pidfile=", "--logfile={folder}/sockd.log"),

@@ -55,4 +55,5 @@ TARGETS = (
     Target("idle", "beside", "", 0.9),
     Target("start", "start", "twistd-web", 1.5, is_least=False),
     Target("fair", "health_p99", "", 50.0, is_least=False),
+    Target("watched", "watched", "", 0.95),
 )

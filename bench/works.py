@@ -15,6 +15,7 @@ class Kind(Enum):
     IDLE = auto()
     START = auto()
     FAIR = auto()
+    WATCHED = auto()
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ MEMORY = Figure("kib_each", "KiB each")
 BESIDE = Figure("beside", "of the rate without")
 START = Figure("start", "s")
 HEALTH = Figure("health_p99", "ms, p99")
+WATCHED = Figure("watched", "of the rate without")
 
 
 @dataclass(frozen=True)
@@ -66,5 +68,6 @@ WORKS = (
     Work("idle", "beside idle connections", Kind.IDLE, (MEMORY, BESIDE), 64, 64),
     Work("start", "start to the first answer", Kind.START, (START,)),
     Work("fair", "/health beside 64 flooding clients", Kind.FAIR, (HEALTH,), 64),
+    Work("watched", "connect, beside 3 readers of /events", Kind.WATCHED, (WATCHED,), 64),
 )
 """In the order of the table."""

@@ -26,7 +26,7 @@ from sockd.reactor import IReactor
 
 IS_AVAILABLE = sys.platform == "linux"
 
-MOST_READS = 256
+MOST_READS = 64
 """How many connections one round of the reactor serves, so that all else has its turn."""
 
 READ_SIZE = 65536
