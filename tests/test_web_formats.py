@@ -133,8 +133,8 @@ def test_csv_has_what_json_has() -> None:
     views = endpoint.get("/connections?state=all")["connections"]
     for row, view in zip(rows, views, strict=True):
         del view["tcp"]
-        for end in ("local", "peer"):
-            address = view.pop(end)
+        for end in ("local", "peer", "via"):
+            address = view.pop(end) or {"host": None, "port": None}
             view |= {f"{end}_host": address["host"], f"{end}_port": address["port"]}
         assert row == {name: "" if it is None else str(it) for name, it in view.items()}
 

@@ -55,6 +55,7 @@ def _beginning(connection: Connection) -> Mapping[str, object]:
         "transport": connection.listener.transport,
         "local": address_view(connection.local),
         "peer": address_view(connection.peer),
+        "via": None if connection.via is None else address_view(connection.via),
         "display_filter": display_filter(connection),
     }
 

@@ -27,12 +27,11 @@ CSV = "text/csv; charset=utf-8; header=present"
 
 _FLAT_COLUMNS = (
     *("id", "service", "kind", "transport", "state"),
-    *("local_host", "local_port", "peer_host", "peer_port"),
+    *("local_host", "local_port", "peer_host", "peer_port", "via_host", "via_port"),
     *("opened", "last_activity", "closed", "reason"),
     *("bytes_in", "bytes_out", "reads", "writes", "display_filter"),
 )
 _PORT_COLUMNS = ("service", "transport", "host", "port", "peer_host", "peer_port")
-_ENDS = ("local", "peer")
 
 _FORMULAS = ("=", "+", "-", "@")
 """What a spreadsheet takes for the start of a formula; a unix client chooses its own path."""
@@ -124,9 +123,10 @@ def _harmless(value: object) -> object:
 
 def _flat(connection: Connection) -> list[object]:
     view = connection_view(connection, None)
-    for end in _ENDS:
-        address = getattr(connection, end)
-        view |= {f"{end}_host": address.host, f"{end}_port": address.port}
+    ends = {"local": connection.local, "peer": connection.peer, "via": connection.via}
+    for name, address in ends.items():
+        view[f"{name}_host"] = address and address.host
+        view[f"{name}_port"] = address and address.port
     return [view[name] for name in _FLAT_COLUMNS]
 
 
