@@ -45,7 +45,7 @@ from sockd.spare import take
 from sockd.text import nearest, printable, quoted, summary
 
 _BATCH = 100
-"""How many clients one round of the reactor accepts at most while the doors are minded."""
+"""How many clients one round of the reactor accepts at most, give or take a few."""
 
 _REMEDIES = {
     errno.EADDRINUSE: "somebody else has it, `ss -lntup` shows who; stop them or choose another",
@@ -204,6 +204,12 @@ class Door:
         if port is not None and port.connected:
             port.numberAccepts = min(room, _BATCH)
             port.startReading()
+
+    def accepted(self) -> None:
+        """Keep the rounds of the reactor short: Twisted accepts more with each full one."""
+        port = self._accepting_port()
+        if port is not None:
+            port.numberAccepts = min(port.numberAccepts, _BATCH)
 
     def _not_closed(self, failure: Failure) -> None:
         """Say so; most likely somebody has removed a unix socket already."""

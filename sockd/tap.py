@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from sockd import __version__, check
+from sockd import __version__, check, descriptors, rlimit
 from sockd.config.load import AdminCheck, load, unchecked_admin
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
@@ -130,6 +130,7 @@ def makeService(options: Options) -> Daemon:
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
+    _claim_descriptors(configuration, name)
     daemon = Daemon(configuration.name, ledger, services, reactor, name, reactor.seconds())
     _wire_views(daemon, configuration, reactor)
     supervisor = supervisor_of(os.environ, reactor)
@@ -213,9 +214,24 @@ def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Conf
             )
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
+    problems += descriptors.problems(configuration, rlimit.hard_limit())
     if problems:
         raise ConfigurationError(problems)
     return configuration
+
+
+def _claim_descriptors(configuration: Configuration, reactor_name: str) -> None:
+    """Have as many descriptors as there may be, and say so if the reactor can use only a few."""
+    most = rlimit.SELECT if reactor_name == "select" else sys.maxsize
+    rlimit.claim(most)
+    need = descriptors.needed(configuration)
+    if need > most:
+        Logger(__name__).warn(
+            "{need} descriptors are needed when the services are full, and the reactor select"
+            " serves {most}: stats and shell may be out of reach then",
+            need=need,
+            most=most,
+        )
 
 
 def _reactor() -> IReactor:

@@ -28,6 +28,7 @@ PURE = (
     "sockd.capture.headers",
     "sockd.capture.pcapng",
     "sockd.config",
+    "sockd.descriptors",
     "sockd.errors",
     "sockd.invitation",
     "sockd.ledger",

@@ -14,12 +14,13 @@ from zope.interface.verify import verifyObject
 
 from sockd.web.answers import Answer
 from sockd.web.delivery import PATIENCE, IExchange
-from sockd.web.site import FAREWELL, IDLE_TIMEOUT, Exchange, StatsRequest
+from sockd.web.site import FAREWELL, MOST_CHANNELS, REQUEST_TIME, Exchange, StatsRequest
 from sockd.web.slices import RECORDS
 from sockd.web.target import Target
 from tests.web import Client, Endpoint, replies
 
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
 PATHS = ("/", "/health", "/stats", "/services", "/services/echo", "/connections", "/ports")
 
 
@@ -43,6 +44,15 @@ class Broken:
     def _fail(self) -> None:
         text = "what only the log may show"
         raise LookupError(text)
+
+
+class Endless:
+    """Pages with an answer that has no end."""
+
+    def answer(self, _: Target) -> Answer:
+        """Begin, and wait for ever."""
+        body: list[bytes | Deferred[None]] = [b"", Deferred()]
+        return Answer(iter(body), release=lambda: None)
 
 
 @implementer(ILogObserver)
@@ -236,9 +246,7 @@ def test_a_head_waits_for_its_reader_too_and_does_not_hold_it_against_him() -> N
     endpoint.clock.advance(0)
     assert len(replies(client.taken(), bodiless=True)) == 1
     client.producer.resumeProducing()
-    endpoint.clock.advance(IDLE_TIMEOUT - 1)
-    client.send(b"GET")
-    endpoint.clock.advance(2)
+    endpoint.clock.advance(PATIENCE)
     assert not client.transport.aborted
 
 
@@ -274,10 +282,95 @@ def test_an_idle_client_is_closed_after_a_while() -> None:
     client = endpoint.client()
     client.send(GET % b"/health")
     endpoint.clock.advance(0)
-    endpoint.clock.advance(IDLE_TIMEOUT - 1)
+    endpoint.clock.advance(REQUEST_TIME - 1)
     assert not client.transport.disconnecting
     endpoint.clock.advance(1)
     assert client.transport.disconnecting
+
+
+@pytest.mark.parametrize("dripped", [b"GET /health HTTP/1.1\r\nX: ", POST])
+def test_a_client_that_drips_a_request_has_no_more_time_than_others(dripped: bytes) -> None:
+    endpoint = Endpoint()
+    client = endpoint.client()
+    client.send(dripped)
+    for _ in range(int(REQUEST_TIME) - 1):
+        endpoint.clock.advance(1)
+        client.send(b"a")
+    assert not client.transport.disconnecting
+    endpoint.clock.advance(1)
+    assert client.transport.disconnecting
+
+
+def test_each_request_has_a_time_of_its_own() -> None:
+    endpoint = Endpoint()
+    client = endpoint.client()
+    for _ in range(3):
+        endpoint.clock.advance(REQUEST_TIME - 1)
+        client.send(GET % b"/health")
+        endpoint.clock.advance(0)
+    assert len(replies(client.taken())) == 3
+    assert not client.transport.disconnecting
+
+
+@pytest.mark.parametrize("request_", [b"GET /health HTTP/1.0\r\n\r\n", b"garbage\r\n"])
+def test_a_client_that_never_takes_the_end_of_its_last_answer_is_cut_off(request_: bytes) -> None:
+    endpoint = Endpoint()
+    client = endpoint.client()
+    client.send(request_)
+    endpoint.clock.advance(0)
+    assert client.transport.disconnecting
+    endpoint.clock.advance(PATIENCE - 1)
+    assert not client.transport.aborted
+    endpoint.clock.advance(1)
+    assert client.transport.aborted
+    client.leave()
+    assert endpoint.clock.getDelayedCalls() == []
+
+
+def full_house(endpoint: Endpoint) -> list[Client]:
+    """Return as many clients as there may be, who have not asked for anything yet."""
+    return [endpoint.client() for _ in range(MOST_CHANNELS)]
+
+
+def gone(clients: list[Client]) -> list[int]:
+    return [number for number, client in enumerate(clients) if client.transport.aborted]
+
+
+def test_one_client_more_takes_the_place_of_the_one_that_has_waited_most() -> None:
+    endpoint = crowded()
+    clients = full_house(endpoint)
+    clients[0].send(GET % b"/connections")
+    assert gone(clients) == []
+    late = [endpoint.client() for _ in range(2)]
+    assert gone(clients) == [1, 2]
+    assert gone(late) == []
+    for number in (1, 2):
+        clients[number].leave()
+    assert len(endpoint.site.channels) == MOST_CHANNELS
+    late[0].send(GET % b"/health")
+    endpoint.clock.advance(0)
+    endpoint.clock.advance(0)
+    assert [reply.status for reply in replies(late[0].taken())] == [200]
+
+
+def test_where_all_have_an_answer_under_way_the_oldest_goes() -> None:
+    endpoint = crowded()
+    clients = full_house(endpoint)
+    for client in clients:
+        client.send(GET % b"/connections")
+    endpoint.client()
+    assert gone(clients) == [0]
+
+
+def test_where_no_answer_has_an_end_the_new_client_goes() -> None:
+    endpoint = Endpoint(pages=Endless())
+    clients = full_house(endpoint)
+    for client in clients:
+        client.send(GET % b"/")
+    for _ in clients:
+        endpoint.clock.advance(0)
+    late = endpoint.client()
+    assert gone([*clients, late]) == [MOST_CHANNELS]
 
 
 def test_a_client_that_closes_its_side_still_gets_its_answers() -> None:

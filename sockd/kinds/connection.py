@@ -359,7 +359,14 @@ class Refusal(Protocol):
         self._reason = reason
 
     def connectionMade(self) -> None:
-        """Enter the refusal in the ledger and close."""
+        """Enter the refusal in the ledger and close.
+
+        Where nothing is under way the socket is closed here and now, not in the next round of the
+        reactor: there may be more such clients than descriptors.
+        """
         peer = known_address(self.transport.getPeer())
         self._service.refused(self._listener, peer, self._reason)
-        self.transport.loseConnection()
+        if isinstance(self.transport, Server):
+            self.transport.connectionLost(connectionDone)
+        else:
+            self.transport.loseConnection()

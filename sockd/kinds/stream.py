@@ -301,6 +301,7 @@ class _Doorkeeper(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Return the protocol for a client."""
+        self._door.accepted()
         tenant = cast("Tenant", self._door.tenant)
         peer = known_address(cast("IAddress", addr))
         return tenant.protocol_for(cast("Listener", self._door.listener), peer)

@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IHalfCloseableProtocol,
     IProtocolNegotiationFactory,
     IPushProducer,
@@ -26,15 +27,20 @@ from twisted.web.http import HTTPChannel, HTTPFactory, Request, datetimeToString
 from zope.interface import implementer
 
 import sockd
+from sockd import descriptors
 from sockd.listeners import known_address
 from sockd.web.answers import REASONS, Answer
-from sockd.web.delivery import Delivery, IExchange
+from sockd.web.delivery import PATIENCE, Delivery, IExchange
 from sockd.web.guard import Head, admitted
 from sockd.web.hosts import KnownHosts
 from sockd.web.target import Target
 
-IDLE_TIMEOUT = 60.0
-"""How long a client may send nothing, in seconds."""
+REQUEST_TIME = 60.0
+"""How long a client may take for a request, from the accept or the end of the last answer, in
+seconds. However slowly it sends, nothing that it sends prolongs this."""
+
+MOST_CHANNELS = descriptors.STATS
+"""How many connections there are at once; one more takes the place of the one that waited most."""
 
 FAREWELL = 1.0
 """When the endpoint stops, how long answers that are under way may take, in seconds."""
@@ -150,11 +156,15 @@ class StatsChannel(HTTPChannel):
         self.is_endless = False
         self._is_read_out = False
         self._is_closing = False
+        self._parting: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Begin, and let the site know."""
         super().connectionMade()  # type: ignore[no-untyped-call]
-        self.factory.channels.add(self)
+        self.factory.arrived(self)
+
+    def resetTimeout(self) -> None:
+        """Do not: what trickles in must not keep the connection open for ever."""
 
     def readConnectionLost(self) -> None:
         """Close once the answers to what was asked are sent."""
@@ -175,9 +185,10 @@ class StatsChannel(HTTPChannel):
             self.loseConnection()
 
     def loseConnection(self) -> None:
-        """Close once what was written is sent."""
+        """Close once what was written is sent, which the client must take in a while."""
         if not self._is_closing:
             self._is_closing = True
+            self._parting = self.factory.reactor.callLater(PATIENCE, self.transport.abortConnection)
             super().loseConnection()  # type: ignore[no-untyped-call]
 
     def hang_up(self) -> None:
@@ -188,6 +199,8 @@ class StatsChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End, and let the site know."""
+        if self._parting is not None and self._parting.active():
+            self._parting.cancel()
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self.factory.lost(self)
 
@@ -198,7 +211,7 @@ class StatsSite(HTTPFactory):
 
     :param answer: makes the answer to a target.
     :param known: the hosts that requests may name.
-    :ivar channels: the open connections.
+    :ivar channels: the open connections, the oldest first.
     """
 
     noisy = False
@@ -211,12 +224,12 @@ class StatsSite(HTTPFactory):
         reactor: IReactorTime,
         cooperator: Cooperator,
     ) -> None:
-        super().__init__(timeout=IDLE_TIMEOUT, reactor=reactor)
+        super().__init__(timeout=REQUEST_TIME, reactor=reactor)
         self._answer = answer
         self._known = known
         self._cooperator = cooperator
         self._empty_waiters: list[Deferred[None]] = []
-        self.channels: set[StatsChannel] = set()
+        self.channels: dict[StatsChannel, None] = {}
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return what may be agreed on over TLS: Twisted rejects clients that offer only others."""
@@ -244,9 +257,17 @@ class StatsSite(HTTPFactory):
 
         Delivery(exchange, make, request.method == b"HEAD", self.reactor, self._cooperator)
 
+    def arrived(self, channel: StatsChannel) -> None:
+        """Take note of a new connection; where there are too many, one of them must go."""
+        self.channels[channel] = None
+        if len(self.channels) > MOST_CHANNELS:
+            one = self._most_dispensable()
+            del self.channels[one]
+            one.transport.abortConnection()
+
     def lost(self, channel: StatsChannel) -> None:
         """Forget a connection that is gone."""
-        self.channels.discard(channel)
+        self.channels.pop(channel, None)
         if not self.channels:
             waiters, self._empty_waiters = self._empty_waiters, []
             for waiter in waiters:
@@ -264,6 +285,17 @@ class StatsSite(HTTPFactory):
         await empty
         if stragglers.active():
             stragglers.cancel()
+
+    def _most_dispensable(self) -> StatsChannel:
+        """Return the oldest one without a whole request, else the oldest with a long answer.
+
+        Answers without an end are few, as whoever makes them sees to; if there is nothing else, it
+        is the newest connection that must go.
+        """
+        *old, newest = self.channels
+        waiting = (channel for channel in old if not channel.is_serving)
+        finite = (channel for channel in old if not channel.is_endless)
+        return next(waiting, None) or next(finite, newest)
 
     def _abort(self) -> None:
         for channel in list(self.channels):

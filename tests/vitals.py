@@ -1,0 +1,54 @@
+"""What a daemon holds: descriptors, memory, open connections; and that it all is given back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness import Sockd, wait_until
+
+_UNHANDLED = re.compile(r"Traceback|Unhandled|#critical|#error|EMFILE")
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """A daemon at one moment.
+
+    :ivar resident: its memory, in KiB.
+    """
+
+    descriptors: int
+    resident: int
+
+
+def vitals(sockd: Sockd) -> Vitals:
+    """Return how a daemon is now."""
+    process = Path("/proc") / str(sockd.pid)
+    found = re.search(r"^VmRSS:\s+(\d+)", (process / "status").read_text("ascii"), re.MULTILINE)
+    assert found is not None
+    return Vitals(len(list((process / "fd").iterdir())), int(found[1]))
+
+
+def assert_recovered(sockd: Sockd, before: Vitals) -> None:
+    """Wait until everything is given back: connections, descriptors, and all but 10 % of memory."""
+    wait_until(lambda: not unfinished(sockd), "no connection is open")
+    wait_until(lambda: vitals(sockd).descriptors <= before.descriptors, "no descriptor is leaked")
+    after = vitals(sockd)
+    assert after.resident < 1.1 * before.resident, (before, after)
+    assert sockd.get("/health") == {"status": "ok"}
+    assert_unshaken(sockd)
+
+
+def assert_unshaken(sockd: Sockd) -> None:
+    """Hold that nothing went wrong that nobody had thought of."""
+    assert not _UNHANDLED.search(sockd.output), sockd.output[-5000:]
+
+
+def unfinished(sockd: Sockd) -> list[str]:
+    """Return the services with open connections, or whose sums do not add up."""
+    return [
+        service["name"]
+        for service in sockd.get("/services")["services"]
+        if service["active"] or service["opened"] != service["closed"]
+    ]
