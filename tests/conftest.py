@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import settings
 
 from tests.certificates import TLSFiles, make_tls_files
 from tests.harness import Sockd
 from tests.namespaces import Host, two_hosts
+
+settings.register_profile("long", max_examples=20_000, deadline=None)
 
 
 class RunSockd(Protocol):
