@@ -14,13 +14,13 @@ from sockd.config.endpoint import DATAGRAM
 from sockd.errors import Problem
 
 if TYPE_CHECKING:
-    from sockd.config.specs import Configuration, ServiceSpec
+    from sockd.config.specs import AdminSpec, Configuration, ServiceSpec
 
 STATS = 200
 """How many connections the stats endpoint has at once."""
 
-SHELL = 100
-"""Kept for those in the admin shell and at its door."""
+SHELL_DOOR = 30
+"""Kept for those at the door of the admin shell, beside the ``max_sessions`` inside."""
 
 CAPTURE = 32
 """Kept for the child that captures, and for its files."""
@@ -40,6 +40,11 @@ def of_service(spec: ServiceSpec) -> int:
     return len(spec.listen) + 1 + clients
 
 
+def of_shell(spec: AdminSpec) -> int:
+    """Return how many the admin shell may have open."""
+    return len(spec.ssh) + len(spec.telnet) + spec.max_sessions + SHELL_DOOR
+
+
 def needed(configuration: Configuration) -> int:
     """Return how many a whole configuration may have open."""
     stats, admin = configuration.stats, configuration.admin
@@ -47,7 +52,7 @@ def needed(configuration: Configuration) -> int:
         RESERVE
         + sum(map(of_service, configuration.services))
         + (STATS + len(stats.listen) if stats else 0)
-        + (SHELL + len(admin.ssh) + len(admin.telnet) if admin else 0)
+        + (of_shell(admin) if admin else 0)
         + (CAPTURE if configuration.capture else 0)
     )
 

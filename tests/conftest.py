@@ -19,6 +19,11 @@ from tests.namespaces import Host, two_hosts
 settings.register_profile("long", max_examples=20_000, deadline=None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the soak test take any time: ``pytest -m soak --soak-seconds=60``."""
+    parser.addoption("--soak-seconds", type=float, default=600.0, help="how long to soak")
+
+
 class RunSockd(Protocol):
     """Starts a daemon that ends with the test."""
 

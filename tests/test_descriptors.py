@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sockd.descriptors import CAPTURE, RESERVE, SHELL, STATS, needed, problems
+from sockd.descriptors import CAPTURE, RESERVE, SHELL_DOOR, STATS, needed, problems
 from tests.configurations import FILE, read
 from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, TWISTD, environment_for
@@ -26,7 +26,8 @@ MULTI = "[service:many]\nkind = multi\nlisten =\n  tcp:7003\n  tcp:7004\nmax_con
         (MULTI, 2 + 1 + 500),
         (UDP + MULTI, 2 + 2 + 1 + 500),
         (UDP + "[stats]\n", 2 + 1 + STATS),
-        (UDP + "[admin]\ntelnet = tcp:7005:interface=127.0.0.1\n", 2 + 2 + SHELL),
+        (UDP + "[admin]\ntelnet = tcp:7005:interface=127.0.0.1\n", 2 + 2 + 10 + SHELL_DOOR),
+        (UDP + "[admin]\nmax_sessions = 50\n", 2 + 1 + 50 + SHELL_DOOR),
         (UDP + "[capture]\n", 2 + CAPTURE),
     ],
 )

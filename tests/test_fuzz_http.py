@@ -18,7 +18,16 @@ listen = tcp:0:interface=127.0.0.1
 [stats]
 listen = tcp:0:interface=127.0.0.1
 """
-PATHS = (b"/", b"/health", b"/stats", b"/services/s", b"/connections", b"/ports", b"/capture")
+PATHS = (
+    b"/",
+    b"/health",
+    b"/stats",
+    b"/services/s",
+    b"/connections",
+    b"/ports",
+    b"/metrics",
+    b"/events",
+)
 QUERY = b"?state=all&limit=1&after=%00&peer=::1"
 NAMES = (b"Host", b"Content-Length", b"Transfer-Encoding", b"Expect", b"Connection", b"Accept")
 VALUES = (

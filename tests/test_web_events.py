@@ -14,7 +14,7 @@ from sockd.web.backlog import SIZE, Backlog
 from sockd.web.events import MOST_READERS, TICK
 from sockd.web.news import MOST_TOLD, News
 from sockd.web.reader import PATIENCE, SILENCE
-from sockd.web.site import IDLE_TIMEOUT
+from sockd.web.site import REQUEST_TIME
 from sockd.web.totals import LOOKED_AT, Traffic
 from tests.sse import Sent, events
 from tests.web import Client, Endpoint, replies
@@ -321,7 +321,7 @@ def test_nothing_runs_while_nobody_reads(endpoint: Endpoint, echo: FakeService) 
 
 def test_no_timeout_cuts_a_quiet_stream(endpoint: Endpoint, echo: FakeService) -> None:
     watcher = Watcher(endpoint)
-    watcher.read(4 * IDLE_TIMEOUT)
+    watcher.read(4 * REQUEST_TIME)
     echo.open()
     assert words(watcher.told()) == ["accept"]
     assert not watcher.client.transport.disconnecting
