@@ -16,7 +16,7 @@ from tests.certificates import TLSFiles, make_tls_files
 from tests.harness import Sockd
 from tests.namespaces import Host, two_hosts
 
-settings.register_profile("long", max_examples=20_000, deadline=None)
+settings.register_profile("long", max_examples=5_000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,91 @@
+"""The defaults on the page about security are the real ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS
+from sockd.capture.service import MOST_VIEWERS
+from sockd.config.load import LARGEST_FILE
+from sockd.config.values import allowance, byte_allowance, duration, size
+from sockd.kinds.datagram import MOST_FLOWS
+from sockd.limits.buckets import UNLIMITED
+from sockd.limits.sources import MOST_SOURCES
+from sockd.web.delivery import PATIENCE
+from sockd.web.events import MOST_READERS
+from sockd.web.site import MOST_CHANNELS, REQUEST_TIME
+from tests.configurations import SERVICE, read
+from tests.fresh import REPOSITORY
+from tests.test_documentation import rows, section
+
+PAGE = (REPOSITORY / "docs" / "security.md").read_text(encoding="utf-8")
+CONFIGURATION = read(f"{SERVICE}[admin]\n[capture]\n")
+(SPEC,) = CONFIGURATION.services
+ADMIN, CAPTURE = CONFIGURATION.admin, CONFIGURATION.capture
+assert ADMIN is not None
+assert CAPTURE is not None
+
+WORDS = {"any number": (0, UNLIMITED), "no limit": (0, 0.0)}
+
+NUMBERS = {
+    "connections of a `multi` service": SPEC.max_connections,
+    "clients in a listener's queue": SPEC.backlog,
+    "UDP flows of a service": MOST_FLOWS,
+    "sources remembered, each service": MOST_SOURCES,
+    "closed connections remembered": CONFIGURATION.history,
+    "HTTP connections": MOST_CHANNELS,
+    "readers of `/events`": MOST_READERS,
+    "viewers of `/capture.pcapng`": MOST_VIEWERS,
+    "strangers at the shell's door": MOST_STRANGERS,
+    "people in the shell": ADMIN.max_sessions,
+}
+TIMES = {
+    "time for an HTTP request": REQUEST_TIME,
+    "time without taking anything of an answer": PATIENCE,
+    "time to log in": LOGIN_TIME,
+    "silence in the shell": ADMIN.idle_timeout,
+    "age of a capture": CAPTURE.max_age,
+}
+SIZES = {"files of a capture": CAPTURE.max_size, "the file itself": LARGEST_FILE}
+NO_LIMITS = {
+    "connections of one source": SPEC.limits.per_source,
+    "new connections of one source": SPEC.limits.connect_rate,
+    "silence on a connection": SPEC.idle_timeout,
+    "age of a connection": SPEC.limits.max_lifetime,
+    "bytes of a connection": SPEC.limits.max_bytes,
+}
+RATES = {
+    "answered datagrams of one source": SPEC.limits.source_packets,
+    "answered datagrams": SPEC.limits.total_packets,
+}
+BYTE_RATES = {
+    "answered bytes in datagrams of one source": SPEC.limits.source_bytes,
+    "answered bytes in datagrams": SPEC.limits.total_bytes,
+}
+
+
+def shown() -> dict[str, str]:
+    """Return the table of the page: what is bounded, and the bound."""
+    return {row[0]: row[1] for row in rows(section(PAGE, "## Defaults")) if row[0] != "what"}
+
+
+def test_every_row_is_held_to_the_code() -> None:
+    known = {**NUMBERS, **TIMES, **SIZES, **NO_LIMITS, **RATES, **BYTE_RATES}
+    assert shown().keys() == known.keys()
+
+
+@pytest.mark.parametrize("what", shown())
+def test_a_default_on_the_page_is_the_default(what: str) -> None:
+    text = shown()[what]
+    if what in NUMBERS:
+        assert int(text) == NUMBERS[what]
+    elif what in TIMES:
+        assert duration(text) == TIMES[what]
+    elif what in SIZES:
+        assert size(text) == SIZES[what]
+    elif what in RATES:
+        assert allowance(text) == RATES[what]
+    elif what in BYTE_RATES:
+        assert byte_allowance(text) == BYTE_RATES[what]
+    else:
+        assert NO_LIMITS[what] in WORDS[text]
