@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
@@ -84,6 +85,24 @@ def test_full_services_leave_stats_and_shell_within_reach(
         assert banner(sockd).startswith(b"SSH-2.0-")
         assert [sockd.service(name)["refused"] for name in ("a", "b")] == [300, 300]
         assert vitals(sockd).descriptors <= most
+    assert_unshaken(sockd)
+
+
+def test_a_crowd_that_comes_all_at_once_takes_no_descriptors(
+    run_sockd: RunSockd, tool: ToolFinder
+) -> None:
+    ini = f"{SERVICE}max_connections = 1\nbacklog = 1000\n"
+    most = needed(read(ini))
+    command = (tool("prlimit", "util-linux"), f"--nofile={most}:{most}", TWISTD)
+    sockd = run_sockd(ini, command=command)
+    with ExitStack() as stack:
+        sockd.send_signal(SIGSTOP)
+        try:
+            clients = stack.enter_context(connected(sockd.port("s"), 1_000))
+        finally:
+            sockd.send_signal(SIGCONT)
+        assert ask(clients[0], b"hello") == b"hello"
+        assert [client for client in clients[1:] if receive_to_end(client)] == []
     assert_unshaken(sockd)
 
 
