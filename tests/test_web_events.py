@@ -92,7 +92,8 @@ def test_the_life_of_sockets_is_told_in_the_words_of_the_interface(endpoint: End
     common = {"time": "2023-11-14T22:13:20.000000Z", "service": "echo"}
     assert bind.data == listen.data == {**common, "listener": listener}
     view = connection_view(connection, None)
-    first = {name: view[name] for name in ("id", "transport", "local", "peer", "display_filter")}
+    told = ("id", "transport", "local", "peer", "via", "display_filter")
+    first = {name: view[name] for name in told}
     assert accept.data == {**common, "connection": first}
     peer = {"host": "192.0.2.2", "port": 50413}
     assert refuse.data == {**common, "listener": listener, "peer": peer, "reason": "full"}
