@@ -23,8 +23,9 @@ from sockd.web.answers import (
     json_answer,
 )
 from sockd.web.captures import live_answer, status_answer
+from sockd.web.document import HTML_TYPE, LivePage
 from sockd.web.events import EventStream
-from sockd.web.formats import VARY, Format, format_of
+from sockd.web.formats import VARY, Format, format_of, preferred
 from sockd.web.listings import connections_listing, ports_listing, services_listing
 from sockd.web.query import parse_query, single_values
 from sockd.web.scrapes import Scrapes
@@ -34,6 +35,7 @@ from sockd.web.target import Target
 _INDEX = """\
 sockd {version}: {name}
 
+/                  in a browser, the live page
 /health            whether all services listen
 /stats             the daemon, its services and their totals
 /services          the services
@@ -67,6 +69,7 @@ class Pages:
     ) -> None:
         self._daemon = daemon
         self._events = events
+        self._live_page = LivePage()
         self._clock = clock
         self._pages: Mapping[str, Page] = MappingProxyType(
             {
@@ -98,9 +101,11 @@ class Pages:
                 return self._item_pages[name](item)
         raise RequestError(NOT_FOUND, "there is no such path; / lists those there are")
 
-    def _index(self, _: Target) -> Answer:
+    def _index(self, target: Target) -> Answer:
+        if preferred(target.accept, ("text/plain", HTML_TYPE)) == HTML_TYPE:
+            return self._live_page.answer()
         text = _INDEX.format(version=sockd.__version__, name=self._daemon.name)
-        return Answer(text.encode("utf-8"), content_type=TEXT)
+        return Answer(text.encode("utf-8"), content_type=TEXT, headers=VARY)
 
     def _health(self, _: Target) -> Answer:
         services = self._daemon.services.values()

@@ -1,0 +1,57 @@
+// Makes elements of the document. Text only ever goes in as text: names and addresses are data.
+
+/**
+ * Return a new HTML element.
+ * @param {string} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...(Node | string)} content
+ */
+function element(tag, attributes = {}, ...content) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...content);
+  return made;
+}
+
+/**
+ * Return a new SVG element.
+ * @param {string} tag
+ * @param {Record<string, string | number>} [attributes]
+ * @param {...(Node | string)} content
+ */
+function drawing(tag, attributes = {}, ...content) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  set(made, attributes);
+  made.append(...content);
+  return made;
+}
+
+/**
+ * Set those attributes of an element that are not so already.
+ * @param {Element} target
+ * @param {Record<string, string | number>} attributes
+ */
+function set(target, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    const text = String(value);
+    if (target.getAttribute(name) !== text) target.setAttribute(name, text);
+  }
+}
+
+/**
+ * Set the text of an element, unless it is that already.
+ * @param {Element} target
+ * @param {string} text
+ */
+function write(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+/**
+ * Return the one element of the document that has an id.
+ * @param {string} id
+ * @returns {any}
+ */
+function byId(id) {
+  return document.getElementById(id);
+}

@@ -1,0 +1,106 @@
+// The log: what happened, in the words of the class. A screen reader is told now and then how many
+// came and went, and not every line.
+
+/** How many lines are kept. */
+const LINES_KEPT = 500;
+
+/** How far apart the announcements are, in milliseconds. */
+const ANNOUNCE_EVERY = 4000;
+
+/**
+ * What happened, before it is put into words.
+ * @typedef {object} Happening
+ * @property {string} word  such as "accept"
+ * @property {number} time
+ * @property {string} service  empty where it is about the daemon
+ * @property {number | null} number  of the connection
+ * @property {Record<string, any>} facts
+ */
+
+/** The list of what happened, the newest first. */
+class Log {
+  /**
+   * @param {HTMLElement} place
+   * @param {HTMLElement} announcer
+   * @param {(name: string) => number} hue
+   */
+  constructor(place, announcer, hue) {
+    this._place = place;
+    this._announcer = announcer;
+    this._hue = hue;
+    /** @type {Happening[]} */
+    this._kept = [];
+    /** @type {Happening[]} */
+    this._fresh = [];
+    this._counts = { accept: 0, close: 0 };
+    this._announcedAt = 0;
+    this.isPaused = false;
+  }
+
+  /** @param {Happening} happening */
+  add(happening) {
+    this._fresh.push(happening);
+    if (this._fresh.length > LINES_KEPT) this._fresh.shift();
+    if (happening.word === "accept" || happening.word === "close") {
+      this._counts[happening.word] += 1;
+    }
+  }
+
+  /**
+   * Show what is new.
+   * @param {Words} words
+   */
+  draw(words) {
+    if (this.isPaused || !this._fresh.length) return;
+    this._kept.push(...this._fresh);
+    this._kept.splice(0, this._kept.length - LINES_KEPT);
+    const lines = this._fresh.map((one) => this._line(one, words)).reverse();
+    this._fresh = [];
+    this._place.prepend(...lines);
+    while (this._place.children.length > LINES_KEPT) this._place.lastChild?.remove();
+  }
+
+  /**
+   * Say all of it again, in another language.
+   * @param {Words} words
+   */
+  translate(words) {
+    this._place.replaceChildren(...this._kept.map((one) => this._line(one, words)).reverse());
+  }
+
+  /**
+   * Tell those who cannot see what came and went since the last time.
+   * @param {Words} words
+   * @param {number} now
+   */
+  announce(words, now) {
+    if (now - this._announcedAt < ANNOUNCE_EVERY) return;
+    const text = words.say("announced", this._counts.accept, this._counts.close);
+    if (!text) return;
+    this._announcedAt = now;
+    this._counts = { accept: 0, close: 0 };
+    this._announcer.textContent = text;
+  }
+
+  /** Forget what is not announced yet: it was long ago. */
+  hush() {
+    this._counts = { accept: 0, close: 0 };
+  }
+
+  /**
+   * @param {Happening} happening
+   * @param {Words} words
+   */
+  _line(happening, words) {
+    const { word, time, service, number, facts } = happening;
+    const why = facts.reason ? words.say(`reason.${facts.reason}`) : "";
+    const text = element("span", {}, words.say(`log.${word}`, { ...facts, why }));
+    if (service) {
+      const name = element("b", {}, service);
+      name.className = `hue-${this._hue(service)}`;
+      text.append(" (", name, number === null ? "" : ` #${number}`, ")");
+    }
+    const iso = new Date(time).toISOString();
+    return element("li", {}, element("time", { datetime: iso }, words.time(time)), text);
+  }
+}

@@ -1,0 +1,317 @@
+// What is known of the daemon: services, connections and their traffic, as /stats, /connections
+// and the events tell it. It knows neither the network nor the document, and time is handed to it.
+
+/** How many closed connections are kept. */
+const CLOSED_KEPT = 1000;
+
+/** How many seconds of figures are kept for the plots. */
+const SECONDS_KEPT = 300;
+
+/** How much of a rate stays from one second to the next without new traffic. */
+const DECAY = 0.55;
+
+/** @typedef {{host: string, port: number | null}} Address */
+
+/**
+ * A connection or a UDP flow, open or closed.
+ * @typedef {object} Connection
+ * @property {number} id
+ * @property {string} service
+ * @property {string} transport
+ * @property {Address} local
+ * @property {Address} peer
+ * @property {string | null} filter  what Wireshark takes
+ * @property {number} opened  in milliseconds since the epoch
+ * @property {number} lastActivity
+ * @property {number | null} closed
+ * @property {string | null} reason
+ * @property {number} bytesIn
+ * @property {number} bytesOut
+ * @property {number} rate  in bytes a second, both ways, of the last seconds
+ */
+
+/** @typedef {{time: number, in: number, out: number, accepted: number, closed: number,
+ *   refused: number}} Sample  rates, each a second */
+
+/**
+ * Return an address as people write it, an IPv6 host in brackets.
+ * @param {Address} address
+ */
+function addressText(address) {
+  if (address.port === null) return address.host || "unix";
+  return `${hostText(address.host)}:${address.port}`;
+}
+
+/** @param {string} host */
+function hostText(host) {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/**
+ * Return a connection as the page keeps it.
+ * @param {any} view  the CONNECTION of the stats endpoint, or the part of it that an event has
+ * @param {string} service
+ * @param {number} time  when it came, where the view does not say
+ * @returns {Connection}
+ */
+function connectionOf(view, service, time) {
+  return {
+    id: view.id,
+    service,
+    transport: view.transport,
+    local: view.local,
+    peer: view.peer,
+    filter: view.display_filter ?? null,
+    opened: view.opened ? Date.parse(view.opened) : time,
+    lastActivity: view.last_activity ? Date.parse(view.last_activity) : time,
+    closed: view.closed ? Date.parse(view.closed) : null,
+    reason: view.reason ?? null,
+    bytesIn: view.bytes_in ?? 0,
+    bytesOut: view.bytes_out ?? 0,
+    rate: 0,
+  };
+}
+
+/** All that is known. */
+class Model {
+  constructor() {
+    /** @type {any} */
+    this.daemon = null;
+    this.draining = false;
+    /** @type {Map<string, any>} */
+    this.services = new Map();
+    /** @type {Map<number, Connection>} the open ones, by their number */
+    this.open = new Map();
+    /** @type {Map<number, Connection>} those that are closed, the oldest first */
+    this.closed = new Map();
+    /** @type {Sample[]} */
+    this.samples = [];
+    this.changes = 0;
+    this._busy = new Set();
+    this._before = null;
+    /** @type {Map<string, string>} */
+    this._places = new Map();
+  }
+
+  /**
+   * Take the answer of /stats; return whether it comes from another daemon than the last one.
+   * @param {any} stats
+   */
+  describe(stats) {
+    const isNew = this.daemon !== null &&
+      (this.daemon.pid !== stats.daemon.pid || this.daemon.started !== stats.daemon.started);
+    if (isNew) this.forget();
+    this.daemon = stats.daemon;
+    this.services = new Map(stats.services.map((/** @type {any} */ one) => [one.name, one]));
+    this.changes += 1;
+    return isNew;
+  }
+
+  /** Forget connections and figures: another daemon counts from the start. */
+  forget() {
+    this.open.clear();
+    this.closed.clear();
+    this.samples = [];
+    this._busy.clear();
+    this._before = null;
+    this.changes += 1;
+  }
+
+  /**
+   * Enter an open connection, or what is new about it.
+   * @param {Connection} connection
+   * @returns {boolean} whether it is one that was not known
+   */
+  enter(connection) {
+    if (this.closed.has(connection.id)) return false;
+    const known = this.open.get(connection.id);
+    if (known === undefined) {
+      this.open.set(connection.id, connection);
+    } else if (connection.bytesIn + connection.bytesOut >= known.bytesIn + known.bytesOut) {
+      Object.assign(known, connection, { rate: known.rate });
+    }
+    this.changes += 1;
+    return known === undefined;
+  }
+
+  /**
+   * Enter that a connection is closed.
+   * @param {Connection} connection
+   * @returns {boolean} whether that was not known
+   */
+  end(connection) {
+    if (this.closed.has(connection.id)) return false;
+    const known = this.open.get(connection.id);
+    this.open.delete(connection.id);
+    this._busy.delete(connection.id);
+    this.closed.set(connection.id, Object.assign(known ?? connection, connection, { rate: 0 }));
+    for (const oldest of this.closed.keys()) {
+      if (this.closed.size <= CLOSED_KEPT) break;
+      this.closed.delete(oldest);
+    }
+    this.changes += 1;
+    return true;
+  }
+
+  /**
+   * Let go those that a whole list of the open connections does not have any more.
+   * @param {Set<number>} listed
+   * @param {number} newest  the greatest number when the list was begun: later ones may be missing
+   * @param {number} now
+   * @returns {Connection[]} those that are gone
+   */
+  keepOnly(listed, newest, now) {
+    const gone = [...this.open.values()].filter((one) => one.id <= newest && !listed.has(one.id));
+    for (const one of gone) this.end({ ...one, closed: now, reason: one.reason });
+    return gone;
+  }
+
+  /** Return the greatest number of a connection that is open. */
+  newest() {
+    let newest = 0;
+    for (const id of this.open.keys()) newest = Math.max(newest, id);
+    return newest;
+  }
+
+  /**
+   * Take the traffic of some connections.
+   * @param {{id: number, bytes_in: number, bytes_out: number}[]} figures
+   * @param {number} now
+   */
+  traffic(figures, now) {
+    for (const { id, bytes_in: bytesIn, bytes_out: bytesOut } of figures) {
+      const one = this.open.get(id);
+      if (one === undefined) continue;
+      const passed = bytesIn + bytesOut - one.bytesIn - one.bytesOut;
+      if (passed <= 0) continue;
+      one.bytesIn = bytesIn;
+      one.bytesOut = bytesOut;
+      one.lastActivity = now;
+      one.rate += passed * (1 - DECAY);
+      this._busy.add(id);
+      this.changes += 1;
+    }
+  }
+
+  /**
+   * Take the figures of the services, once a second; they make the plots.
+   * @param {any[]} services
+   * @param {number} now
+   * @returns {boolean} whether a service is in another state than before, or not known at all
+   */
+  figures(services, now) {
+    let isOther = services.length !== this.services.size;
+    const sums = { in: 0, out: 0, accepted: 0, closed: 0, refused: 0 };
+    for (const one of services) {
+      const known = this.services.get(one.name);
+      isOther ||= known === undefined || known.state !== one.state;
+      if (known !== undefined) Object.assign(known, one, { listeners: known.listeners });
+      sums.in += one.bytes_in;
+      sums.out += one.bytes_out;
+      sums.accepted += one.opened;
+      sums.closed += one.closed;
+      sums.refused += one.refused;
+    }
+    this._sample(sums, now);
+    this.changes += 1;
+    return isOther;
+  }
+
+  /**
+   * Take the counters of services, without a place in the plots.
+   * @param {any[]} services
+   */
+  count(services) {
+    for (const one of services) Object.assign(this.services.get(one.name) ?? {}, one);
+    this.changes += 1;
+  }
+
+  /** Let a second pass: traffic that does not go on fades. */
+  fade() {
+    for (const id of this._busy) {
+      const one = this.open.get(id);
+      if (one === undefined) {
+        this._busy.delete(id);
+        continue;
+      }
+      one.rate *= DECAY;
+      if (one.rate < 1) {
+        one.rate = 0;
+        this._busy.delete(id);
+      }
+    }
+    if (this._busy.size) this.changes += 1;
+  }
+
+  /**
+   * Return how many clients wait in the queue of a listener; null where nobody knows.
+   * @param {any} service
+   * @param {any} listener
+   */
+  waiting(service, listener) {
+    const isOnly = service.listeners.length === 1 && service.waiting !== undefined;
+    return isOnly ? service.waiting : listener.waiting;
+  }
+
+  /** Return the open connections of each server port, by {@link portKey}. */
+  byPort() {
+    /** @type {Map<string, Connection[]>} */
+    const ports = new Map();
+    for (const service of this.services.values()) {
+      for (const listener of service.listeners) ports.set(portKey(service.name, listener), []);
+    }
+    this._places.clear();
+    for (const one of this.open.values()) ports.get(this.portOf(one))?.push(one);
+    return ports;
+  }
+
+  /**
+   * Return the server port of a connection, as {@link portKey} does; empty if it is gone.
+   * @param {Connection} one
+   */
+  portOf(one) {
+    const place = `${one.service} ${one.transport} ${addressText(one.local)}`;
+    let key = this._places.get(place);
+    if (key === undefined) this._places.set(place, (key = this._findPort(one)));
+    return key;
+  }
+
+  /** @param {Connection} one */
+  _findPort(one) {
+    const listeners = (this.services.get(one.service)?.listeners ?? []).filter(
+      (/** @type {any} */ listener) =>
+        listener.port === one.local.port && listener.transport === one.transport);
+    const exact = listeners.find((/** @type {any} */ each) => each.host === one.local.host);
+    const family = one.local.host.includes(":") ? "::" : "0.0.0.0";
+    const wild = listeners.find((/** @type {any} */ each) => each.host === family);
+    const listener = exact ?? wild ?? listeners[0];
+    return listener === undefined ? "" : portKey(one.service, listener);
+  }
+
+  /**
+   * @param {Record<string, number>} sums
+   * @param {number} now
+   */
+  _sample(sums, now) {
+    const before = this._before;
+    const seconds = before === null ? 0 : (now - before.now) / 1000;
+    if (before === null || seconds >= 0.8) this._before = { now, sums };
+    if (before === null || seconds < 0.8) return;
+    const rate = (/** @type {string} */ name) =>
+      Math.max(0, (sums[name] - before.sums[name]) / seconds);
+    this.samples.push({
+      time: now, in: rate("in"), out: rate("out"),
+      accepted: rate("accepted"), closed: rate("closed"), refused: rate("refused"),
+    });
+    while (this.samples[0].time < now - SECONDS_KEPT * 1000) this.samples.shift();
+  }
+}
+
+/**
+ * Return what tells one server port from all others.
+ * @param {string} service
+ * @param {{transport: string, host: string, port: number | null}} listener
+ */
+function portKey(service, listener) {
+  return `${service} ${listener.transport} ${addressText(listener)}`;
+}

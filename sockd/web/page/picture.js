@@ -1,0 +1,346 @@
+// The picture of the lesson: one server port on one side, all the clients' ports on the other, and
+// a line for each connection. Where there are too many to draw, the newest have lines of their
+// own, and the rest is drawn by host, each port a stroke on the host's scale.
+
+/** How many clients of a port are drawn one by one. */
+const MOST_DRAWN = 60;
+
+/** Of more, how many of the newest still are. */
+const NEWEST_DRAWN = 16;
+
+/** How many hosts have a bundle of their own. */
+const MOST_BUNDLES = 8;
+
+/** How long a closed connection is seen to fade, in milliseconds. */
+const FADING = 1400;
+
+/**
+ * One row on the clients' side.
+ * @typedef {object} Row
+ * @property {string} key
+ * @property {"client" | "bundle" | "rest"} sort
+ * @property {string} host
+ * @property {number | null} port
+ * @property {string} note
+ * @property {number[]} ports  of a bundle, in order
+ * @property {number} rate
+ * @property {number} weight  how many connections it stands for
+ * @property {boolean} isClosing
+ */
+
+/**
+ * Return the rows of a picture: pure.
+ * @param {Connection[]} connections  the open ones, the oldest first
+ * @param {Connection[]} closing  those that are fading
+ * @param {Words} words
+ * @returns {Row[]}
+ */
+function pictureRows(connections, closing, words) {
+  if (connections.length + closing.length <= MOST_DRAWN) {
+    const all = [...connections, ...closing].sort((one, other) => one.id - other.id);
+    return all.map(clientRow);
+  }
+  const newest = connections.slice(-NEWEST_DRAWN).reverse();
+  const bundles = bundlesOf(connections.slice(0, -NEWEST_DRAWN));
+  const rows = bundles.slice(0, MOST_BUNDLES).map(([host, ports]) => bundleRow(host, ports, words));
+  const others = bundles.slice(MOST_BUNDLES);
+  if (others.length) rows.push(restRow(others, words));
+  return [...newest.map(clientRow), ...rows];
+}
+
+/**
+ * Return the client's ports of each host, the host with the most of them first.
+ * @param {Connection[]} connections
+ * @returns {[string, number[]][]}
+ */
+function bundlesOf(connections) {
+  /** @type {Map<string, number[]>} */
+  const hosts = new Map();
+  for (const { peer } of connections) {
+    const ports = hosts.get(peer.host);
+    if (ports === undefined) hosts.set(peer.host, [peer.port ?? 0]);
+    else ports.push(peer.port ?? 0);
+  }
+  return [...hosts].sort((one, other) => other[1].length - one[1].length);
+}
+
+/**
+ * @param {Connection} one
+ * @returns {Row}
+ */
+function clientRow(one) {
+  const { host, port } = one.peer;
+  const note = port === null ? `#${one.id}` : "";
+  return {
+    key: `client ${one.id}`, sort: "client", host: port === null ? "" : hostText(host), port, note,
+    ports: [], rate: one.rate, weight: 1, isClosing: one.closed !== null,
+  };
+}
+
+/**
+ * @param {string} host
+ * @param {number[]} ports
+ * @param {Words} words
+ * @returns {Row}
+ */
+function bundleRow(host, ports, words) {
+  return {
+    key: `bundle ${host}`, sort: "bundle", host: hostText(host), port: null,
+    note: words.say("more", ports.length), ports, rate: 0, weight: ports.length, isClosing: false,
+  };
+}
+
+/**
+ * @param {[string, number[]][]} bundles
+ * @param {Words} words
+ * @returns {Row}
+ */
+function restRow(bundles, words) {
+  const count = bundles.reduce((sum, [, ports]) => sum + ports.length, 0);
+  return {
+    key: "rest", sort: "rest", host: words.say("moreHosts", bundles.length), port: null,
+    note: words.say("more", count), ports: [], rate: 0, weight: count, isClosing: false,
+  };
+}
+
+/**
+ * Return what is counted at a port, for the sentence about it.
+ * @param {any} listener
+ * @param {Connection[]} connections
+ * @returns {PortCounts}
+ */
+function portCounts(listener, connections) {
+  const clients = new Set();
+  const hosts = new Set();
+  const ports = new Set();
+  for (const { peer } of connections) {
+    clients.add(addressText(peer));
+    hosts.add(peer.host);
+    ports.add(peer.port);
+  }
+  return {
+    isUdp: listener.transport === "udp", port: listener.port, connections: connections.length,
+    clients: clients.size, hosts: hosts.size, ports: ports.size,
+    onlyPort: connections.length === 1 ? connections[0].peer.port : null,
+  };
+}
+
+/** The picture of one server port; `svg` is where it is drawn. */
+class Picture {
+  /** @param {any} listener */
+  constructor(listener) {
+    this._listener = listener;
+    this.svg = drawing("svg", { role: "img", height: 100 });
+    this._lanes = drawing("g");
+    this._ends = drawing("g");
+    this._invite = drawing("g");
+    this._server = this._makeServer();
+    this.svg.append(this._lanes, this._ends, this._server, this._invite);
+    /** @type {Map<string, {lane: SVGElement, end: SVGElement}>} */
+    this._drawn = new Map();
+  }
+
+  /**
+   * Draw what there is now.
+   * @param {Row[]} rows
+   * @param {number} width  in pixels
+   * @param {string} text  what the picture says, in words
+   * @param {string} invitation  what to type, where nobody is connected
+   * @param {Words} words
+   */
+  draw(rows, width, text, invitation, words) {
+    const plan = this._plan(rows, width);
+    set(this.svg, {
+      viewBox: `0 0 ${width} ${plan.height}`, height: plan.height, "aria-label": text,
+    });
+    rows.forEach((row, place) => this._drawRow(row, place, plan));
+    this._forget(new Set(rows.map((row) => row.key)));
+    this._placeServer(plan);
+    this._drawInvitation(rows.length ? "" : invitation, plan, words);
+  }
+
+  /**
+   * Return where things go.
+   * @param {Row[]} rows
+   * @param {number} width
+   */
+  _plan(rows, width) {
+    const count = rows.length;
+    const step = count <= 8 ? 38 : Math.max(15, Math.floor(680 / Math.max(count, 18)));
+    const height = Math.max(152, count * step + 16, tallOf(rows, step) + 16);
+    const server = addressText(this._listener).length > 18 ? 172 : 136;
+    const room = Math.max(90, width - server - 84);
+    const longest = Math.max(9, ...rows.map(labelLength));
+    const font = Math.min(17, step * 0.82, room / (longest * 0.61));
+    const edge = Math.min(room, longest * font * 0.61) + 4;
+    return { width, height, step, font, edge, server, x: width - server, y: height / 2, count, rows };
+  }
+
+  /**
+   * @param {Row} row
+   * @param {number} place
+   * @param {any} plan
+   */
+  _drawRow(row, place, plan) {
+    const y = rowMiddle(plan, place);
+    let made = this._drawn.get(row.key);
+    if (made === undefined) {
+      made = { lane: drawing("path"), end: makeEnd(row) };
+      made.lane.classList.add("lane", row.sort, "drawn");
+      this._lanes.append(made.lane);
+      this._ends.append(made.end);
+      this._drawn.set(row.key, made);
+    }
+    const start = plan.edge + 16;
+    const middle = (start + plan.x - 12) / 2;
+    const path = `M ${start} ${y} C ${middle} ${y} ${middle} ${plan.y} ${plan.x - 10} ${plan.y}`;
+    if (!made.lane.hasAttribute("d")) {
+      made.lane.style.setProperty("--length", `${Math.hypot(plan.x - start, plan.y - y) * 1.3}px`);
+    }
+    set(made.lane, { d: path });
+    made.lane.style.strokeWidth = `${laneWidth(row)}px`;
+    for (const part of [made.lane, made.end]) part.classList.toggle("closing", row.isClosing);
+    made.lane.classList.toggle("busy", row.rate > 0);
+    placeEnd(made.end, row, plan, y);
+  }
+
+  /** @param {Set<string>} kept */
+  _forget(kept) {
+    for (const [key, { lane, end }] of this._drawn) {
+      if (kept.has(key)) continue;
+      lane.remove();
+      end.remove();
+      this._drawn.delete(key);
+    }
+  }
+
+  _makeServer() {
+    const { host, port } = this._listener;
+    const number = drawing("text", { class: "number", "text-anchor": "middle" });
+    number.textContent = port === null ? "unix" : `:${port}`;
+    const place = drawing("text", { "text-anchor": "middle" });
+    place.textContent = port === null ? host : hostText(host);
+    return drawing("g", { class: "server" }, drawing("rect", { rx: 14 }), number, place,
+      drawing("circle", { class: "plug", r: 8 }));
+  }
+
+  /** @param {any} plan */
+  _placeServer(plan) {
+    const [box, number, place, plug] = this._server.children;
+    const middle = plan.server / 2;
+    const length = (place.textContent ?? "").length;
+    this._server.style.transform = `translate(${plan.x}px, ${plan.y}px)`;
+    set(box, { x: 0, y: -48, width: plan.server - 2, height: 96 });
+    set(number, { x: middle + 3, y: 4, "font-size": 28 });
+    set(place, { x: middle + 3, y: 30, "font-size": Math.min(15, (plan.server - 26) / (length * 0.61)) });
+    set(plug, { cx: 0, cy: 0 });
+  }
+
+  /**
+   * @param {string} invitation
+   * @param {any} plan
+   * @param {Words} words
+   */
+  _drawInvitation(invitation, plan, words) {
+    const lines = invitation ? [words.say("tryThis"), invitation] : [];
+    while (this._invite.children.length > lines.length) this._invite.lastChild?.remove();
+    lines.forEach((line, place) => {
+      const text = this._invite.children[place] ?? this._invite.appendChild(drawing("text"));
+      set(text, {
+        class: place ? "invite code" : "invite", x: 2, y: plan.y - 6 + 26 * place,
+        "font-size": Math.min(16, (plan.x - 30) / (line.length * (place ? 0.61 : 0.5))),
+      });
+      write(text, line);
+    });
+  }
+}
+
+/**
+ * Return the part of a row that is made once.
+ * @param {Row} row
+ */
+function makeEnd(row) {
+  const text = drawing("text", { "text-anchor": "end" },
+    drawing("tspan"), drawing("tspan", { class: "number" }));
+  const end = drawing("g", { class: "end" }, text, drawing("circle"));
+  if (row.sort === "bundle") {
+    end.append(drawing("path", { class: "codes" }), drawing("text", { "text-anchor": "start" }),
+      drawing("text", { "text-anchor": "end" }));
+  }
+  return end;
+}
+
+/**
+ * @param {SVGElement} end
+ * @param {Row} row
+ * @param {any} plan
+ * @param {number} y
+ */
+function placeEnd(end, row, plan, y) {
+  const [text, dot, codes, least, most] = end.children;
+  const isBundle = row.sort !== "client";
+  const font = isBundle ? Math.max(13, plan.font) : plan.font;
+  const [host, number] = text.children;
+  end.style.transform = `translate(0, ${y}px)`;
+  set(text, { x: plan.edge, y: isBundle ? -6 : font * 0.35, "font-size": font });
+  write(host, row.sort === "client" ? row.host : `${row.host} `);
+  write(number, row.port === null ? row.note : `:${row.port}`);
+  set(dot, { cx: plan.edge + 11, cy: 0, r: isBundle ? 6 : Math.max(2.5, Math.min(4.5, plan.font * 0.3)) });
+  if (codes === undefined) return;
+  const ordered = [...row.ports].sort((one, other) => one - other);
+  set(codes, { d: scaleOf(ordered, plan.edge, 4, 13) });
+  for (const [label, x, port] of /** @type {[Element, number, number][]} */ (
+    [[least, 0, ordered[0]], [most, plan.edge, ordered[ordered.length - 1]]])) {
+    set(label, { x, y: 30, "font-size": 12 });
+    write(label, `:${port}`);
+  }
+}
+
+/**
+ * Return the strokes of ports on a scale from the least to the greatest, one a pixel at most.
+ * @param {number[]} ports  in order
+ * @param {number} width
+ * @param {number} top
+ * @param {number} height
+ */
+function scaleOf(ports, width, top, height) {
+  const least = ports[0];
+  const span = Math.max(1, ports[ports.length - 1] - least);
+  const places = new Set(ports.map((port) => Math.round(((port - least) / span) * (width - 1))));
+  return [...places].map((x) => `M ${x + 0.5} ${top} v ${height}`).join(" ");
+}
+
+/** @param {Row} row */
+function laneWidth(row) {
+  if (row.sort !== "client") return Math.min(22, 3 + 2.2 * Math.log10(row.weight) ** 1.6);
+  return row.rate > 0 ? Math.min(9, 3 + 1.1 * Math.log10(1 + row.rate / 8)) : 2;
+}
+
+/** @param {Row} row */
+function labelLength(row) {
+  const length = row.host.length + (row.port === null ? row.note.length + 1 : String(row.port).length + 1);
+  return row.sort === "client" ? length : Math.max(length, 20);
+}
+
+/**
+ * Return how high rows are together: those that stand for many are higher.
+ * @param {Row[]} rows
+ * @param {number} step
+ */
+function tallOf(rows, step) {
+  return rows.reduce((sum, row) => sum + (row.sort === "client" ? step : BUNDLE_HEIGHT), 0);
+}
+
+/** How high a bundle is, in pixels. */
+const BUNDLE_HEIGHT = 62;
+
+/**
+ * @param {any} plan
+ * @param {number} place
+ */
+function rowMiddle(plan, place) {
+  const above = tallOf(plan.rows.slice(0, place), plan.step);
+  const own = plan.rows[place].sort === "client" ? plan.step : BUNDLE_HEIGHT;
+  const top = (plan.height - tallOf(plan.rows, plan.step)) / 2;
+  return Math.round(top + above + own / 2);
+}

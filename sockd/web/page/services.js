@@ -1,0 +1,190 @@
+// A card for each service: its life, its queue, and the picture of each of its ports.
+
+/** The steps of a service's life, by kind of transport. */
+const STREAM_STEPS = ["bind", "listen", "accepting"];
+const DATAGRAM_STEPS = ["bind", "receiving"];
+
+/** How many who wait are drawn one by one. */
+const MOST_WAITERS = 12;
+
+/** How many different colours there are. */
+const HUES = 8;
+
+/**
+ * Return the command that connects a client to a listener; empty where there is none to type.
+ * @param {{transport: string, host: string, port: number | null}} listener
+ * @param {string} here  the host of the page
+ */
+function clientCommand(listener, here) {
+  if (listener.transport === "unix") return `nc -U ${listener.host}`;
+  const host = ["0.0.0.0", "::", ""].includes(listener.host) ? here : listener.host;
+  if (listener.transport === "tls") return `openssl s_client ${hostText(host)}:${listener.port}`;
+  return `nc ${listener.transport === "udp" ? "-u " : ""}${host} ${listener.port}`;
+}
+
+/** All cards. */
+class ServiceCards {
+  /**
+   * @param {Element} place
+   * @param {Model} model
+   */
+  constructor(place, model) {
+    this._place = place;
+    this._model = model;
+    /** @type {Map<string, ServiceCard>} */
+    this._cards = new Map();
+  }
+
+  /**
+   * Return the number of a service's colour.
+   * @param {string} name
+   */
+  hue(name) {
+    return Math.max(0, [...this._model.services.keys()].indexOf(name)) % HUES;
+  }
+
+  /**
+   * Show what there is now.
+   * @param {Map<string, Connection[]>} fading  closed ones that are still to be seen, by port
+   * @param {Words} words
+   */
+  draw(fading, words) {
+    const ports = this._model.byPort();
+    const services = [...this._model.services.values()];
+    for (const [key, card] of this._cards) {
+      if (services.some((one) => cardKey(one) === key)) continue;
+      card.root.remove();
+      this._cards.delete(key);
+    }
+    services.forEach((service, place) => {
+      const card = this._card(service);
+      if (this._place.children[place] !== card.root) {
+        this._place.insertBefore(card.root, this._place.children[place] ?? null);
+      }
+      set(card.root, { class: `service hue-${this.hue(service.name)}` });
+      card.draw(service, this._model, ports, fading, words);
+    });
+  }
+
+  /** @param {any} service */
+  _card(service) {
+    const key = cardKey(service);
+    let card = this._cards.get(key);
+    if (card === undefined) this._cards.set(key, (card = new ServiceCard(service)));
+    return card;
+  }
+}
+
+/**
+ * Return what a card is made for: another set of listeners needs another card.
+ * @param {any} service
+ */
+function cardKey(service) {
+  return [service.name, ...service.listeners.map(addressText)].join(" ");
+}
+
+/** One card. */
+class ServiceCard {
+  /** @param {any} service */
+  constructor(service) {
+    this._kind = element("p", { class: "kind" });
+    this._open = element("p", { class: "figures" });
+    this._life = element("ol", { class: "life" });
+    const title = element("h3", {}, service.name);
+    this.root = element("article", {},
+      element("div", { class: "title" }, title, this._kind, this._open), this._life);
+    this._ports = service.listeners.map((/** @type {any} */ one) => new PortView(service, one));
+    this.root.append(...this._ports.map((/** @type {PortView} */ one) => one.root));
+  }
+
+  /**
+   * @param {any} service
+   * @param {Model} model
+   * @param {Map<string, Connection[]>} ports
+   * @param {Map<string, Connection[]>} fading
+   * @param {Words} words
+   */
+  draw(service, model, ports, fading, words) {
+    write(this._kind, `${service.kind} · ${service.reply}`);
+    write(this._open, words.say("open", service.active));
+    this._drawLife(service, words);
+    for (const port of this._ports) {
+      port.draw(ports.get(port.key) ?? [], fading.get(port.key) ?? [],
+        model.waiting(service, port.listener), words);
+    }
+  }
+
+  /**
+   * @param {any} service
+   * @param {Words} words
+   */
+  _drawLife(service, words) {
+    const isUp = service.state === "listening" || service.state === "paused";
+    const isUdp = service.listeners.some((/** @type {any} */ one) => one.transport === "udp");
+    const steps = isUdp || service.kind === "udp" ? DATAGRAM_STEPS : STREAM_STEPS;
+    const labels = isUp ? steps.map((step) => words.say(step)) : [words.say(service.state)];
+    if (service.state === "paused") labels[labels.length - 1] = words.say("full");
+    const last = { paused: "full", listening: "now" }[/** @type {string} */ (service.state)] ?? service.state;
+    const wanted = labels.map((label, place) => `${place < labels.length - 1 ? "done" : last} ${label}`);
+    if (this._shownLife === wanted.join()) return;
+    this._shownLife = wanted.join();
+    this._life.replaceChildren(...labels.map((label, place) => element(
+      "li", { class: place < labels.length - 1 ? "done" : last },
+      element("span", { class: "step" }, label))));
+  }
+}
+
+/** One server port: its queue, its picture and the sentence about it. */
+class PortView {
+  /**
+   * @param {any} service
+   * @param {any} listener
+   */
+  constructor(service, listener) {
+    this.key = portKey(service.name, listener);
+    this.listener = listener;
+    this._picture = new Picture(listener);
+    this._queue = element("p", { class: "queue" });
+    this._sentence = element("p", { class: "sentence" });
+    this._clients = element("span");
+    this._server = element("span");
+    this.root = element("div", { class: "port" },
+      element("div", { class: "ends" }, this._clients, this._server),
+      this._picture.svg, this._sentence);
+    if (listener.backlog !== null) this.root.append(this._queue);
+  }
+
+  /**
+   * @param {Connection[]} connections
+   * @param {Connection[]} closing
+   * @param {number | null} waiting
+   * @param {Words} words
+   */
+  draw(connections, closing, waiting, words) {
+    const isUnix = this.listener.port === null;
+    const sentence = isUnix ? words.say("unixSentence")
+      : words.say("sentence", portCounts(this.listener, connections));
+    write(this._clients, words.say(isUnix ? "clients" : "clientPorts"));
+    write(this._server, words.say(isUnix ? "serverPath" : "serverPort"));
+    write(this._sentence, sentence);
+    this._drawQueue(waiting, words);
+    const width = Math.floor(this.root.clientWidth) || 320;
+    const invitation = clientCommand(this.listener, location.hostname || "127.0.0.1");
+    this._picture.draw(pictureRows(connections, closing, words), width, sentence, invitation, words);
+  }
+
+  /**
+   * @param {number | null} waiting
+   * @param {Words} words
+   */
+  _drawQueue(waiting, words) {
+    const text = words.say("queue", waiting, this.listener.backlog);
+    if (this._queue.textContent === text) return;
+    const waiters = element("span", { class: "waiters", "aria-hidden": "true" });
+    for (let place = 0; place < Math.min(waiting ?? 0, MOST_WAITERS); place += 1) {
+      waiters.append(element("i"));
+    }
+    this._queue.classList.toggle("busy", Boolean(waiting));
+    this._queue.replaceChildren(...(waiting ? [waiters] : []), text);
+  }
+}

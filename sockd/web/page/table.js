@@ -1,0 +1,260 @@
+// The table of connections. However many there are, only the rows in sight exist.
+
+/** How high a row is, in pixels at the usual size of letters; the style sheet says the same. */
+const ROW_HEIGHT_REM = 2.75;
+
+/** How many rows exist above and below those in sight. */
+const SPARE_ROWS = 8;
+
+/**
+ * A column: how to sort by it, and which screens have room for it.
+ * @typedef {object} Column
+ * @property {string} name
+ * @property {string} style
+ * @property {((one: Connection) => number | string) | null} order
+ */
+
+/** @type {Column[]} */
+const COLUMNS = [
+  { name: "number", style: "figure narrow-off", order: (one) => one.id },
+  { name: "service", style: "narrow-off", order: (one) => one.service },
+  { name: "peer", style: "", order: (one) => `${one.peer.host} ${one.peer.port ?? ""}` },
+  { name: "local", style: "narrow-off", order: (one) => `${one.local.host} ${one.local.port ?? ""}` },
+  { name: "age", style: "figure widest", order: (one) => -one.opened },
+  { name: "bytesIn", style: "figure wide", order: (one) => one.bytesIn },
+  { name: "bytesOut", style: "figure wide", order: (one) => one.bytesOut },
+  { name: "state", style: "widest", order: (one) => (one.closed === null ? "" : String(one.reason)) },
+  { name: "actions", style: "act", order: null },
+];
+
+/**
+ * What of the connections is asked for.
+ * @typedef {{service: string, peer: string, state: string}} Filter
+ */
+
+/**
+ * Return whether a connection is asked for.
+ * @param {Connection} one
+ * @param {Filter} filter
+ */
+function isWanted(one, filter) {
+  const wanted = filter.peer.trim();
+  return (filter.service === "" || one.service === filter.service) &&
+    (wanted === "" || addressText(one.peer).includes(wanted) || one.peer.host.includes(wanted));
+}
+
+/**
+ * Return the connections that are asked for, in order.
+ * @param {Model} model
+ * @param {Filter} filter
+ * @param {Column} column
+ * @param {boolean} isDescending
+ */
+function chosenConnections(model, filter, column, isDescending) {
+  const open = filter.state === "closed" ? [] : [...model.open.values()];
+  const closed = filter.state === "open" ? [] : [...model.closed.values()];
+  const chosen = [...open, ...closed].filter((one) => isWanted(one, filter));
+  const sign = isDescending ? -1 : 1;
+  const keyed = chosen.map((one) => ({ one, key: column.order === null ? 0 : column.order(one) }));
+  keyed.sort((a, b) => sign * compared(a.key, b.key) || sign * (a.one.id - b.one.id));
+  return keyed.map(({ one }) => one);
+}
+
+const byNumbersWithin = new Intl.Collator("en", { numeric: true });
+
+/**
+ * @param {number | string} one
+ * @param {number | string} other
+ */
+function compared(one, other) {
+  if (typeof one === "number" && typeof other === "number") return one - other;
+  return one === other ? 0 : byNumbersWithin.compare(String(one), String(other));
+}
+
+/** The table; `act` is called with what somebody wants to do to which connection. */
+class ConnectionTable {
+  /**
+   * @param {Model} model
+   * @param {(name: string) => number} hue
+   * @param {(action: "copy" | "details", one: Connection) => void} act
+   */
+  constructor(model, hue, act) {
+    this._model = model;
+    this._hue = hue;
+    this._act = act;
+    this._column = COLUMNS[0];
+    this._isDescending = true;
+    /** @type {Connection[]} */
+    this._chosen = [];
+    /** @type {Map<number, TableRow>} */
+    this._rows = new Map();
+    this._top = element("tr", { class: "pad", "aria-hidden": "true" }, this._padding());
+    this._bottom = element("tr", { class: "pad", "aria-hidden": "true" }, this._padding());
+    byId("rows").replaceChildren(this._top, this._bottom);
+    byId("scroller").addEventListener("scroll", () => this._showRows(), { passive: true });
+  }
+
+  /**
+   * Show what there is now.
+   * @param {Filter} filter
+   * @param {Words} words
+   * @param {number} now
+   */
+  draw(filter, words, now) {
+    this._words = words;
+    this._now = now;
+    this._drawHead();
+    const chosen = chosenConnections(this._model, filter, this._column, this._isDescending);
+    this._chosen = chosen;
+    const all = this._model.open.size;
+    write(byId("shown"), filter.state === "open" ? words.say("shown", chosen.length, all)
+      : words.number(chosen.length));
+    set(byId("table"), { "aria-rowcount": chosen.length + 1 });
+    byId("no-rows").hidden = chosen.length > 0;
+    this._showRows();
+  }
+
+  _padding() {
+    return element("td", { colspan: String(COLUMNS.length) });
+  }
+
+  _drawHead() {
+    const columns = byId("columns");
+    if (!columns.children.length) columns.append(...COLUMNS.map((one) => this._heading(one)));
+    COLUMNS.forEach((column, place) => {
+      const heading = columns.children[place];
+      write(heading.firstElementChild, this._words.say(column.name));
+      if (column === this._column) {
+        set(heading, { "aria-sort": this._isDescending ? "descending" : "ascending" });
+      } else {
+        heading.removeAttribute("aria-sort");
+      }
+    });
+  }
+
+  /** @param {Column} column */
+  _heading(column) {
+    const heading = element("th", { scope: "col", class: column.style });
+    if (column.order === null) {
+      heading.append(element("span"));
+      return heading;
+    }
+    const button = element("button", { type: "button" });
+    button.addEventListener("click", () => this._sortBy(column));
+    heading.append(button);
+    return heading;
+  }
+
+  /** @param {Column} column */
+  _sortBy(column) {
+    this._isDescending = column === this._column ? !this._isDescending : false;
+    this._column = column;
+    this._model.changes += 1;
+  }
+
+  _showRows() {
+    const scroller = byId("scroller");
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const high = ROW_HEIGHT_REM * rem;
+    const first = Math.max(0, Math.floor(scroller.scrollTop / high) - SPARE_ROWS);
+    const count = Math.ceil(scroller.clientHeight / high) + 2 * SPARE_ROWS;
+    const shown = this._chosen.slice(first, first + count);
+    const after = this._chosen.length - first - shown.length;
+    this._setHeight(this._top, Math.min(first, this._chosen.length) * high);
+    this._setHeight(this._bottom, Math.max(0, after) * high);
+    this._keep(shown);
+    shown.forEach((one, place) => this._showRow(one, first + place, place));
+  }
+
+  /**
+   * @param {Element} row
+   * @param {number} height
+   */
+  _setHeight(row, height) {
+    /** @type {HTMLElement} */ (row.firstElementChild).style.height = `${height}px`;
+  }
+
+  /** @param {Connection[]} shown */
+  _keep(shown) {
+    const kept = new Set(shown.map((one) => one.id));
+    for (const [id, row] of this._rows) {
+      if (kept.has(id)) continue;
+      row.root.remove();
+      this._rows.delete(id);
+    }
+  }
+
+  /**
+   * @param {Connection} one
+   * @param {number} index  among all that are chosen
+   * @param {number} place  among those in sight
+   */
+  _showRow(one, index, place) {
+    let row = this._rows.get(one.id);
+    if (row === undefined) this._rows.set(one.id, (row = new TableRow(one, this._act)));
+    const body = byId("rows");
+    const before = body.children[place + 1];
+    if (before !== row.root) body.insertBefore(row.root, before);
+    set(row.root, { "aria-rowindex": index + 2 });
+    row.draw(one, this._hue(one.service), this._words, this._now);
+  }
+}
+
+/** One row. */
+class TableRow {
+  /**
+   * @param {Connection} one
+   * @param {(action: "copy" | "details", one: Connection) => void} act
+   */
+  constructor(one, act) {
+    this._copy = element("button", { type: "button", "data-act": "copy" });
+    this._details = element("button", { type: "button", "data-act": "details" });
+    this._copy.addEventListener("click", () => act("copy", one));
+    this._details.addEventListener("click", () => act("details", one));
+    if (one.filter === null) this._copy.hidden = true;
+    this._cells = COLUMNS.map((column) => element("td", { class: column.style }));
+    this._tag = element("span", { class: "tag" }, one.service);
+    this._cells[0].append(String(one.id));
+    this._cells[1].append(this._tag);
+    this._cells[2].append(addressParts(one.peer));
+    this._cells[3].append(addressParts(one.local));
+    this._cells[8].append(this._copy, this._details);
+    this.root = element("tr", { class: "row" }, ...this._cells);
+  }
+
+  /**
+   * @param {Connection} one
+   * @param {number} hue
+   * @param {Words} words
+   * @param {number} now
+   */
+  draw(one, hue, words, now) {
+    const [, , , , age, received, sent, state] = this._cells;
+    set(this._tag, { class: `tag hue-${hue}` });
+    this.root.classList.toggle("closed", one.closed !== null);
+    write(age, words.duration(((one.closed ?? now) - one.opened) / 1000));
+    write(received, words.bytes(one.bytesIn));
+    write(sent, words.bytes(one.bytesOut));
+    write(state, one.closed === null ? words.say("stateOneOpen")
+      : words.say(one.reason === null ? "stateOneClosed" : `reason.${one.reason}`));
+    write(this._copy, words.say("copyFilter"));
+    write(this._details, words.say("details"));
+    set(this._copy, { "aria-label": words.say("copyFilterOf", one.id) });
+    set(this._details, { "aria-label": words.say("detailsOf", one.id) });
+  }
+}
+
+/**
+ * Return an address with its port made plain.
+ * @param {Address} address
+ */
+function addressParts(address) {
+  const text = element("span", { class: "tuple" });
+  if (address.port === null) {
+    text.append(addressText(address));
+  } else {
+    text.append(element("span", { class: "host" }, hostText(address.host)),
+      element("b", {}, `:${address.port}`));
+  }
+  return text;
+}

@@ -1,0 +1,419 @@
+// Everything that the page says, in English and in Brazilian Portuguese.
+
+/** @typedef {(...values: any[]) => string} Phrase */
+
+/**
+ * Return a number with its noun, in the language of the noun.
+ * @param {Intl.NumberFormat} format
+ * @param {number} count
+ * @param {string} one
+ * @param {string} many
+ */
+function counted(format, count, one, many) {
+  return `${format.format(count)} ${count === 1 ? one : many}`;
+}
+
+const ENGLISH_NUMBER = new Intl.NumberFormat("en");
+const PORTUGUESE_NUMBER = new Intl.NumberFormat("pt-BR");
+
+/** @type {Record<string, string | Phrase>} */
+const ENGLISH = {
+  skip: "Skip to the connections",
+  switchLanguage: "Mudar para português",
+  languageName: "Português",
+  themeDark: "Dark",
+  themeLight: "Light",
+  live: "Live",
+  starting: "Connecting",
+  polling: "Polling",
+  gone: "The daemon is gone; trying again",
+  draining: "The daemon is shutting down",
+  pollingNotice:
+    "The live events do not get through; a proxy may block them. " +
+    "The page asks every few seconds instead, and misses what is gone in between.",
+  goneNotice: "The daemon does not answer. The page tries again, and recovers by itself.",
+  facts: (version, pid, uptime) => `version ${version} · process ${pid} · up ${uptime}`,
+  portsTitle: "Services and their ports",
+  connectionsTitle: "Connections",
+  plotsTitle: "The last five minutes",
+  logTitle: "What happened",
+  throughput: "Throughput",
+  rate: "Connections per second",
+  received: "in",
+  sent: "out",
+  accepted: "accepted",
+  closed: "closed",
+  refused: "refused",
+  plotText: (title, parts) => `${title}, now: ${parts}`,
+  minutesAgo: (minutes) => `${minutes} min ago`,
+  now: "now",
+  service: "Service",
+  peer: "Client",
+  peerExample: "127.0.0.1 or :50988",
+  state: "State",
+  stateOpen: "open",
+  stateOneOpen: "open",
+  stateOneClosed: "closed",
+  stateClosed: "closed",
+  stateAll: "all",
+  allServices: "all",
+  number: "No.",
+  local: "Server",
+  age: "Age",
+  bytesIn: "In",
+  bytesOut: "Out",
+  idle: "Quiet for",
+  actions: "Actions",
+  copyFilter: "Copy filter",
+  copyFilterOf: (number) => `Copy the Wireshark filter of connection ${number}`,
+  details: "Details",
+  detailsOf: (number) => `Details of connection ${number}`,
+  copied: (text) => `Copied: ${text}`,
+  notCopied: (text) => `Copy it by hand: ${text}`,
+  close: "Close",
+  noConnections: "No connection fits.",
+  shown: (shown, all) =>
+    shown === all ? ENGLISH_NUMBER.format(all)
+      : `${ENGLISH_NUMBER.format(shown)} of ${ENGLISH_NUMBER.format(all)}`,
+  serverPort: "the server’s port",
+  serverPath: "the server’s path",
+  clientPorts: "the clients’ ports",
+  clients: "the clients",
+  boundOnce: "bound once",
+  tryThis: "Nobody is connected. Try:",
+  open: (count) => `${ENGLISH_NUMBER.format(count)} open`,
+  bind: "bind",
+  listen: "listen",
+  accepting: "accepting",
+  receiving: "receiving",
+  full: "full: the next ones wait",
+  stopped: "stopped",
+  failed: "failed",
+  queue: (waiting, backlog) =>
+    waiting === null ? "The length of the queue is not known here"
+      : waiting === 0 ? `Queue empty, room for ${backlog}`
+        : `${counted(ENGLISH_NUMBER, waiting, "client waits", "clients wait")} in the queue, ` +
+          "connected by the kernel and not accepted yet",
+  groupPorts: (count) => counted(ENGLISH_NUMBER, count, "client port", "client ports"),
+  more: (count) => `and ${ENGLISH_NUMBER.format(count)} more`,
+  moreHosts: (count) => `on ${counted(ENGLISH_NUMBER, count, "host", "hosts")} more`,
+  sentence: englishSentence,
+  unixSentence: "A unix socket has a path in place of a port, and its clients have neither.",
+  "log.bind": (e) => `Bind ${e.transport} ${e.local}`,
+  "log.listen": (e) => `Listen on ${e.local}, backlog ${e.backlog}`,
+  "log.accept": (e) =>
+    `${e.transport === "udp" ? "First datagram from" : "Connected by"} ${e.peer} on ${e.local}`,
+  "log.refuse": (e) => `Refused ${e.peer} on ${e.local}: ${e.why}`,
+  "log.close": (e) =>
+    `Closed ${e.peer} on ${e.local}: ${e.why}, ${e.bytesIn} bytes in, ${e.bytesOut} out`,
+  "log.stopped": "Listens no more",
+  "log.burst": (e) => `${e.leftOut} more events, too fast to tell one by one`,
+  "log.lost": (e) => `${e.missed} events missed while the page was away`,
+  "log.gone": "The daemon is gone",
+  "log.back": "The daemon answers",
+  "log.restarted": "The daemon was restarted: its connections are new ones",
+  pause: "Pause",
+  resume: "Go on",
+  announced: (accepted, closed) =>
+    [
+      accepted ? `${ENGLISH_NUMBER.format(accepted)} connected` : "",
+      closed ? `${ENGLISH_NUMBER.format(closed)} closed` : "",
+    ].filter(Boolean).join(", "),
+  connection: (number) => `Connection ${number}`,
+  client: "client",
+  server: "server",
+  changes: "another one each time",
+  stays: "the same for all",
+  opened: "opened",
+  lastActivity: "last activity",
+  closedAt: "closed",
+  reason: "reason",
+  traffic: "traffic",
+  trafficOf: (received, sent, reads, writes) =>
+    `${received} in (${reads} reads), ${sent} out (${writes} writes)`,
+  kernelTitle: "What the kernel knows",
+  kernelNothing: "Nothing to tell: it is closed, or not TCP, or the system does not say.",
+  forgotten: "The daemon does not remember it any more.",
+  unreachable: "The daemon does not answer.",
+  wireshark: "Wireshark",
+  copy: "Copy",
+  "tcp.state": "state",
+  "tcp.rtt": "round trip",
+  "tcp.rttvar": "… varies by",
+  "tcp.retransmits": "sent again",
+  "tcp.mss": "longest segment",
+  "tcp.cwnd": "congestion window",
+  "tcp.unacked": "not acknowledged yet",
+  segments: (count) => counted(ENGLISH_NUMBER, count, "segment", "segments"),
+};
+
+/** @type {Record<string, string | Phrase>} */
+const PORTUGUESE = {
+  skip: "Ir para as conexões",
+  switchLanguage: "Switch to English",
+  languageName: "English",
+  themeDark: "Escuro",
+  themeLight: "Claro",
+  live: "Ao vivo",
+  starting: "Conectando",
+  polling: "Consultando",
+  gone: "O servidor sumiu; tentando de novo",
+  draining: "O servidor está encerrando",
+  pollingNotice:
+    "Os eventos ao vivo não chegam até aqui; talvez um proxy os bloqueie. " +
+    "A página pergunta a cada poucos segundos e não vê o que acaba nesse meio-tempo.",
+  goneNotice: "O servidor não responde. A página tenta de novo e se recupera sozinha.",
+  facts: (version, pid, uptime) => `versão ${version} · processo ${pid} · no ar há ${uptime}`,
+  portsTitle: "Os serviços e suas portas",
+  connectionsTitle: "Conexões",
+  plotsTitle: "Os últimos cinco minutos",
+  logTitle: "O que aconteceu",
+  throughput: "Vazão",
+  rate: "Conexões por segundo",
+  received: "entrada",
+  sent: "saída",
+  accepted: "aceitas",
+  closed: "fechadas",
+  refused: "recusadas",
+  plotText: (title, parts) => `${title}, agora: ${parts}`,
+  minutesAgo: (minutes) => `há ${minutes} min`,
+  now: "agora",
+  service: "Serviço",
+  peer: "Cliente",
+  peerExample: "127.0.0.1 ou :50988",
+  state: "Estado",
+  stateOpen: "abertas",
+  stateOneOpen: "aberta",
+  stateOneClosed: "fechada",
+  stateClosed: "fechadas",
+  stateAll: "todas",
+  allServices: "todos",
+  number: "Nº",
+  local: "Servidor",
+  age: "Duração",
+  bytesIn: "Entrada",
+  bytesOut: "Saída",
+  idle: "Parada há",
+  actions: "Ações",
+  copyFilter: "Copiar filtro",
+  copyFilterOf: (number) => `Copiar o filtro do Wireshark da conexão ${number}`,
+  details: "Detalhes",
+  detailsOf: (number) => `Detalhes da conexão ${number}`,
+  copied: (text) => `Copiado: ${text}`,
+  notCopied: (text) => `Copie à mão: ${text}`,
+  close: "Fechar",
+  noConnections: "Nenhuma conexão corresponde.",
+  shown: (shown, all) =>
+    shown === all ? PORTUGUESE_NUMBER.format(all)
+      : `${PORTUGUESE_NUMBER.format(shown)} de ${PORTUGUESE_NUMBER.format(all)}`,
+  serverPort: "a porta do servidor",
+  serverPath: "o caminho do servidor",
+  clientPorts: "as portas dos clientes",
+  clients: "os clientes",
+  boundOnce: "um só bind",
+  tryThis: "Ninguém está conectado. Experimente:",
+  open: (count) => counted(PORTUGUESE_NUMBER, count, "aberta", "abertas"),
+  bind: "bind",
+  listen: "listen",
+  accepting: "aceitando",
+  receiving: "recebendo",
+  full: "cheio: os próximos esperam",
+  stopped: "parado",
+  failed: "falhou",
+  queue: (waiting, backlog) =>
+    waiting === null ? "Aqui não dá para saber o tamanho da fila"
+      : waiting === 0 ? `Fila vazia, cabem ${backlog}`
+        : `${counted(PORTUGUESE_NUMBER, waiting, "cliente espera", "clientes esperam")} na fila: ` +
+          "o kernel já conectou, o programa ainda não chamou accept",
+  groupPorts: (count) =>
+    counted(PORTUGUESE_NUMBER, count, "porta de cliente", "portas de clientes"),
+  more: (count) => `e mais ${PORTUGUESE_NUMBER.format(count)}`,
+  moreHosts: (count) => `em mais ${counted(PORTUGUESE_NUMBER, count, "host", "hosts")}`,
+  sentence: portugueseSentence,
+  unixSentence:
+    "Um socket unix tem um caminho no lugar da porta, e seus clientes não têm nem um nem outro.",
+  "log.bind": (e) => `Bind ${e.transport} ${e.local}`,
+  "log.listen": (e) => `Listen em ${e.local}, backlog ${e.backlog}`,
+  "log.accept": (e) =>
+    `${e.transport === "udp" ? "Primeiro datagrama de" : "Conexão de"} ${e.peer} em ${e.local}`,
+  "log.refuse": (e) => `Recusada ${e.peer} em ${e.local}: ${e.why}`,
+  "log.close": (e) =>
+    `Fechada ${e.peer} em ${e.local}: ${e.why}, ` +
+    `${e.bytesIn} bytes de entrada, ${e.bytesOut} de saída`,
+  "log.stopped": "Não escuta mais",
+  "log.burst": (e) => `Mais ${e.leftOut} eventos, rápidos demais para contar um a um`,
+  "log.lost": (e) => `${e.missed} eventos perdidos enquanto a página estava fora`,
+  "log.gone": "O servidor sumiu",
+  "log.back": "O servidor responde",
+  "log.restarted": "O servidor foi reiniciado: as conexões são outras",
+  "reason.eof": "o cliente terminou (eof)",
+  "reason.reset": "interrompida (reset)",
+  "reason.replies": "número de respostas atingido",
+  "reason.idle": "parada por tempo demais",
+  "reason.disconnect": "desconectada pelo administrador",
+  "reason.stop": "o serviço parou",
+  "reason.evicted": "deu lugar a outra",
+  "reason.error": "erro",
+  "reason.lifetime": "tempo de vida esgotado",
+  "reason.max_bytes": "limite de bytes atingido",
+  "reason.full": "cheio",
+  "reason.denied": "endereço não permitido",
+  "reason.per_source": "conexões demais desse endereço",
+  "reason.connect_rate": "conexões rápidas demais desse endereço",
+  "reason.total_rate": "conexões rápidas demais no total",
+  "reason.source_packets": "datagramas demais desse endereço",
+  "reason.source_bytes": "bytes demais desse endereço",
+  "reason.total_packets": "datagramas demais no total",
+  "reason.total_bytes": "bytes demais no total",
+  "reason.broadcast": "broadcast ou multicast",
+  "reason.port_zero": "porta zero",
+  "reason.own_port": "porta do próprio servidor",
+  "reason.reflector": "porta de refletor conhecido",
+  "reason.amplifies": "resposta maior que a pergunta",
+  pause: "Pausar",
+  resume: "Continuar",
+  announced: (accepted, closed) =>
+    [
+      accepted ? counted(PORTUGUESE_NUMBER, accepted, "nova conexão", "novas conexões") : "",
+      closed ? counted(PORTUGUESE_NUMBER, closed, "fechada", "fechadas") : "",
+    ].filter(Boolean).join(", "),
+  connection: (number) => `Conexão ${number}`,
+  client: "cliente",
+  server: "servidor",
+  changes: "outra a cada conexão",
+  stays: "a mesma para todas",
+  opened: "aberta",
+  lastActivity: "última atividade",
+  closedAt: "fechada",
+  reason: "motivo",
+  traffic: "tráfego",
+  trafficOf: (received, sent, reads, writes) =>
+    `entrada ${received} (${reads} leituras), saída ${sent} (${writes} escritas)`,
+  kernelTitle: "O que o kernel sabe",
+  kernelNothing: "Nada a dizer: está fechada, não é TCP ou o sistema não informa.",
+  forgotten: "O servidor não se lembra mais dela.",
+  unreachable: "O servidor não responde.",
+  wireshark: "Wireshark",
+  copy: "Copiar",
+  "tcp.state": "estado",
+  "tcp.rtt": "ida e volta",
+  "tcp.rttvar": "… varia",
+  "tcp.retransmits": "retransmitidos",
+  "tcp.mss": "maior segmento",
+  "tcp.cwnd": "janela de congestionamento",
+  "tcp.unacked": "ainda não confirmados",
+  segments: (count) => counted(PORTUGUESE_NUMBER, count, "segmento", "segmentos"),
+};
+
+/**
+ * What is counted at one server port.
+ * @typedef {object} PortCounts
+ * @property {boolean} isUdp
+ * @property {number} port
+ * @property {number} connections
+ * @property {number} clients  different pairs of host and port
+ * @property {number} hosts
+ * @property {number} ports  different port numbers
+ * @property {number | null} onlyPort  the client's port where there is one client
+ */
+
+/** @param {PortCounts} of */
+function englishSentence(of) {
+  const sort = of.isUdp ? "flow" : "connection";
+  if (of.connections === 0) {
+    return `Nobody is connected; clients find the server at port ${of.port}.`;
+  }
+  if (of.connections === 1) {
+    return `One ${sort}: the server’s port is ${of.port}, the client’s is ${of.onlyPort}.`;
+  }
+  const all = counted(ENGLISH_NUMBER, of.connections, sort, `${sort}s`);
+  const clients = ENGLISH_NUMBER.format(of.clients);
+  const where = of.ports === of.clients ? ""
+    : ` on ${counted(ENGLISH_NUMBER, of.hosts, "host", "hosts")}`;
+  const rest = of.clients === 1 ? "it is one client with one port"
+    : of.ports === 1 ? `the ${clients} clients have one port${where}`
+      : `the ${clients} clients have ${ENGLISH_NUMBER.format(of.ports)} different ports${where}`;
+  return `One server port, ${of.port}, for all ${all}; ${rest}.`;
+}
+
+/** @param {PortCounts} of */
+function portugueseSentence(of) {
+  if (of.connections === 0) {
+    return `Ninguém está conectado; os clientes encontram o servidor na porta ${of.port}.`;
+  }
+  if (of.connections === 1) {
+    const one = of.isUdp ? "Um fluxo" : "Uma conexão";
+    return `${one}: a porta do servidor é ${of.port}, a do cliente é ${of.onlyPort}.`;
+  }
+  const number = PORTUGUESE_NUMBER.format(of.connections);
+  const all = of.isUdp ? `todos os ${number} fluxos` : `todas as ${number} conexões`;
+  const clients = PORTUGUESE_NUMBER.format(of.clients);
+  const where = of.ports === of.clients ? ""
+    : ` em ${counted(PORTUGUESE_NUMBER, of.hosts, "host", "hosts")}`;
+  const rest = of.clients === 1 ? "é um só cliente, com uma só porta"
+    : of.ports === 1 ? `os ${clients} clientes têm a mesma porta${where}`
+      : `os ${clients} clientes têm ${PORTUGUESE_NUMBER.format(of.ports)} portas diferentes${where}`;
+  return `Uma única porta no servidor, ${of.port}, para ${all}; ${rest}.`;
+}
+
+/** The language that the page speaks, and how it writes numbers and times. */
+class Words {
+  /** @param {string} language  a tag such as "pt-BR" */
+  constructor(language) {
+    this.isPortuguese = language.toLowerCase().startsWith("pt");
+    this.language = this.isPortuguese ? "pt-BR" : "en";
+    this._words = this.isPortuguese ? PORTUGUESE : ENGLISH;
+    this._number = this.isPortuguese ? PORTUGUESE_NUMBER : ENGLISH_NUMBER;
+    this._tenth = new Intl.NumberFormat(this.language, { maximumFractionDigits: 1 });
+    this._clock = new Intl.DateTimeFormat(this.language, {
+      hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+    });
+  }
+
+  /**
+   * Return a phrase; what has none, such as the reasons in English, stands for itself.
+   * @param {string} key
+   * @param {...any} values
+   */
+  say(key, ...values) {
+    const phrase = this._words[key];
+    if (phrase === undefined) return key.slice(key.indexOf(".") + 1);
+    return typeof phrase === "string" ? phrase : phrase(...values);
+  }
+
+  /** @param {number} value */
+  number(value) {
+    return this._number.format(value);
+  }
+
+  /** @param {number} size  in bytes */
+  bytes(size) {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let unit = 0;
+    while (size >= 1024 && unit < units.length - 1) {
+      size /= 1024;
+      unit += 1;
+    }
+    return `${(size < 10 && unit ? this._tenth : this._number).format(unit && size < 10 ? size : Math.round(size))} ${units[unit]}`;
+  }
+
+  /** @param {number} seconds */
+  duration(seconds) {
+    const whole = Math.max(0, Math.floor(seconds));
+    if (whole < 60) return `${whole} s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+    if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
+    return `${Math.floor(whole / 86400)} d ${Math.floor(whole / 3600) % 24} h`;
+  }
+
+  /** @param {number} seconds  a short time, such as a round trip */
+  brief(seconds) {
+    return seconds < 0.001 ? `${this.number(Math.round(seconds * 1e6))} µs`
+      : `${this._tenth.format(seconds * 1000)} ms`;
+  }
+
+  /** @param {number} time  in milliseconds since the epoch */
+  time(time) {
+    return this._clock.format(time);
+  }
+}
