@@ -144,3 +144,11 @@ def phrases(language: str) -> set[str]:
     table = re.search(rf"^const {language} = {{$(.*?)^}};$", text, re.MULTILINE | re.DOTALL)
     assert table is not None
     return set(re.findall(r'^  "?([\w.]+)"?:', table[1], re.MULTILINE))
+
+
+def test_the_readme_shows_the_page() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"!\[([^]]+)\]\((docs/page\.png)\)", readme)
+    assert shown is not None
+    assert len(shown[1]) > 80, "who cannot see it reads what is on it"
+    assert (REPOSITORY / shown[2]).stat().st_size < 300_000

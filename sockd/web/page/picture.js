@@ -6,10 +6,10 @@
 const MOST_DRAWN = 60;
 
 /** Of more, how many of the newest still are. */
-const NEWEST_DRAWN = 16;
+const NEWEST_DRAWN = 12;
 
 /** How many hosts have a bundle of their own. */
-const MOST_BUNDLES = 8;
+const MOST_BUNDLES = 6;
 
 /** How long a closed connection is seen to fade, in milliseconds. */
 const FADING = 1400;
@@ -166,10 +166,10 @@ class Picture {
    */
   _plan(rows, width) {
     const count = rows.length;
-    const step = count <= 8 ? 38 : Math.max(15, Math.floor(680 / Math.max(count, 18)));
+    const step = count <= 8 ? 38 : Math.max(14, Math.floor(560 / Math.max(count, 18)));
     const height = Math.max(152, count * step + 16, tallOf(rows, step) + 16);
-    const server = addressText(this._listener).length > 18 ? 172 : 136;
-    const room = Math.max(90, width - server - 84);
+    const server = width < 400 ? 112 : addressText(this._listener).length > 18 ? 172 : 136;
+    const room = Math.max(90, width - server - (width < 400 ? 64 : 84));
     const longest = Math.max(9, ...rows.map(labelLength));
     const font = Math.min(17, step * 0.82, room / (longest * 0.61));
     const edge = Math.min(room, longest * font * 0.61) + 4;
@@ -231,7 +231,7 @@ class Picture {
     const length = (place.textContent ?? "").length;
     this._server.style.transform = `translate(${plan.x}px, ${plan.y}px)`;
     set(box, { x: 0, y: -48, width: plan.server - 2, height: 96 });
-    set(number, { x: middle + 3, y: 4, "font-size": 28 });
+    set(number, { x: middle + 3, y: 4, "font-size": plan.server < 130 ? 23 : 28 });
     set(place, { x: middle + 3, y: 30, "font-size": Math.min(15, (plan.server - 26) / (length * 0.61)) });
     set(plug, { cx: 0, cy: 0 });
   }

@@ -108,10 +108,10 @@ class ServiceCard {
     write(this._kind, `${service.kind} · ${service.reply}`);
     write(this._open, words.say("open", service.active));
     this._drawLife(service, words);
-    for (const port of this._ports) {
-      port.draw(ports.get(port.key) ?? [], fading.get(port.key) ?? [],
-        model.waiting(service, port.listener), words);
-    }
+    this._ports.forEach((/** @type {PortView} */ port, /** @type {number} */ place) => {
+      const waiting = model.waiting(service, service.listeners[place]);
+      port.draw(ports.get(port.key) ?? [], fading.get(port.key) ?? [], waiting, words);
+    });
   }
 
   /**

@@ -62,7 +62,6 @@ const ENGLISH = {
   age: "Age",
   bytesIn: "In",
   bytesOut: "Out",
-  idle: "Quiet for",
   actions: "Actions",
   copyFilter: "Copy filter",
   copyFilterOf: (number) => `Copy the Wireshark filter of connection ${number}`,
@@ -79,14 +78,13 @@ const ENGLISH = {
   serverPath: "the server’s path",
   clientPorts: "the clients’ ports",
   clients: "the clients",
-  boundOnce: "bound once",
   tryThis: "Nobody is connected. Try:",
   open: (count) => `${ENGLISH_NUMBER.format(count)} open`,
   bind: "bind",
   listen: "listen",
   accepting: "accepting",
   receiving: "receiving",
-  full: "full: the next ones wait",
+  full: "full: others wait",
   stopped: "stopped",
   failed: "failed",
   queue: (waiting, backlog) =>
@@ -94,7 +92,6 @@ const ENGLISH = {
       : waiting === 0 ? `Queue empty, room for ${backlog}`
         : `${counted(ENGLISH_NUMBER, waiting, "client waits", "clients wait")} in the queue, ` +
           "connected by the kernel and not accepted yet",
-  groupPorts: (count) => counted(ENGLISH_NUMBER, count, "client port", "client ports"),
   more: (count) => `and ${ENGLISH_NUMBER.format(count)} more`,
   moreHosts: (count) => `on ${counted(ENGLISH_NUMBER, count, "host", "hosts")} more`,
   sentence: englishSentence,
@@ -106,7 +103,6 @@ const ENGLISH = {
   "log.refuse": (e) => `Refused ${e.peer} on ${e.local}: ${e.why}`,
   "log.close": (e) =>
     `Closed ${e.peer} on ${e.local}: ${e.why}, ${e.bytesIn} bytes in, ${e.bytesOut} out`,
-  "log.stopped": "Listens no more",
   "log.burst": (e) => `${e.leftOut} more events, too fast to tell one by one`,
   "log.lost": (e) => `${e.missed} events missed while the page was away`,
   "log.gone": "The daemon is gone",
@@ -193,7 +189,6 @@ const PORTUGUESE = {
   age: "Duração",
   bytesIn: "Entrada",
   bytesOut: "Saída",
-  idle: "Parada há",
   actions: "Ações",
   copyFilter: "Copiar filtro",
   copyFilterOf: (number) => `Copiar o filtro do Wireshark da conexão ${number}`,
@@ -210,14 +205,13 @@ const PORTUGUESE = {
   serverPath: "o caminho do servidor",
   clientPorts: "as portas dos clientes",
   clients: "os clientes",
-  boundOnce: "um só bind",
   tryThis: "Ninguém está conectado. Experimente:",
   open: (count) => counted(PORTUGUESE_NUMBER, count, "aberta", "abertas"),
   bind: "bind",
   listen: "listen",
   accepting: "aceitando",
   receiving: "recebendo",
-  full: "cheio: os próximos esperam",
+  full: "cheio: outros esperam",
   stopped: "parado",
   failed: "falhou",
   queue: (waiting, backlog) =>
@@ -225,8 +219,6 @@ const PORTUGUESE = {
       : waiting === 0 ? `Fila vazia, cabem ${backlog}`
         : `${counted(PORTUGUESE_NUMBER, waiting, "cliente espera", "clientes esperam")} na fila: ` +
           "o kernel já conectou, o programa ainda não chamou accept",
-  groupPorts: (count) =>
-    counted(PORTUGUESE_NUMBER, count, "porta de cliente", "portas de clientes"),
   more: (count) => `e mais ${PORTUGUESE_NUMBER.format(count)}`,
   moreHosts: (count) => `em mais ${counted(PORTUGUESE_NUMBER, count, "host", "hosts")}`,
   sentence: portugueseSentence,
@@ -240,7 +232,6 @@ const PORTUGUESE = {
   "log.close": (e) =>
     `Fechada ${e.peer} em ${e.local}: ${e.why}, ` +
     `${e.bytesIn} bytes de entrada, ${e.bytesOut} de saída`,
-  "log.stopped": "Não escuta mais",
   "log.burst": (e) => `Mais ${e.leftOut} eventos, rápidos demais para contar um a um`,
   "log.lost": (e) => `${e.missed} eventos perdidos enquanto a página estava fora`,
   "log.gone": "O servidor sumiu",
