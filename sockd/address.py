@@ -23,6 +23,11 @@ class Address:
     host: str
     port: int | None = None
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it stands for every address of this machine."""
+        return self.host in (ALL_IPV4, ALL_IPV6)
+
     def __str__(self) -> str:
         """Return ``127.0.0.1:80``, ``[::1]:80``, or the path."""
         if self.port is None:

@@ -77,19 +77,19 @@ class StreamConnection(Protocol):
     It is the producer of what its own transport consumes: while the transport has more to send
     than it should hold, nothing more is read.
 
-    :param client: who is served, where a balancer has told that; ``None``: whoever is at the other
-        end of the socket.
+    :param via: the balancer that relays the connection, if one does.
     """
 
     transport: IStreamTransport
     _log = Logger()
 
     def __init__(
-        self, service: StreamService, listener: Listener, client: Address | None = None
+        self, service: StreamService, listener: Listener, peer: Address, via: Address | None = None
     ) -> None:
         self._service = service
         self._listener = listener
-        self._client = client
+        self._peer = peer
+        self._via = via
         self._reactor = service.reactor
         self._byte_limit = service.spec.limits.max_bytes or sys.maxsize
         self._replies_left = service.spec.replies
@@ -104,15 +104,17 @@ class StreamConnection(Protocol):
     def connectionMade(self) -> None:
         """Enter the connection in the ledger and greet the peer."""
         transport = self.transport
-        remote = known_address(transport.getPeer())
-        local = known_address(transport.getHost())
-        peer, via = (remote, None) if self._client is None else (self._client, remote)
-        self._record: Connection = self._service.opened(self, self._listener, local, peer, via)
+        local = self._listener.address
+        if local.is_for_all:
+            local = known_address(transport.getHost())
+        self._record: Connection = self._service.opened(
+            self, self._listener, local, self._peer, self._via
+        )
         self._write = _writer(transport)
         self._watch_idleness()
         self._watch_age()
         try:
-            self._conversation = self._service.reply.converse(self._service.spec, peer)
+            self._conversation = self._service.reply.converse(self._service.spec, self._peer)
             self._greet(self._conversation)
         except Exception:  # the accepting port must not see it: it would leave the socket open
             self._fail()
@@ -353,9 +355,12 @@ class Refusal(Protocol):
 
     transport: IStreamTransport
 
-    def __init__(self, service: StreamService, listener: Listener, reason: Reason) -> None:
+    def __init__(
+        self, service: StreamService, listener: Listener, peer: Address, reason: Reason
+    ) -> None:
         self._service = service
         self._listener = listener
+        self._peer = peer
         self._reason = reason
 
     def connectionMade(self) -> None:
@@ -364,8 +369,7 @@ class Refusal(Protocol):
         Where nothing is under way the socket is closed here and now, not in the next round of the
         reactor: there may be more such clients than descriptors.
         """
-        peer = known_address(self.transport.getPeer())
-        self._service.refused(self._listener, peer, self._reason)
+        self._service.refused(self._listener, self._peer, self._reason)
         if isinstance(self.transport, Server):
             self.transport.connectionLost(connectionDone)
         else:

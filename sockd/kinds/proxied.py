@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 from sockd.address import Address
 from sockd.kinds.connection import IStreamTransport, StreamConnection
 from sockd.ledger import Listener, Reason
-from sockd.listeners import known_address
 from sockd.proxy.header import Header, MalformedHeader
 from sockd.proxy.reader import HeaderReader
 
@@ -35,15 +34,15 @@ class ProxiedConnection(Protocol):
 
     transport: IStreamTransport
 
-    def __init__(self, service: StreamService, listener: Listener) -> None:
+    def __init__(self, service: StreamService, listener: Listener, balancer: Address) -> None:
         self._service = service
         self._listener = listener
+        self._balancer = balancer
         self._reader = HeaderReader()
         self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Wait for the header, but not for long: that it trickles in does not make it longer."""
-        self._balancer = known_address(self.transport.getPeer())
         self._service.arrived(self)
         self._deadline = self._service.reactor.callLater(
             HEADER_TIME, self.hang_up, Reason.PROXY_TIMEOUT
@@ -77,8 +76,8 @@ class ProxiedConnection(Protocol):
             self._turn_away(client, objection)
             return
         self._leave()
-        relayed = None if client == self._balancer else client
-        connection = StreamConnection(self._service, self._listener, relayed)
+        via = None if client == self._balancer else self._balancer
+        connection = StreamConnection(self._service, self._listener, client, via)
         self.transport.protocol = connection
         connection.makeConnection(self.transport)  # type: ignore[no-untyped-call]
         if rest:

@@ -159,13 +159,13 @@ class StreamService(BindingService):
     def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
         """Return what serves the next client, or turns it away."""
         if not self._room:
-            return Refusal(self, listener, Reason.FULL)
+            return Refusal(self, listener, peer, Reason.FULL)
         if self._is_balancer(peer):
-            return ProxiedConnection(self, listener)
+            return ProxiedConnection(self, listener, peer)
         reason = self.objection(peer)
         if reason is not None:
-            return Refusal(self, listener, reason)
-        return StreamConnection(self, listener)
+            return Refusal(self, listener, peer, reason)
+        return StreamConnection(self, listener, peer)
 
     def objection(self, client: Address) -> Reason | None:
         """Return why a client may not come in, or ``None`` if it may."""
