@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import LivePage, chromium
-from tests.clients import LOOPBACK, ask, connect, connected, udp_client
+from tests.clients import LOOPBACK, ask, connect, connected, receive, udp_client
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
 from tests.harness import DEADLINE, Sockd
@@ -210,6 +210,21 @@ def test_the_keyboard_opens_the_details_with_the_kernels_view(
         live.page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
         expect(button).to_be_focused()
+
+
+def test_a_relayed_client_is_drawn_as_who_it_is_and_its_details_name_the_balancer(
+    run_sockd: RunSockd, open_page: OpenPage
+) -> None:
+    relayed = "max_connections = 6000\nproxy = 127.0.0.1\n"
+    sockd = run_sockd(ANY_PORTS.replace("max_connections = 6000\n", relayed))
+    live = open_page(sockd)
+    with connect(sockd.port("multi")) as balancer:
+        balancer.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 50412 443\r\nhello")
+        assert receive(balancer, 5) == b"hello"
+        expect(live.page.get_by_role("cell", name="192.0.2.7:50412")).to_be_visible()
+        live.page.get_by_role("button", name="Details of connection 1").click()
+        dialog = live.page.get_by_role("dialog", name="Connection 1")
+        expect(dialog).to_contain_text(f"relayed by127.0.0.1{port_of(balancer)}")
 
 
 def test_the_page_speaks_the_language_of_the_browser_and_remembers_another(

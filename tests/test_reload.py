@@ -235,7 +235,8 @@ def test_clients_who_wait_in_the_queue_are_served_by_whoever_gets_the_port(
         assert ask(first, b"first") == b"first"
         wait_until(lambda: sockd.service("one")["listeners"][0]["waiting"] == 2)
         second.sendall(b"second")
-        log = reload(sockd, service("many", port, reply="upper") + STATS)
+        ini = service("many", port, reply="upper") + STATS
+        log = reload(sockd, ini, "goes from one to many")
         assert "added many, removed one" in log
         assert f"tcp:{port}:interface=127.0.0.1 goes from one to many" in log
         assert receive(second, 6) == b"SECOND"

@@ -112,6 +112,7 @@ class Details {
       [words.say("lastActivity"), when(view.last_activity)],
       [words.say("traffic"), traffic],
     ];
+    if (view.via !== null) facts.push([words.say("via"), addressText(view.via)]);
     if (view.closed !== null) {
       facts.push([words.say("closedAt"), when(view.closed)]);
       facts.push([words.say("reason"), words.say(`reason.${view.reason}`)]);
