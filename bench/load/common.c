@@ -110,6 +110,16 @@ void set_nonblocking(int fd)
         fail("fcntl");
 }
 
+int wait_awake(int epoll, struct epoll_event *events, int patience)
+{
+    int64_t end = now() + patience * (SECOND / 1000);
+    int count;
+    do
+        count = epoll_wait(epoll, events, EVENTS, 0);
+    while (count == 0 && now() < end);
+    return count;
+}
+
 const unsigned char *content(uint64_t position)
 {
     static unsigned char periods[LARGEST + PERIOD];

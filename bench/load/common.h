@@ -35,6 +35,12 @@ int new_epoll(void);
 /* Add a descriptor to an epoll, or change what it waits for. */
 void watch(int epoll, int operation, int fd, uint32_t events, void *data);
 
+struct epoll_event;
+
+/* epoll_wait(2) that does not sleep, for so many milliseconds at most: what it costs a processor,
+   or a virtual machine, to wake up is not the server's. */
+int wait_awake(int epoll, struct epoll_event *events, int patience);
+
 /* A new client socket, bound to one of many loopback addresses: see the comment in common.c. */
 int new_socket(const struct options *options, int type);
 

@@ -85,7 +85,7 @@ void run_connect(const struct options *given)
     for (alive = 0; alive < options->clients; alive++)
         begin(&clients[alive], now());
     while (alive) {
-        int count = epoll_wait(epoll, events, EVENTS, PATIENCE_MS);
+        int count = wait_awake(epoll, events, PATIENCE_MS);
         if (count <= 0)
             complain("the server does not answer any more");
         for (int i = 0; i < count; i++)

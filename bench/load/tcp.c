@@ -92,7 +92,7 @@ void run_tcp(const struct options *given)
     for (int i = 0; i < options->clients; i++)
         begin(&clients[i], now());
     while (alive) {
-        int count = epoll_wait(epoll, events, EVENTS, PATIENCE_MS);
+        int count = wait_awake(epoll, events, PATIENCE_MS);
         if (count <= 0)
             complain("the server does not answer any more");
         for (int i = 0; i < count; i++) {

@@ -111,7 +111,7 @@ void run_udp(const struct options *given)
     for (int i = 0; i < options->clients; i++)
         begin(&clients[i], now());
     while (alive) {
-        int count = epoll_wait(epoll, events, EVENTS, LOOK_MS);
+        int count = wait_awake(epoll, events, LOOK_MS);
         for (int i = 0; i < count; i++)
             receive(events[i].data.ptr);
         if (now() - looked > LOOK_MS * 1000000LL) {
