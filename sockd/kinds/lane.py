@@ -26,11 +26,12 @@ from sockd.reactor import IReactor
 
 IS_AVAILABLE = sys.platform == "linux"
 
-MOST_READS = 64
-"""How many connections one round of the reactor serves, so that all else has its turn."""
-
 READ_SIZE = 65536
-"""How many bytes each of them may bring in one round, the same as in Twisted."""
+"""How many bytes one read may bring, the same as in Twisted."""
+
+MOST_READS = 64
+MOST_BYTES = 16 * READ_SIZE
+"""After how much one turn ends, so that all else has its own: some milliseconds."""
 
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
@@ -94,26 +95,33 @@ class Lane:
         self.close()
 
     def doRead(self) -> None:
-        """Echo what has arrived, at most one read from each connection."""
-        if self._epoll is not None:
+        """Echo what has arrived, and what arrives meanwhile, but not all of a flood."""
+        reads = size = 0
+        while self._epoll is not None and reads < MOST_READS and size < MOST_BYTES:
+            ready = self._epoll.poll(0, MOST_READS - reads)
+            if not ready:
+                break
             now = self._reactor.seconds()
-            for descriptor, _ in self._epoll.poll(0, MOST_READS):
-                self._echo(descriptor, now)
+            for descriptor, _ in ready:
+                size += self._echo(descriptor, now)
+            reads += len(ready)
 
-    def _echo(self, descriptor: int, now: float) -> None:
+    def _echo(self, descriptor: int, now: float) -> int:
+        """Serve one connection; return how many bytes that was."""
         record, rider = self._places[descriptor]
         try:
             data = read(descriptor, READ_SIZE)
         except BlockingIOError:
-            return
+            return 0
         except OSError:
             self._end(descriptor, rider, _LOST)
-            return
+            return 0
         if data:
             record.echoed(len(data), now)
             self._write(descriptor, rider, data)
         else:
             self._end(descriptor, rider, _DONE)
+        return len(data)
 
     def _write(self, descriptor: int, rider: IRider, data: bytes) -> None:
         try:
