@@ -9,13 +9,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.clients import ask, connect, udp_client
 from tests.conftest import RunSockd, ToolFinder
-from tests.harness import DEADLINE, TWISTD, wait_until
+from tests.harness import DEADLINE, TWISTD, Sockd, wait_until
 from tests.test_transports import ACTIVATE, ini
 
 
@@ -107,6 +108,10 @@ def test_a_socket_of_another_sort_is_one_line(
     assert "Traceback" not in done.stderr
 
 
+def has_reloaded(sockd: Sockd, times: int) -> bool:
+    return sockd.output.count("Reloaded: kept 0") == times
+
+
 def test_a_passed_socket_is_there_again_after_a_reload(run_sockd: RunSockd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
         port = passed.getsockname()[1]
@@ -119,7 +124,7 @@ def test_a_passed_socket_is_there_again_after_a_reload(run_sockd: RunSockd) -> N
     for number, listen in enumerate(["tcp:0:interface=127.0.0.1", "systemd:domain=INET:index=0"]):
         sockd.file.write_text(text.replace("systemd:domain=INET:index=0", listen), encoding="utf-8")
         sockd.send_signal(signal.SIGHUP)
-        wait_until(lambda count=number + 1: sockd.output.count("Reloaded: kept 0") == count)  # type: ignore[misc]
+        wait_until(partial(has_reloaded, sockd, number + 1))
     assert sockd.service("s")["listeners"][0]["port"] == port
     with connect(port) as client:
         assert ask(client, b"again") == b"again"

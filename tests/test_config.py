@@ -15,7 +15,7 @@ from sockd.errors import ConfigurationError
 from tests.configurations import FILE, KINDS, REPLIES, SERVICE, FakeKind, errors, read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sockd.config.endpoint import Endpoint
 
@@ -278,7 +278,7 @@ def test_a_colon_in_a_folder_is_no_parameter(tmp_path: Path) -> None:
     ],
     ids=["Unix", "DOS", "old Mac", "byte order mark", "no last line end"],
 )
-def test_every_editor_will_do(encode, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_every_editor_will_do(encode: Callable[[str], bytes], tmp_path: Path) -> None:
     path = tmp_path / "lab.ini"
     path.write_bytes(encode("[sockd]\nname = Büro 100%\n" + SERVICE))
     configuration = load(path, KINDS, REPLIES)

@@ -50,7 +50,7 @@ NOT_OPTIONS = {
 
 def section(page: str, heading: str) -> str:
     """Return what stands below a heading, to the next one of its level or above."""
-    level = re.escape(re.match("#+", heading)[0])  # type: ignore[index]
+    level = heading.partition(" ")[0]
     found = re.search(
         rf"^{re.escape(heading)}$(.*?)(?=^{level} |\Z)", page, re.MULTILINE | re.DOTALL
     )

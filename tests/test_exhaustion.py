@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from signal import SIGCONT, SIGSTOP
 
 import pytest
@@ -60,6 +61,10 @@ def before(lab: Sockd) -> Vitals:
     return vitals(lab)
 
 
+def is_full(sockd: Sockd, name: str) -> bool:
+    return bool(sockd.service(name)["active"] == 150)
+
+
 def test_full_services_leave_stats_and_shell_within_reach(
     run_sockd: RunSockd, tool: ToolFinder
 ) -> None:
@@ -74,7 +79,7 @@ def test_full_services_leave_stats_and_shell_within_reach(
     with ExitStack() as stack:
         for name in ("a", "b"):
             stack.enter_context(connected(sockd.port(name), 150))
-            wait_until(lambda name=name: sockd.service(name)["active"] == 150)  # type: ignore[misc]
+            wait_until(partial(is_full, sockd, name))
         for _ in range(2):
             for name in ("a", "b"):
                 for client in stack.enter_context(connected(sockd.port(name), 150)):

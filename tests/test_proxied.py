@@ -173,7 +173,7 @@ def dial(sockd: Sockd, source: str = LOOPBACK) -> socket.socket:
     return socket.create_connection((LOOPBACK, sockd.port("s")), DEADLINE, (source, 0))
 
 
-def ends(sockd: Sockd) -> list[object]:
+def ends(sockd: Sockd) -> list[tuple[Any, Any]]:
     rows = sockd.get("/connections?state=all")["connections"]
     return [(row["peer"], row["via"]) for row in rows]
 
@@ -273,7 +273,7 @@ def test_a_listed_address_is_known_in_either_spelling(run_sockd: RunSockd) -> No
     with connect(sockd.port("s")) as balancer:
         balancer.sendall(LINE + b"hello")
         assert receive(balancer, 5) == b"hello"
-        assert ends(sockd)[0][0] == HEADERS["1"][1]  # type: ignore[index]
+        assert ends(sockd)[0][0] == HEADERS["1"][1]
 
 
 def test_whatever_balancers_send_nothing_fails_and_no_place_is_lost(run_sockd: RunSockd) -> None:

@@ -9,9 +9,8 @@ import os
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -205,9 +204,7 @@ def play(soak: Soak, seconds: float, seed: int) -> dict[str, Tally]:
             (name, pool.submit(act, random.Random(f"{seed} {number}")))  # noqa: S311 - no secret
             for number, (name, act) in enumerate(cast)
         ]
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not any(act.done() for _, act in acts):
-            time.sleep(0.1)
+        wait([act for _, act in acts], seconds, FIRST_COMPLETED)
         soak.over.set()
         for name, act in acts:
             sums[name] += act.result()
