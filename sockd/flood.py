@@ -15,7 +15,7 @@ from types import MappingProxyType
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from sockd.ledger import Event, Reason, Word
+from sockd.records import Event, Reason, Word
 
 INTERVAL = 10.0
 """How long a number of lines must last, in seconds; at its end the others are summed up."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sockd.config.specs import ServiceSpec
     from sockd.config.values import Option
     from sockd.kinds.context import ServiceContext
-    from sockd.ledger import Ledger, Listener, ServiceRecord
+    from sockd.ledger import Ledger
+    from sockd.records import Listener, ServiceRecord
     from sockd.reload.plan import Plan
 
 

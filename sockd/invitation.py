@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sockd.address import ALL_IPV4, ALL_IPV6, Address
-from sockd.ledger import Listener, ServiceRecord
+from sockd.records import Listener, ServiceRecord
 
 _LOOPBACK = {ALL_IPV4: "127.0.0.1", ALL_IPV6: "::1"}
 _A_FEW = 3

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sockd.invitation import client_command
-from sockd.ledger import Listener, ServiceRecord
+from sockd.records import Listener, ServiceRecord
 
 
 @dataclass(frozen=True, slots=True)

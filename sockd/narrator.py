@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from sockd.flood import Flood
-from sockd.ledger import Connection, Event, Listener, Word
+from sockd.records import Connection, Event, Listener, Word
 from sockd.telling import told
 from sockd.views import PortRow
 

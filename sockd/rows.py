@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sockd.ledger import Connection, Listener
+from sockd.records import Connection, Listener
 from sockd.tables import seconds
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ Pure. The log and the shell's ``watch()`` say the same: each sentence is a forma
 
 from __future__ import annotations
 
-from sockd.ledger import Event, Word
+from sockd.records import Event, Word
 from sockd.text import printable
 from sockd.views import client_text
 

@@ -15,7 +15,8 @@ from zope.interface import implementer
 from sockd.address import Address
 from sockd.errors import BindError, SockdError
 from sockd.interfaces import ICapture, IDaemon, INetworkService
-from sockd.ledger import Connection, Ledger, Listener, Reason, State
+from sockd.ledger import Ledger
+from sockd.records import Connection, Listener, Reason, State
 from sockd.reload.plan import Plan
 from sockd.service import TypedService
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sockd.address import Address
-from sockd.ledger import Connection, Listener, ServiceRecord
 from sockd.lesson import PortCounts, sentence
+from sockd.records import Connection, Listener, ServiceRecord
 from sockd.text import rfc3339
 
 View = dict[str, object]

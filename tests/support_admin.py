@@ -18,6 +18,12 @@ from types import TracebackType
 
 from tests.harness import DEADLINE
 
+READING = (
+    *("status", "services", "connections", "connection", "ports"),
+    *("top", "watch", "lesson", "capture"),
+)
+"""The commands that change nothing, in the order in which they are listed."""
+
 ASKPASS = """#!/bin/sh
 printf '%s\\n' "$SOCKD_TEST_PASSWORD"
 """

@@ -12,21 +12,9 @@ from sockd.admin.console import Console
 from sockd.errors import BindError, ConfigurationError, Place, Problem
 from sockd.reload.plan import Plan
 from sockd.testing import FakeDaemon
+from tests.support_admin import READING
 
-NAMES = (
-    *(
-        "status",
-        "services",
-        "connections",
-        "connection",
-        "ports",
-        "top",
-        "watch",
-        "lesson",
-        "capture",
-    ),
-    *("disconnect", "stop", "start", "reload", "commands"),
-)
+NAMES = (*READING, "disconnect", "stop", "start", "reload", "commands")
 
 
 class Lab:
@@ -198,7 +186,7 @@ def test_the_lesson_has_the_real_ports_of_the_lab(lab: Lab) -> None:
 
 def test_ports_shows_the_path_of_a_unix_socket(lab: Lab) -> None:
     from sockd.address import Address
-    from sockd.ledger import Listener
+    from sockd.records import Listener
 
     listener = Listener("unix", Address("/run/echo"), 50)
     lab.daemon.ledger.bound(lab.echo.record, (listener,))

@@ -12,7 +12,7 @@ from sockd.admin.live import LiveCommands
 from sockd.admin.screen import ENTER, LEAVE, Screen
 from sockd.admin.top import INTERVAL, RECORDS, ROWS, SORTS, Meter
 from sockd.admin.watch import LINES
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.testing import FakeDaemon
 
 

@@ -15,21 +15,9 @@ from sockd.admin.screen import Screen
 from sockd.admin.terminal import Shell, Terminal
 from sockd.admin.viewer import Call, ViewerShell, parsed
 from sockd.testing import FakeDaemon
+from tests.support_admin import READING
 
-NAMES = (
-    *(
-        "status",
-        "services",
-        "connections",
-        "connection",
-        "ports",
-        "top",
-        "watch",
-        "lesson",
-        "capture",
-    ),
-    *("commands", "exit", "quit"),
-)
+NAMES = (*READING, "commands", "exit", "quit")
 FORBIDDEN = ("disconnect", "stop", "start", "reload", "daemon", "print", "eval", "exec", "help")
 PYTHON = (
     *("daemon", "daemon.stop('echo')", "().__class__", "''.__class__.__mro__", "[].append"),

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sockd.address import Address
 from sockd.config.limits import LimitsSpec
-from sockd.ledger import Reason
 from sockd.limits.admission import Admission
 from sockd.limits.buckets import UNLIMITED, Allowance, Bucket
 from sockd.limits.sources import MOST_SOURCES, Counts, Remembered, source_of
+from sockd.records import Reason
 
 ONE, OTHER = Address("192.0.2.1", 50001), Address("192.0.2.2", 50001)
 MEBIBYTE = 1024 * 1024

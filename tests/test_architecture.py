@@ -35,6 +35,7 @@ PURE = (
     "sockd.lesson",
     "sockd.limits",
     "sockd.proxy",
+    "sockd.records",
     "sockd.reload.plan",
     "sockd.replies",
     "sockd.rows",
@@ -195,7 +196,8 @@ def test_nothing_imports_tap() -> None:
 
 
 def test_a_service_does_not_know_who_watches() -> None:
-    core = ("sockd.kinds", "sockd.listeners", "sockd.kernel", "sockd.plugins", INTERFACES)
+    parts = ("door", "endpoints", "kernel", "kinds", "listeners", "plugins")
+    core = (*(f"sockd.{part}" for part in parts), INTERFACES)
     assert found(core, WATCHERS) == []
 
 

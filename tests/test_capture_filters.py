@@ -6,7 +6,7 @@ import pytest
 
 from sockd.address import Address
 from sockd.capture.filters import Followed, Port, capture_filter, ports_of
-from sockd.ledger import Listener, ServiceRecord
+from sockd.records import Listener, ServiceRecord
 from sockd.testing import FakeDaemon
 
 

@@ -10,8 +10,9 @@ from twisted.internet.testing import MemoryReactorClock
 
 from sockd.daemon import Daemon, StartError
 from sockd.errors import BindError, ConfigurationError, Place, Problem
-from sockd.ledger import Ledger, Reason, State
+from sockd.ledger import Ledger
 from sockd.reactor import IReactor
+from sockd.records import Reason, State
 from sockd.testing import FakeService
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sockd.address import Address
 from sockd.config.limits import LimitsSpec
 from sockd.kinds.destination import reaches_many
-from sockd.ledger import Reason
 from sockd.limits.buckets import UNLIMITED, Allowance
 from sockd.limits.budget import Budget
 from sockd.limits.correspondence import Correspondence
 from sockd.limits.guards import GUARDS, REFLECTORS, Guard
+from sockd.records import Reason
 
 ONE, OTHER = Address("192.0.2.1", 50001), Address("192.0.2.2", 50001)
 OWN = 65431

@@ -20,9 +20,9 @@ from sockd.config.limits import LimitsSpec
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpec, StatsSpec
 from sockd.errors import Place
 from sockd.kernel import STATES, TCPInfo, described
-from sockd.ledger import Reason, State
 from sockd.limits.guards import GUARDS, REFLECTORS
 from sockd.privileges import WARNING, shell_problems
+from sockd.records import Reason, State
 from sockd.reload.plan import Move, Plan
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view, service_view

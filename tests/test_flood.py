@@ -11,8 +11,9 @@ from zope.interface import implementer
 
 from sockd.address import Address
 from sockd.flood import INTERVAL
-from sockd.ledger import Ledger, Listener, Reason
+from sockd.ledger import Ledger
 from sockd.narrator import Narrator
+from sockd.records import Listener, Reason
 
 LISTENER = Listener("tcp", Address("127.0.0.1", 7000), 50)
 

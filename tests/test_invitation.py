@@ -6,7 +6,7 @@ import pytest
 
 from sockd.address import Address
 from sockd.invitation import OwnHosts, client_command, reachable, service_lines, ssh_command, url
-from sockd.ledger import Listener
+from sockd.records import Listener
 from sockd.testing import FakeDaemon
 
 ALL_IPV4, ALL_IPV6 = "0.0.0.0", "::"

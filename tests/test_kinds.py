@@ -30,9 +30,10 @@ from sockd.kinds.datagram import DatagramKind, DatagramService
 from sockd.kinds.datagram_socket import DatagramSocket
 from sockd.kinds.drain import Drain
 from sockd.kinds.stream import StreamKind, StreamService
-from sockd.ledger import Connection, Event, Ledger, Listener, Reason, State, Word
+from sockd.ledger import Ledger
 from sockd.limits.buckets import Allowance
 from sockd.reactor import IReactor
+from sockd.records import Connection, Event, Listener, Reason, State, Word
 from sockd.replies.echo import Echo
 
 PLACE = Place("lab.ini", 3, "service:s", "listen")

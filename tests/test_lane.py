@@ -18,8 +18,9 @@ from zope.interface.verify import verifyClass, verifyObject
 from sockd.address import Address
 from sockd.kinds.connection import StreamConnection
 from sockd.kinds.lane import READ_SIZE, IRider, Lane
-from sockd.ledger import Connection, Ledger, Listener
+from sockd.ledger import Ledger
 from sockd.reactor import IReactor
+from sockd.records import Connection, Listener
 from tests.clients import receive, reset
 
 LISTENER = Listener("tcp", Address("127.0.0.1", 65432), 50)

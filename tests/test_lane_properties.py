@@ -26,8 +26,9 @@ from sockd.config.specs import ServiceSpec
 from sockd.errors import Place
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.stream import StreamKind, StreamService
-from sockd.ledger import Connection, Ledger, Reason
+from sockd.ledger import Ledger
 from sockd.reactor import IReactor
+from sockd.records import Connection, Reason
 from sockd.replies.echo import Echo
 from tests.clients import reset
 from tests.harness import DEADLINE

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sockd.address import Address
-from sockd.ledger import (
-    Connection,
-    Event,
-    Ledger,
-    Listener,
-    Reason,
-    ServiceRecord,
-    State,
-    Word,
-)
+from sockd.ledger import Ledger
+from sockd.records import Connection, Event, Listener, Reason, ServiceRecord, State, Word
 
 LOCAL = Address("127.0.0.1", 65432)
 PEER = Address("127.0.0.1", 50001)

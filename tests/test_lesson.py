@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sockd.address import Address
-from sockd.ledger import Listener
 from sockd.lesson import PortCounts, sentence, tour
+from sockd.records import Listener
 from sockd.testing import FakeDaemon
 
 TCP = Listener("tcp", Address("127.0.0.1", 65433), 50)

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from sockd.ledger import Reason
+from sockd.records import Reason
 from sockd.web.document import SCRIPTS
 from tests.fresh import REPOSITORY
 from tests.web import Endpoint, Reply

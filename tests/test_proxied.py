@@ -17,8 +17,8 @@ from sockd.config.limits import LimitsSpec, network
 from sockd.config.specs import WAIT
 from sockd.kinds.proxied import HEADER_TIME
 from sockd.kinds.stream import StreamKind
-from sockd.ledger import Reason, State
 from sockd.limits.buckets import Allowance
+from sockd.records import Reason, State
 from tests.clients import LOOPBACK, ask, connect, receive, receive_to_end, reset
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until

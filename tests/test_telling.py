@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sockd.ledger import Event
+from sockd.records import Event
 from sockd.telling import sentence_of
 from sockd.testing import FakeDaemon
 

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from sockd.address import Address
-from sockd.ledger import Ledger, Listener, Reason, State
+from sockd.ledger import Ledger
+from sockd.records import Listener, Reason, State
 from sockd.views import (
     PortsTable,
     connection_view,
@@ -17,7 +18,7 @@ from sockd.views import (
 )
 
 if TYPE_CHECKING:
-    from sockd.ledger import Connection, ServiceRecord
+    from sockd.records import Connection, ServiceRecord
 
 TCP = Listener("tcp", Address("127.0.0.1", 65432), 50)
 UDP = Listener("udp", Address("0.0.0.0", 65431), None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sockd.ledger import Connection, Reason, State
+from sockd.records import Connection, Reason, State
 from sockd.testing import FakeDaemon, FakeService
 from sockd.views import connection_view
 from sockd.web import delivery

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 
 from sockd.address import Address
-from sockd.ledger import Listener, Reason
+from sockd.records import Listener, Reason
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable
 from sockd.web.formats import Format, preferred

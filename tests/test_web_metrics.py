@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from twisted.internet.task import Clock
 
-from sockd.ledger import Reason, State
+from sockd.records import Reason, State
 from sockd.web.lag import INTERVAL, LoopLag
 from sockd.web.tallies import Distribution
 from tests.conftest import ToolFinder

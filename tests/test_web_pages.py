@@ -8,7 +8,7 @@ import os
 import pytest
 
 from sockd import __version__
-from sockd.ledger import Reason, State
+from sockd.records import Reason, State
 from sockd.testing import STARTED, FakeDaemon
 from tests.web import Endpoint
 

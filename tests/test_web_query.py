@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.testing import FakeDaemon
 from sockd.web.answers import RequestError
 from sockd.web.query import Chosen, ConnectionQuery, parse_query

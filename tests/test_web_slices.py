@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from twisted.internet.task import Clock, Cooperator
 
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view
 from sockd.web.delivery import one_slice_a_turn

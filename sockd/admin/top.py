@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from sockd.admin.screen import ENTER, LEAVE, Screen
 from sockd.interfaces import IDaemon
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.tables import seconds, table
 from sockd.text import printable
 from sockd.views import totals_view

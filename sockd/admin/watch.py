@@ -7,7 +7,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall
 
 from sockd.admin.screen import Screen
-from sockd.ledger import Event, Ledger
+from sockd.ledger import Ledger
+from sockd.records import Event
 from sockd.telling import sentence_of
 from sockd.text import rfc3339
 

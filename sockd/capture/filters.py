@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from sockd.ledger import Listener, ServiceRecord
+from sockd.records import Listener, ServiceRecord
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option
+from sockd.endpoints import bind_problem
 from sockd.errors import BindError, Unfit
 from sockd.interfaces import (
     IConversation,
@@ -28,11 +29,10 @@ from sockd.interfaces import (
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram_socket import DatagramSocket, Peer, address_of
 from sockd.kinds.mmsg import IS_AVAILABLE, Batch
-from sockd.ledger import Connection, Listener, Reason
 from sockd.limits.buckets import Allowance, Bucket
 from sockd.limits.budget import Purse
 from sockd.limits.correspondence import Correspondence
-from sockd.listeners import bind_problem
+from sockd.records import Connection, Listener, Reason
 from sockd.service import BindingService
 from sockd.spare import take
 

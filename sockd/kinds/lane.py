@@ -21,8 +21,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from sockd.ledger import Connection
 from sockd.reactor import IReactor
+from sockd.records import Connection
 
 IS_AVAILABLE = sys.platform == "linux"
 

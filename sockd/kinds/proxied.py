@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 
 from sockd.address import Address
 from sockd.kinds.connection import IStreamTransport, StreamConnection
-from sockd.ledger import Listener, Reason
 from sockd.proxy.header import Header, MalformedHeader
 from sockd.proxy.reader import HeaderReader
+from sockd.records import Listener, Reason
 
 if TYPE_CHECKING:
     from sockd.kinds.stream import StreamService

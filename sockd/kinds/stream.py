@@ -20,6 +20,8 @@ from sockd.address import Address
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.config.values import Option
+from sockd.door import Door, Tenant
+from sockd.endpoints import known_address
 from sockd.errors import BindError, Problem
 from sockd.interfaces import INetworkService, IReloadableService, IReply, IServiceKind
 from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
@@ -27,10 +29,10 @@ from sockd.kinds.context import ServiceContext
 from sockd.kinds.drain import Drain
 from sockd.kinds.lane import IS_AVAILABLE, Lane
 from sockd.kinds.proxied import ProxiedConnection
-from sockd.ledger import Connection, Listener, Reason, State
 from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
-from sockd.listeners import Door, Listeners, Tenant, bound_door, known_address
+from sockd.listeners import Listeners, bound_door
+from sockd.records import Connection, Listener, Reason, State
 from sockd.service import BindingService
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sockd.ledger import Reason
 from sockd.limits.access import AccessList
 from sockd.limits.buckets import UNLIMITED, Bucket
 from sockd.limits.sources import Counts, Remembered, Source, source_of
+from sockd.records import Reason
 
 if TYPE_CHECKING:
     from sockd.address import Address

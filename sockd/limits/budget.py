@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sockd.ledger import Reason
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import Remembered, source_of
+from sockd.records import Reason
 
 if TYPE_CHECKING:
     from sockd.address import Address

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from sockd.ledger import Reason
 from sockd.limits.access import AccessList
 from sockd.limits.budget import Budget, Purse
 from sockd.limits.guards import Guard
+from sockd.records import Reason
 
 if TYPE_CHECKING:
     from sockd.address import Address

@@ -11,8 +11,8 @@ from ipaddress import IPv4Address
 from types import MappingProxyType
 
 from sockd.address import Address
-from sockd.ledger import Reason
 from sockd.limits.access import ip_of
+from sockd.records import Reason
 
 GUARDS = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
-from sockd.ledger import Event
+from sockd.records import Event
 
 SIZE = 8192
 """How many events are kept."""

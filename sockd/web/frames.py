@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sockd.ledger import Connection, Event, Word
+from sockd.records import Connection, Event, Word
 from sockd.text import rfc3339
 from sockd.views import View, address_view, connection_view, display_filter
 from sockd.web.answers import encoded

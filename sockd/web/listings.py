@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sockd.address import Address
 from sockd.interfaces import INetworkService
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.rows import CONNECTION_COLUMNS, SERVICE_COLUMNS, connection_row, service_row
 from sockd.tables import Columns
 from sockd.text import printable

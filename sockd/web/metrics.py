@@ -20,7 +20,7 @@ from prometheus_client.utils import floatToGoString
 
 import sockd
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.ledger import Reason, State
+from sockd.records import Reason, State
 from sockd.web.answers import Answer
 from sockd.web.lag import LoopLag
 from sockd.web.tallies import Distribution, Tallies

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sockd.ledger import Event, ServiceRecord, Word
+from sockd.records import Event, ServiceRecord, Word
 from sockd.text import rfc3339
 from sockd.views import View
 from sockd.web.answers import encoded

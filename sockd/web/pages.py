@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 import sockd
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.ledger import Clock, Connection, State
+from sockd.ledger import Clock
+from sockd.records import Connection, State
 from sockd.text import rfc3339
 from sockd.views import PortsTable, View, connection_view, service_view, totals_view
 from sockd.web.answers import (

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 
-from sockd.ledger import Connection, Ledger
+from sockd.ledger import Ledger
+from sockd.records import Connection
 from sockd.text import listed
 from sockd.web.answers import BAD_REQUEST, RequestError
 

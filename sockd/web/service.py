@@ -8,9 +8,9 @@ from twisted.logger import Logger
 from sockd.config.specs import StatsSpec
 from sockd.errors import BindError
 from sockd.interfaces import IDaemon
-from sockd.ledger import Listener
 from sockd.listeners import Listeners
 from sockd.reactor import IReactor
+from sockd.records import Listener
 from sockd.service import BindingService
 from sockd.web.delivery import one_slice_a_turn
 from sockd.web.events import EventStream

@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 import sockd
 from sockd import descriptors
-from sockd.listeners import known_address
+from sockd.endpoints import known_address
 from sockd.web.answers import REASONS, Answer
 from sockd.web.delivery import PATIENCE, Delivery, IExchange
 from sockd.web.guard import Head, admitted

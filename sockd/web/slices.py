@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.views import PortRow, PortsTable, View
 from sockd.web.answers import encoded
 from sockd.web.query import ConnectionQuery

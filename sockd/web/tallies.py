@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from sockd.ledger import Event, Reason, ServiceRecord, Word
+from sockd.records import Event, Reason, ServiceRecord, Word
 
 DURATIONS = (0.005, 0.05, 0.5, 5.0, 30.0, 120.0, 600.0, 3600.0)
 """The bounds of the durations, in seconds."""

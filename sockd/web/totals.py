@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import chain, islice
 
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.ledger import Connection
+from sockd.records import Connection
 from sockd.text import rfc3339
 from sockd.views import View
 from sockd.web.answers import encoded

@@ -147,20 +147,25 @@ class Link {
 
   /** Ask for all there is, then apply what has come since. */
   async _synchronise() {
+    if (!await this._listAnew()) return;
+    const waiting = this._waiting ?? [];
+    this._waiting = null;
+    this._failures = 0;
+    for (const [word, data] of waiting) this._listener.told(word, data);
+    this._become("live");
+  }
+
+  /** Begin a round: list everything. Return whether it came to its end. */
+  async _listAnew() {
     this._round += 1;
     const round = this._round;
     try {
       await this._list(round);
     } catch {
       if (round === this._round) this._tryAgain();
-      return;
+      return false;
     }
-    if (round !== this._round) return;
-    const waiting = this._waiting ?? [];
-    this._waiting = null;
-    this._failures = 0;
-    for (const [word, data] of waiting) this._listener.told(word, data);
-    this._become("live");
+    return round === this._round;
   }
 
   /** @param {number} round  which is over when another one has begun */
@@ -224,15 +229,7 @@ class Link {
   /** @param {number} until  when the stream is tried again */
   async _poll(until) {
     window.clearTimeout(this._pollTimer);
-    this._round += 1;
-    const round = this._round;
-    try {
-      await this._list(round);
-    } catch {
-      if (round === this._round) this._tryAgain();
-      return;
-    }
-    if (round !== this._round) return;
+    if (!await this._listAnew()) return;
     this._failures = 0;
     const isTime = Date.now() >= until;
     if (isTime) await this._tryStream();
