@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TypeVar
 
 from tests.harness import DEADLINE
 
 LOOPBACK = "127.0.0.1"
+
+T = TypeVar("T")
 
 
 def connect(port: int, host: str = LOOPBACK) -> socket.socket:
@@ -44,6 +50,35 @@ def ask(client: socket.socket, data: bytes) -> bytes:
     """Send, and return as many bytes."""
     client.sendall(data)
     return receive(client, len(data))
+
+
+def exchange(client: socket.socket, data: bytes) -> bytes:
+    """Send what may be more than the way there holds, and meanwhile receive as many bytes.
+
+    One thread does both: two must not use a TLS socket of Python's at once.
+    """
+    patience = client.gettimeout()
+    client.setblocking(False)
+    left, answer = memoryview(data), bytearray()
+    while len(answer) < len(data):
+        sent = at_once(partial(client.send, left[:65536])) if left else None
+        left = left[sent or 0 :]
+        chunk = at_once(partial(client.recv, 65536))
+        assert chunk != b"", "it closed"
+        answer += chunk or b""
+        if not sent and not chunk:
+            ready = select.select([client], [client] if left else [], [], patience)
+            assert any(ready), f"{len(answer)} bytes came back and no more"
+    client.settimeout(patience)
+    return bytes(answer)
+
+
+def at_once(call: Callable[[], T]) -> T | None:
+    """Return what a call on a socket returns, or ``None`` if that would take some time."""
+    try:
+        return call()
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return None
 
 
 def reset(client: socket.socket) -> None:

@@ -17,7 +17,7 @@ from random import Random
 import pytest
 
 from tests.certificates import TLSFiles
-from tests.clients import ask, receive_to_end, reset
+from tests.clients import ask, exchange, receive_to_end, reset
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until
 from tests.paths import NAMES, PLAIN, Path
@@ -82,19 +82,9 @@ def test_messages_of_every_size_come_back_and_are_counted_to_the_byte(path: Path
     with path.dial(sockd) as client:
         for size in EDGES:
             data = os.urandom(size)
-            sender = threading.Thread(target=client.sendall, args=(data,))
-            sender.start()
-            assert receive_exactly(client, size) == data
-            sender.join(DEADLINE)
+            assert exchange(client, data) == data
         [row] = sockd.get("/connections")["connections"]
         assert (row["bytes_in"], row["bytes_out"]) == (sum(EDGES), sum(EDGES))
-
-
-def receive_exactly(client: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        data += client.recv(size - len(data))
-    return bytes(data)
 
 
 def test_many_clients_get_their_own_bytes_and_the_sums_are_right(path: Path) -> None:

@@ -51,5 +51,7 @@ def test_what_comes_back_does_not_depend_on_how_it_was_cut(run_sockd: RunSockd, 
         else:
             assert leave is not Leave.AFTER_THE_END or (name == "short" and len(data) > 100)
 
+    # The lane has a descriptor of its own from its first connection on.
+    assert converse(ports["echo"], [b"first"], Leave.AFTER_THE_END) == b"first"
     with unshaken(sockd):
         ask()

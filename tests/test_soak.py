@@ -18,7 +18,7 @@ from signal import SIGCONT, SIGHUP, SIGSTOP
 
 import pytest
 
-from tests.clients import LOOPBACK, connect, receive, reset, udp_client
+from tests.clients import LOOPBACK, connect, exchange, receive, reset, udp_client
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until
 from tests.vitals import Vitals, assert_recovered, unfinished, vitals
@@ -102,7 +102,8 @@ class Soak:
                 size = 0
                 for _ in range(chance.randrange(6)):
                     data = chance.randbytes(chance.choice((1, 100, 5_000, 200_000)))
-                    size += exchange(client, data, data.upper() if name == "upper" else data)
+                    assert exchange(client, data) == (data.upper() if name == "upper" else data)
+                    size += len(data)
                 client.shutdown(socket.SHUT_WR)
                 assert client.recv(1) == b""
             tally += Tally(1, size, size)
@@ -177,15 +178,6 @@ def stopped(sockd: Sockd) -> Iterator[None]:
         yield
     finally:
         os.kill(sockd.pid, SIGCONT)
-
-
-def exchange(client: socket.socket, data: bytes, expected: bytes) -> int:
-    """Send data and have all of it answered; return its size."""
-    sender = threading.Thread(target=client.sendall, args=(data,))
-    sender.start()
-    assert receive(client, len(data)) == expected
-    sender.join(DEADLINE)
-    return len(data)
 
 
 def play(soak: Soak, seconds: float, seed: int) -> dict[str, Tally]:
