@@ -18,7 +18,7 @@ def build(folder: Path) -> None:
     :raise BenchError: if there is no C compiler, or one of them says no.
     """
     if shutil.which("gcc") is None:
-        message = "gcc, which builds the load generator, is not installed (apt-get install gcc)"
+        message = "gcc, which builds the load, is not installed (apt-get install gcc libc6-dev)"
         raise BenchError(message)
     _run(*_C, str(folder / "load"), *map(str, sorted((HERE / "load").glob("*.c"))))
     for name in ("tcp_echo", "udp_echo"):
