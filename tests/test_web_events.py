@@ -199,6 +199,19 @@ def test_the_stats_tell_which_events_they_count(endpoint: Endpoint, echo: FakeSe
     assert after.number == before.number + 1
 
 
+def test_whoever_has_the_stats_goes_on_behind_them_while_others_read(
+    endpoint: Endpoint, echo: FakeService
+) -> None:
+    Watcher(endpoint).read()
+    echo.open()
+    newest = endpoint.get("/stats")["event_id"]
+    late = Watcher(endpoint, path=f"/events?last_event_id={newest}")
+    echo.refuse()
+    hello, refuse, *_ = late.read()
+    assert (hello.word, hello.data["resumed"], hello.id) == ("hello", True, newest)
+    assert (refuse.word, refuse.number) == ("refuse", hello.number + 1)
+
+
 def test_what_is_too_old_is_lost(endpoint: Endpoint, echo: FakeService) -> None:
     watcher = Watcher(endpoint)
     for _ in range(SIZE + 1):

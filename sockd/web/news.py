@@ -78,6 +78,7 @@ class News:
     def number_of(self, text: str) -> int | None:
         """Return the number of an id from which a reader can go on; ``None`` if it cannot.
 
+        It may be in front of what is told by now: whoever has asked for the stats knows the newest.
         ``0`` stands for the oldest event that is kept.
         """
         if text == _FROM_THE_START:
@@ -86,7 +87,7 @@ class News:
         if match is None or match["start"] != self._start:
             return None
         number = int(match["number"])
-        return number if self._backlog.start <= number <= self.front else None
+        return number if self._backlog.start <= number <= self._backlog.last else None
 
     def after(self, number: int) -> Chunk:
         """Return what comes behind a number; nothing if that is the front."""
