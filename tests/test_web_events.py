@@ -415,6 +415,21 @@ def test_the_end_of_the_daemon_ends_the_streams_at_once(
     assert said.endswith("\r\n0\r\n\r\n")
 
 
+def test_the_end_comes_after_what_happened_while_a_reader_was_busy(
+    endpoint: Endpoint, echo: FakeService
+) -> None:
+    watcher = Watcher(endpoint)
+    watcher.read()
+    watcher.client.transport.is_full = True
+    echo.open()
+    assert words(watcher.told()) == ["accept"]
+    echo.refuse()
+    endpoint.events.close()
+    watcher.client.transport.is_full = False
+    watcher.client.producer.resumeProducing()
+    assert words(watcher.told()) == ["refuse"]
+
+
 def test_totals_come_when_something_has_changed(endpoint: Endpoint, echo: FakeService) -> None:
     echo.clients_waiting = 2
     watcher = Watcher(endpoint)

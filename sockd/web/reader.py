@@ -50,6 +50,9 @@ class EventReader:
             yield self._piece()
         if self.is_slow:
             yield self._frame("dropped", encoded({"reason": "slow"}))
+            return
+        while self._number < self._news.front:
+            yield self._piece()
 
     def tick(self) -> None:
         """Go on if there is something to say; give up if what was said is not taken."""
