@@ -8,18 +8,22 @@ from typing import cast
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorFDSet
+from twisted.internet.interfaces import IPushProducer, IReactorFDSet
 from twisted.internet.main import CONNECTION_DONE
 from zope.interface.verify import verifyObject
 
-from sockd.admin.congestion import Congestion
+from sockd.admin.congestion import Congestion, IStream
 
 
 class OneWriter:
-    """Lets one descriptor write as long as it asks for it."""
+    """Lets one descriptor write as long as it asks for it.
+
+    :ivar listens: whether what its client sends is read.
+    """
 
     def __init__(self) -> None:
         self.is_asked = False
+        self.listens = True
 
     def addWriter(self, writer: object) -> None:
         """Take note."""
@@ -29,8 +33,13 @@ class OneWriter:
         """Take note."""
         self.is_asked = False
 
+    def addReader(self, reader: object) -> None:
+        """Take note."""
+        self.listens = True
+
     def removeReader(self, reader: object) -> None:
-        """Do nothing."""
+        """Take note."""
+        self.listens = False
 
 
 class Line(FileDescriptor):
@@ -55,22 +64,27 @@ def line() -> Line:
 
 @pytest.fixture
 def congestion(line: Line) -> Congestion:
-    return Congestion(cast(IConsumer, line))
+    return Congestion(cast(IStream, line))
 
 
 def test_it_is_what_a_transport_expects(congestion: Congestion) -> None:
     assert verifyObject(IPushProducer, congestion)
 
 
-def test_a_client_is_slow_until_it_has_read_all(line: Line, congestion: Congestion) -> None:
+def test_a_client_is_slow_and_not_listened_to_until_it_has_read_all(
+    line: Line, congestion: Congestion
+) -> None:
     for _ in range(2):
         line.write(b"x")
         assert not congestion.is_on
+        assert line.writer.listens
         line.write(b"x" * 200_000)
         assert congestion.is_on
+        assert not line.writer.listens
         line.is_read = True
         line.doWrite()
         assert not congestion.is_on
+        assert line.writer.listens
         line.is_read = False
 
 

@@ -38,7 +38,7 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IConsumer, ITCPTransport
+from twisted.internet.interfaces import ITCPTransport
 from twisted.logger import (
     FilteringLogObserver,
     Logger,
@@ -50,7 +50,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from sockd.admin.checkers import SIGNATURES, AvatarId
-from sockd.admin.congestion import Congestion
+from sockd.admin.congestion import Congestion, IStream
 from sockd.admin.guests import Guest, Guests
 from sockd.admin.roles import Role
 from sockd.text import printable, summary
@@ -127,7 +127,7 @@ class SSHClient(SSHServerTransport):
         if self.guest is None:
             self.transport.abortConnection()
         else:
-            self.congestion = Congestion(cast(IConsumer, self.transport))
+            self.congestion = Congestion(cast(IStream, self.transport))
             super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:

@@ -16,14 +16,14 @@ from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
-from twisted.internet.interfaces import IAddress, IConsumer, ITCPTransport
+from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockd.admin.checkers import PasswordChecker
-from sockd.admin.congestion import Congestion
+from sockd.admin.congestion import Congestion, IStream
 from sockd.admin.guests import Guest, Guests
 from sockd.admin.paced import Paced
 from sockd.admin.roles import Role
@@ -75,7 +75,7 @@ class TelnetWire(TelnetTransport):
 
     def connectionMade(self) -> None:
         """Begin, with an eye on what waits to be sent."""
-        self.congestion = Congestion(cast(IConsumer, self.transport))
+        self.congestion = Congestion(cast(IStream, self.transport))
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
