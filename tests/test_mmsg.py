@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from sockd.kinds.mmsg import PLACES, Batch, socket_address
+from sockd.kinds.mmsg import PLACES, Batch, kernel_name, socket_address
 from tests.clients import udp_client
 
 
@@ -36,6 +36,8 @@ def test_what_came_goes_back_to_whom_it_came_from(server: socket.socket) -> None
             assert [batch.data(place) for place in range(batch.count)] == sent
             senders = [socket_address(batch.sender(place)) for place in range(batch.count)]
             assert senders == [client.getsockname() for client in clients]
+            names = [kernel_name(client.getsockname()) for client in clients]
+            assert names == [batch.sender(place) for place in range(batch.count)]
             assert batch.send_back(server.fileno(), batch.count) == []
             assert [client.recv(65536) for client in clients] == sent
 

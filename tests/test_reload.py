@@ -226,6 +226,27 @@ def test_new_clients_come_in_by_the_new_limits_and_old_ones_stay_with_theirs(
     assert sockd.output.count("Bind tcp") == 1
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0"])
+def test_a_flow_stays_what_it_is_while_the_reply_changes(run_sockd: RunSockd, host: str) -> None:
+    def configuration(reply: str) -> str:
+        endpoint = f"udp:0:interface={host.replace(':', chr(92) + ':')}"
+        return f"[service:udp]\nkind = udp\nlisten = {endpoint}\nreply = {reply}\n{STATS}"
+
+    sockd = run_sockd(configuration("echo"))
+    with ExitStack() as stack:
+        near = host if ":" in host else LOOPBACK
+        one, two, three = (stack.enter_context(udp_client(near)) for _ in range(3))
+        for client in (one, two, three):
+            client.connect((near, sockd.port("udp")))
+        assert ask(one, b"one") == b"one"
+        reload(sockd, configuration("upper"))
+        assert (ask(one, b"one"), ask(two, b"two")) == (b"one", b"TWO")
+        reload(sockd, configuration("echo"))
+        assert [ask(client, b"one") for client in (one, two, three)] == [b"one", b"ONE", b"one"]
+        flows = sockd.get("/connections")["connections"]
+    assert [(flow["reads"], flow["writes"]) for flow in flows] == [(3, 3), (2, 2), (1, 1)]
+
+
 def test_clients_who_wait_in_the_queue_are_served_by_whoever_gets_the_port(
     run_sockd: RunSockd,
 ) -> None:

@@ -67,13 +67,22 @@ class DatagramKind:
 
 
 class _Flow:
-    """What is kept of a peer between two datagrams."""
+    """What is kept of a peer between two datagrams.
 
-    __slots__ = ("conversation", "purse", "record", "replies_left")
+    :ivar is_echoed: whether its datagrams may be sent back unseen, in batches.
+    """
+
+    __slots__ = ("conversation", "is_echoed", "purse", "record", "replies_left")
 
     def __init__(
-        self, record: Connection, conversation: IConversation, replies: int, purse: Purse
+        self,
+        record: Connection,
+        conversation: IConversation,
+        replies: int,
+        purse: Purse,
+        is_echoed: bool,
     ) -> None:
+        self.is_echoed = is_echoed
         self.purse = purse
         self.record = record
         self.conversation = conversation
@@ -139,6 +148,7 @@ class DatagramService(BindingService):
         if is_bound:
             own = list(self._sockets)
             self._serve_on([self._socket_for(endpoint, own) for endpoint in spec.listen])
+            self._rename_flows()
         if self._sweep_call is not None:
             self._sweep_call.reset(0)
 
@@ -199,6 +209,15 @@ class DatagramService(BindingService):
         self._sockets = listeners
         self._ledger.bound(self.record, tuple(listeners.values()), known)
 
+    def _rename_flows(self) -> None:
+        """Go on with the flows that are here, by the names that their sockets have for them now."""
+        flows = [
+            ((bound, bound.named(peer), source), flow)
+            for (bound, peer, source), flow in self._flows.items()
+        ]
+        self._flows = OrderedDict(flows)
+        self._keys = {flow.record.id: key for key, flow in flows}
+
     def _received(self, bound: DatagramSocket, data: bytes, peer: Peer, source: bytes) -> None:
         key = (bound, peer, source)
         now = self._reactor.seconds()
@@ -222,13 +241,15 @@ class DatagramService(BindingService):
             self._fail(key)
 
     def _echo(self, bound: DatagramSocket, batch: Batch) -> int:
-        """Send the first datagrams of a batch back, as far as they belong to open flows."""
+        """Send the first datagrams of a batch back, as far as they belong to flows that echo."""
         now = self._reactor.seconds()
         flows = []
         for place in range(batch.count):
             key = (bound, batch.sender(place), b"")
             flow = self._flows.get(key)
-            if flow is None or self.correspondence.spend(flow.purse, batch.size(place), now):
+            if flow is None or not flow.is_echoed:
+                break
+            if self.correspondence.spend(flow.purse, batch.size(place), now):
                 break
             self._flows.move_to_end(key)
             flows.append(flow)
@@ -298,7 +319,8 @@ class DatagramService(BindingService):
         conversation = self._reply.converse(self._spec, address)
         listener = self._sockets[bound]
         record = self._ledger.open(self.record, listener, bound.local(source), address)
-        flow = self._flows[key] = _Flow(record, conversation, self._spec.replies, purse)
+        flow = _Flow(record, conversation, self._spec.replies, purse, self._echoes)
+        self._flows[key] = flow
         self._keys[record.id] = key
         if self._sweep_call is None:
             self._sweep_call = self._reactor.callLater(self._timeout, self._sweep)

@@ -24,7 +24,7 @@ from sockd.address import ALL_IPV4, ALL_IPV6, Address, normalised
 from sockd.config.endpoint import SYSTEMD, Endpoint
 from sockd.endpoints import passed_socket
 from sockd.kinds.destination import reaches_many
-from sockd.kinds.mmsg import PLACES, Batch, SocketAddress, socket_address
+from sockd.kinds.mmsg import PLACES, Batch, SocketAddress, kernel_name, socket_address
 from sockd.reactor import IReactor
 
 MOST = 256
@@ -115,6 +115,12 @@ class DatagramSocket:
             host = _with_scope(host, int.from_bytes(source[16:], sys.byteorder))
         return Address(host, self.address.port)
 
+    def named(self, peer: Peer) -> Peer:
+        """Return a peer as :attr:`received` names it from now on, which :attr:`echo` decides."""
+        if isinstance(peer, bytes):
+            return peer if self._batch_echo else socket_address(peer)
+        return kernel_name(peer) if self._batch_echo else peer
+
     def is_for_many(self, source: bytes) -> bool:
         """Return whether a datagram was sent to a multicast or broadcast address.
 
@@ -155,10 +161,16 @@ class DatagramSocket:
 
     def doRead(self) -> None:
         """Read what has arrived, but not all of a flood, so that everything else has its turn."""
-        if self.echo is None or self._tells_destination:
+        echo = self._batch_echo
+        if echo is None:
             self._read_one_by_one()
         else:
-            self._read_batches(self.echo)
+            self._read_batches(echo)
+
+    @property
+    def _batch_echo(self) -> Echo | None:
+        """What takes batches; ``None`` where each datagram is received by itself."""
+        return None if self._tells_destination else self.echo
 
     def _read_batches(self, echo: Echo) -> None:
         batch = self._batch = self._batch or Batch()

@@ -123,6 +123,19 @@ def socket_address(name: bytes) -> SocketAddress:
     return socket.inet_ntop(socket.AF_INET6, host), port, flow, scope
 
 
+def kernel_name(address: SocketAddress) -> bytes:
+    """Return the address for which :func:`socket_address` returns this one."""
+    if len(address) == 2:
+        host, port = address
+        family = socket.AF_INET
+        name = _IPV4.pack(port, socket.inet_pton(family, host))
+    else:
+        host, port, flow, scope = address
+        family = socket.AF_INET6
+        name = _IPV6.pack(port, flow, socket.inet_pton(family, host))[:24] + _SCOPE.pack(scope)[24:]
+    return family.to_bytes(2, sys.byteorder) + name[2:]
+
+
 def _address(memory: bytearray | mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
