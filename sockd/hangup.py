@@ -41,7 +41,7 @@ class Hangups:
         """Follow the signals from now on; call it once the reactor runs.
 
         :param reload: called in the reactor's thread, at once if a signal has come already.
-        :param end: called there in its place once the terminal of the process is gone.
+        :param end: called there in its place, once, when the terminal of the process is gone.
         """
         self._reactor, self._reload, self._end = reactor, reload, end
         self._was_there = self._has_terminal()
@@ -55,8 +55,11 @@ class Hangups:
             self._reactor.callFromThread(self._follow)
 
     def _follow(self) -> None:
-        is_gone = self._was_there and not self._has_terminal()
-        (self._end if is_gone else self._reload)()
+        if not self._was_there or self._has_terminal():
+            self._reload()
+            return
+        end, self._end = self._end, tuple  # the kernel and the shell both tell
+        end()
 
 
 def has_terminal() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -14,7 +15,8 @@ from twisted.internet.testing import MemoryReactorClock
 
 from sockd.hangup import Hangups
 from sockd.reactor import IReactor
-from tests.harness import TWISTD, environment_for, wait_until
+from tests.clients import ask
+from tests.harness import DEADLINE, TWISTD, environment_for, wait_until
 
 
 class Reactor(MemoryReactorClock):
@@ -70,7 +72,8 @@ def test_every_signal_reloads(bench: Bench) -> None:
 def test_where_the_terminal_is_gone_the_daemon_ends(bench: Bench) -> None:
     bench.begin()
     bench.terminal = False
-    os.kill(os.getpid(), signal.SIGHUP)
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGHUP)
     assert bench.calls == ["end"]
 
 
@@ -88,6 +91,29 @@ def test_a_daemon_in_the_foreground_ends_in_order_with_its_terminal(tmp_path: Pa
     done, status = wait_until(lambda: waited(pid)) or (0, 0)
     assert (done, os.waitstatus_to_exitcode(status)) == (pid, 0)
     assert not (tmp_path / "lab.sock").exists()
+
+
+def test_a_signal_ends_the_draining_that_a_lost_terminal_began(tmp_path: Path) -> None:
+    ini, log = tmp_path / "lab.ini", tmp_path / "log"
+    listen = "[service:s]\nkind = multi\nlisten = unix:lab.sock\n"
+    ini.write_text(f"[sockd]\ndrain = 1h\n{listen}", encoding="utf-8")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = ["--rundir", str(tmp_path), "--logfile", str(log), "-n", "sockd", "-c", str(ini)]
+        os.execve(TWISTD, [TWISTD, *words], environment_for(tmp_path))  # noqa: S606 - it is the child
+    wait_until(lambda: log.exists() and "Daemon#info] sockd" in log.read_text(encoding="utf-8"))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(DEADLINE)
+        client.connect(str(tmp_path / "lab.sock"))
+        assert ask(client, b"x") == b"x"
+        os.close(terminal)
+        os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: "Draining" in log.read_text(encoding="utf-8"))
+        os.kill(pid, signal.SIGTERM)
+        assert client.recv(1) == b""
+    done, status = wait_until(lambda: waited(pid)) or (0, 0)
+    assert (done, os.waitstatus_to_exitcode(status)) == (pid, 0)
+    assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
 def waited(pid: int) -> tuple[int, int] | None:
