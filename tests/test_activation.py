@@ -19,6 +19,9 @@ from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, TWISTD, Sockd, wait_until
 from tests.test_transports import ACTIVATE, ini
 
+_SO_TIMESTAMPNS = 35
+"""Of Linux, which Python does not name."""
+
 
 def passed_udp(kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
     """Return a socket as a service manager would have bound it."""
@@ -40,6 +43,21 @@ def test_systemd_passes_a_udp_socket(run_sockd: RunSockd, which: str) -> None:
         assert client.recv(100) == b"waiting"
         client.sendto(b"activated", passed.getsockname())
         assert client.recv(100) == b"activated"
+
+
+def test_a_passed_socket_may_tell_more_than_the_destination(run_sockd: RunSockd) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as passed, udp_client("::1") as client:
+        passed.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)  # Timestamping=
+        passed.bind(("::", 0))
+        sockd = run_sockd(
+            ini("udp", "systemd:index=0"),
+            command=(sys.executable, "-c", ACTIVATE, str(passed.fileno()), TWISTD),
+            pass_fds=(passed.fileno(),),
+        )
+        client.connect(("::1", sockd.port("s")))
+        assert ask(client, b"hello") == b"hello"
+        [flow] = sockd.get("/connections")["connections"]
+        assert flow["local"]["host"] == "::1"
 
 
 def test_systemds_own_tool_passes_a_udp_socket(run_sockd: RunSockd, tool: ToolFinder) -> None:

@@ -31,7 +31,8 @@ MOST = 256
 """How many datagrams one round of the reactor reads, however short they are."""
 
 _LARGEST = 65536
-_ANCILLARY_SIZE = 64
+_ANCILLARY_SIZE = 256
+"""A socket that was passed may tell more than was asked for here, and that comes first."""
 _IP_PKTINFO: int | None = 8 if sys.platform == "linux" else None
 _IN_PKTINFO = struct.Struct("@I4s4s")
 _IN6_PKTINFO = struct.Struct("@16sI")
