@@ -13,7 +13,6 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from itertools import islice
 from pathlib import Path
 
 from sockd.invitation import OwnHosts
@@ -84,7 +83,7 @@ def _of_interfaces() -> Iterator[str]:
     from fcntl import ioctl  # POSIX alone
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in islice(socket.if_nameindex(), _MOST_INTERFACES):
+        for name in _interfaces():
             request = _REQUEST.pack(os.fsencode(name))
             try:
                 [flags] = struct.unpack_from("@H", ioctl(probe, _SIOCGIFFLAGS, request), 16)
@@ -92,6 +91,14 @@ def _of_interfaces() -> Iterator[str]:
                     yield socket.inet_ntoa(ioctl(probe, _SIOCGIFADDR, request)[20:24])
             except OSError:
                 continue  # it has none, or it is gone
+
+
+def _interfaces() -> list[str]:
+    """Return the names of some; none in a sandbox that does not let netlink(7) be asked."""
+    try:
+        return [name for _, name in socket.if_nameindex()[:_MOST_INTERFACES]]
+    except OSError:
+        return []
 
 
 def _listed() -> Iterator[str]:

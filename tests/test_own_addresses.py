@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 
 import pytest
 
-from sockd.own_addresses import for_others, global_addresses
+from sockd.own_addresses import for_others, global_addresses, own_hosts
 from tests.harness import wait_until
 from tests.namespaces import Host
 
@@ -49,6 +51,14 @@ def test_what_a_machine_gave_itself_for_want_of_a_network_comes_last() -> None:
 
 def test_linux_lists_global_ipv6_addresses_that_can_be_used() -> None:
     assert list(global_addresses(IF_INET6)) == ["2001:db8::7", "2001:db8::8", "fd00::b"]
+
+
+def test_a_sandbox_without_netlink_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> list[tuple[int, str]]:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    monkeypatch.setattr(socket, "if_nameindex", refused)
+    assert own_hosts().is_dual in {True, False}
 
 
 def asked(host: Host) -> list[str]:
