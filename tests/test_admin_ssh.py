@@ -6,7 +6,9 @@ import re
 import signal
 import socket
 import stat
+import struct
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import bcrypt
@@ -204,6 +206,13 @@ def test_more_output_than_a_window_arrives_whole(lab: Lab) -> None:
     assert (len(str(out)), status) == (5_000_001, 0)
 
 
+def test_keys_are_exchanged_again_in_the_middle(lab: Lab) -> None:
+    often = ("-o", "RekeyLimit=64K")
+    script = "print('x' * 1000)\n" * 500
+    out, _, status = lab.run(stdin=script, options=often)
+    assert (len(str(out)), status) == (500_500, 0)
+
+
 def test_a_long_stop_keeps_the_command_open_until_it_is_done(lab: Lab) -> None:
     with socket.create_connection(("127.0.0.1", lab.daemon.port("echo")), DEADLINE) as client:
         client.sendall(b"hello")
@@ -294,6 +303,25 @@ def test_noise_at_the_door_is_no_traceback(lab: Lab) -> None:
         while client.recv(65536):
             pass
     assert lab.run("1+1") == ["2\n", "", 0]
+
+
+def test_nothing_is_asked_while_keys_are_exchanged(lab: Lab) -> None:
+    lists = [b"curve25519-sha256", b"ssh-ed25519", *[b"aes256-ctr"] * 2, *[b"hmac-sha2-256"] * 2]
+    lists += [b"none", b"none", b"", b""]
+    kexinit = bytes(16) + b"".join(struct.pack(">L", len(one)) + one for one in lists) + bytes(5)
+    with socket.create_connection(("127.0.0.1", lab.daemon.ssh_port), DEADLINE) as client:
+        client.sendall(b"SSH-2.0-hasty\r\n" + packet(20, kexinit) + packet(80, b"\0\0\0\1x\1"))
+        with suppress(ConnectionResetError):
+            while client.recv(65536):
+                pass
+    lab.daemon.wait_for(r"over ssh is cut off: .*a message within an exchange of keys")
+
+
+def packet(number: int, payload: bytes) -> bytes:
+    """Return a packet that is not encrypted (RFC 4253, 6)."""
+    padding = 4 + -(len(payload) + 10) % 8
+    length = len(payload) + padding + 2
+    return struct.pack(">LBB", length, padding, number) + payload + bytes(padding)
 
 
 def test_a_problem_in_a_file_is_said_before_the_start(tmp_path: Path, make_key: KeyMaker) -> None:

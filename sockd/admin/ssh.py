@@ -31,6 +31,8 @@ from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
     DISCONNECT_PROTOCOL_ERROR,
     DISCONNECT_TOO_MANY_CONNECTIONS,
+    MSG_KEXINIT,
+    MSG_NEWKEYS,
     SSHServerTransport,
 )
 from twisted.conch.ssh.userauth import SSHUserAuthServer
@@ -63,6 +65,9 @@ _MOST_CHANNELS = 10
 
 _LEAST_PACKET = 256
 """What a client must take in one packet, in bytes; conch sends nothing for ever to one of 0."""
+
+_FIRST_OF_SERVICES = 50
+"""Messages from this number on are not about the connection itself (RFC 4251, 7)."""
 
 _SESSION = b"session"
 _PASSWORD = b"password"
@@ -112,12 +117,16 @@ class SSHDoor(SSHFactory):
 
 
 class SSHClient(SSHServerTransport):
-    """The connection of one client."""
+    """The connection of one client.
+
+    :ivar is_changing_keys: whether an exchange of keys is under way, which the client has begun.
+    """
 
     factory: SSHDoor
     transport: ITCPTransport
     guest: Guest | None = None
     congestion: Congestion
+    is_changing_keys = False
     supportedCompressions = [b"none"]  # noqa: RUF012 - conch declares it so
     _log = _quiet()
 
@@ -139,6 +148,18 @@ class SSHClient(SSHServerTransport):
         except Exception as error:  # what a client sends may be anything, and what conch raises too
             self.guest.broke_off(summary(error))
             self.abort()
+
+    def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
+        """Take a message, unless it must wait for the end of an exchange of keys (RFC 4253, 7.1).
+
+        Its answer would have to wait too, in memory, for as long as the client likes.
+        """
+        if self.is_changing_keys and messageNum >= _FIRST_OF_SERVICES:
+            message = "a message within an exchange of keys"
+            raise ConchError(message)
+        if messageNum in (MSG_KEXINIT, MSG_NEWKEYS):
+            self.is_changing_keys = messageNum == MSG_KEXINIT
+        super().dispatchMessage(messageNum, payload)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Close what was open."""
@@ -284,8 +305,9 @@ class Channel(SSHSession):
     _log = _quiet()
 
     def is_congested(self) -> bool:
-        """Whether the client does not take what it is sent."""
-        return bool(self.buf or self.extBuf or self.conn.transport.congestion.is_on)
+        """Whether the client does not take what it is sent, or cannot be sent anything yet."""
+        client = self.conn.transport
+        return bool(self.buf or self.extBuf or client.congestion.is_on or client.is_changing_keys)
 
     def request_shell(self, data: bytes) -> int:
         """Begin a shell."""
