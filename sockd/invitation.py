@@ -79,6 +79,8 @@ def url(listener: Listener, path: str) -> str:
 
 def ssh_command(listener: Listener, user: str) -> str:
     """Return the command that opens the admin shell."""
+    if listener.transport == "unix":
+        return f"ssh -o ProxyCommand='nc -U {listener.address.host}' {user}@localhost"
     return f"ssh -p {listener.address.port} {user}@{_reachable(listener.address)}"
 
 

@@ -75,6 +75,7 @@ def test_a_unix_socket_is_where_it_is() -> None:
     unix = Listener("unix", Address("/run/lab.sock"), 50)
     assert list(reachable([unix], HOSTS)) == [unix]
     assert client_command(unix) == "nc -U /run/lab.sock"
+    assert ssh_command(unix, "mary") == "ssh -o ProxyCommand='nc -U /run/lab.sock' mary@localhost"
     assert url(unix, "/ports") == "curl --unix-socket /run/lab.sock http://localhost/ports"
 
 
