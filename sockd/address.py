@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sockd.text import printable
+
 ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what it is called; nothing is bound here
 ALL_IPV6 = "::"
 """The addresses that stand for every address of this machine."""
@@ -29,9 +31,9 @@ class Address:
         return self.host in (ALL_IPV4, ALL_IPV6)
 
     def __str__(self) -> str:
-        """Return ``127.0.0.1:80``, ``[::1]:80``, or the path."""
+        """Return ``127.0.0.1:80``, ``[::1]:80``, or the path; a client's own may hold anything."""
         if self.port is None:
-            return self.host or "a unix client"
+            return printable(self.host) or "a unix client"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

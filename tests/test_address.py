@@ -15,6 +15,7 @@ from sockd.address import Address, normalised
         (Address("fe80::1%eth0", 0), "[fe80::1%eth0]:0"),
         (Address("/run/lab.sock"), "/run/lab.sock"),
         (Address(""), "a unix client"),
+        (Address("\0lab\x1b[2J\nBind \udcff"), r"\x00lab\x1b[2J\nBind \udcff"),
     ],
 )
 def test_an_address_reads_as_in_a_url(address: Address, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 
 from tests.clients import ask, connect, connected, udp_client
 from tests.conftest import RunSockd
@@ -32,6 +33,14 @@ def test_the_life_of_a_socket_can_be_read_from_the_log(run_sockd: RunSockd) -> N
         assert ask(client, b"hello") == b"hello"
         sockd.wait_for(rf"Connected by {ends} \(simple-tcp #1\)$")
     sockd.wait_for(rf"Closed {ends}: eof, 5 bytes in, 5 out \(simple-tcp #1\)$")
+
+
+def test_a_unix_client_writes_no_lines_by_its_name(run_sockd: RunSockd) -> None:
+    sockd = run_sockd("[service:s]\nkind = multi\nlisten = unix:lab.sock\n")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.bind("\0lab\x1b[2J\nBind \udcff")
+        client.connect(str(sockd.folder / "lab.sock"))
+        sockd.wait_for(r"Connected by \\x00lab\\x1b\[2J\\nBind \\udcff on .* \(s #1\)$")
 
 
 def test_datagrams_have_a_bind_and_a_first_but_no_listen(run_sockd: RunSockd) -> None:
