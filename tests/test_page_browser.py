@@ -8,6 +8,7 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,7 +90,8 @@ def test_each_connection_is_a_line_from_its_own_port_to_the_one_server_port(
     port = sockd.port("multi")
     picture = live.service("multi").get_by_role("img")
     expect(live.service("multi").locator(".server .number")).to_have_text(f":{port}")
-    expect(live.service("multi")).to_contain_text(f"Nobody is connected. Try:nc {LOOPBACK} {port}")
+    expect(live.page.locator("#no-rows")).to_have_text("Nobody is connected.")
+    expect(live.service("multi")).to_contain_text(f"Connect from a terminal:nc {LOOPBACK} {port}")
     with connected(port, 3) as clients:
         expect(live.client_ports("multi")).to_have_text([port_of(one) for one in clients])
         expect(live.lines("multi")).to_have_count(3)
@@ -205,6 +207,8 @@ def test_the_keyboard_opens_the_details_with_the_kernels_view(
         live.page.keyboard.press("Enter")
         dialog = live.page.get_by_role("dialog", name="Connection 1")
         expect(dialog).to_contain_text(port_of(client))
+        expect(dialog).to_contain_text("(multi, tcp)")
+        expect(dialog).to_contain_text("5 B in (1 read), 5 B out (1 write)")
         expect(dialog).to_contain_text("What the kernel knows")
         expect(dialog).to_contain_text("established")
         live.page.keyboard.press("Escape")
@@ -345,6 +349,25 @@ def test_nothing_is_wider_than_the_screen(sockd: Sockd, open_page: OpenPage, wid
         expect(live.rows()).to_have_count(4)
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert live.page.evaluate(wide) == 0
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 22), (8, 22), (30, 20), (50, 13)])
+def test_at_the_projector_a_whole_class_is_on_the_screen_and_can_be_read(
+    sockd: Sockd, open_page: OpenPage, count: int, size: int
+) -> None:
+    live = open_page(sockd, viewport={"width": 1920, "height": 1080}, reduced_motion="reduce")
+    with connected(sockd.port("multi"), count):
+        expect(live.client_ports("multi")).to_have_count(count)
+        letters = live.client_ports("multi").first.evaluate(
+            "port => parseFloat(getComputedStyle(port).fontSize)"
+        )
+        assert letters >= size
+        tops = live.client_ports("multi").evaluate_all(
+            "ports => ports.map(port => port.getBoundingClientRect().y)"
+        )
+        assert all(below - above >= letters for above, below in pairwise(tops))
+        sentence = live.service("multi").locator(".sentence")
+        assert sentence.evaluate("text => text.getBoundingClientRect().bottom") <= 1080
 
 
 @contextmanager

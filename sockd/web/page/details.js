@@ -104,10 +104,11 @@ class Details {
     const words = this._words;
     const when = (/** @type {string} */ text) => words.time(Date.parse(text));
     const traffic = words.say("trafficOf", words.bytes(view.bytes_in), words.bytes(view.bytes_out),
-      words.number(view.reads), words.number(view.writes));
+      view.reads, view.writes);
+    const sorts = new Set([view.kind, view.transport]);
     /** @type {[string, string][]} */
     const facts = [
-      [words.say("service"), `${view.service} (${view.kind}, ${view.transport})`],
+      [words.say("service"), `${view.service} (${[...sorts].join(", ")})`],
       [words.say("opened"), when(view.opened)],
       [words.say("lastActivity"), when(view.last_activity)],
       [words.say("traffic"), traffic],

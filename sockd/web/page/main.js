@@ -227,7 +227,7 @@ class Page {
     if (now - this._sampledAt > 1500 && this._link === "live") {
       this._figures([...this.model.services.values()], now);
     }
-    this.model.fade();
+    this.model.fade(now);
     this._drawPlots(now);
     this._log.announce(this._words, now);
     this._showFacts(now);

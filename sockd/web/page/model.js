@@ -10,6 +10,9 @@ const SECONDS_KEPT = 300;
 /** How much of a rate stays from one second to the next without new traffic. */
 const DECAY = 0.55;
 
+/** How long after the last traffic that was told a rate is nothing, in milliseconds. */
+const QUIET_AFTER = 4000;
+
 /** @typedef {{host: string, port: number | null}} Address */
 
 /**
@@ -226,8 +229,11 @@ class Model {
     this.changes += 1;
   }
 
-  /** Let a second pass: traffic that does not go on fades. */
-  fade() {
+  /**
+   * Let a second pass: traffic that does not go on fades.
+   * @param {number} now
+   */
+  fade(now) {
     for (const id of this._busy) {
       const one = this.open.get(id);
       if (one === undefined) {
@@ -235,7 +241,7 @@ class Model {
         continue;
       }
       one.rate *= DECAY;
-      if (one.rate < 1) {
+      if (now - one.lastActivity >= QUIET_AFTER) {
         one.rate = 0;
         this._busy.delete(id);
       }

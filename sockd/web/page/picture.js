@@ -14,6 +14,14 @@ const MOST_BUNDLES = 6;
 /** How long a closed connection is seen to fade, in milliseconds. */
 const FADING = 1400;
 
+/** How wide a picture is that is drawn at its usual size, in pixels; a wider one has larger letters. */
+const USUAL_WIDTH = 420;
+const MOST_ENLARGED = 1.75;
+
+/** How high the rows of many clients are together at the usual size, and how far that may grow. */
+const ROWS_HEIGHT = 560;
+const MOST_HEIGHTENED = 1.35;
+
 /**
  * One row on the clients' side.
  * @typedef {object} Row
@@ -165,15 +173,15 @@ class Picture {
    * @param {number} width
    */
   _plan(rows, width) {
-    const count = rows.length;
-    const step = count <= 8 ? 38 : Math.max(14, Math.floor(560 / Math.max(count, 18)));
-    const height = Math.max(152, count * step + 16, tallOf(rows, step) + 16);
-    const server = width < 400 ? 112 : addressText(this._listener).length > 18 ? 172 : 136;
-    const room = Math.max(90, width - server - (width < 400 ? 64 : 84));
+    const unit = Math.min(MOST_ENLARGED, Math.max(1, width / USUAL_WIDTH));
+    const step = rowStep(rows.length, unit);
+    const height = Math.max(152 * unit, tallOf(rows, step, unit) + 16);
+    const server = unit * (width < 400 ? 112 : addressText(this._listener).length > 18 ? 172 : 136);
+    const room = Math.max(90, width - server - unit * (width < 400 ? 64 : 84));
     const longest = Math.max(9, ...rows.map(labelLength));
-    const font = Math.min(17, step * 0.82, room / (longest * 0.61));
+    const font = Math.min(17 * unit, step * 0.92, room / (longest * 0.61));
     const edge = Math.min(room, longest * font * 0.61) + 4;
-    return { width, height, step, font, edge, server, x: width - server, y: height / 2, count, rows };
+    return { width, height, unit, step, font, edge, server, x: width - server, y: height / 2, rows };
   }
 
   /**
@@ -191,14 +199,14 @@ class Picture {
       this._ends.append(made.end);
       this._drawn.set(row.key, made);
     }
-    const start = plan.edge + 16;
+    const start = plan.edge + 16 * plan.unit;
     const middle = (start + plan.x - 12) / 2;
     const path = `M ${start} ${y} C ${middle} ${y} ${middle} ${plan.y} ${plan.x - 10} ${plan.y}`;
     if (!made.lane.hasAttribute("d")) {
       made.lane.style.setProperty("--length", `${Math.hypot(plan.x - start, plan.y - y) * 1.3}px`);
     }
     set(made.lane, { d: path });
-    made.lane.style.strokeWidth = `${laneWidth(row)}px`;
+    made.lane.style.strokeWidth = `${laneWidth(row) * plan.unit}px`;
     for (const part of [made.lane, made.end]) part.classList.toggle("closing", row.isClosing);
     made.lane.classList.toggle("busy", row.rate > 0);
     placeEnd(made.end, row, plan, y);
@@ -221,19 +229,21 @@ class Picture {
     const place = drawing("text", { "text-anchor": "middle" });
     place.textContent = port === null ? host : hostText(host);
     return drawing("g", { class: "server" }, drawing("rect", { rx: 14 }), number, place,
-      drawing("circle", { class: "plug", r: 8 }));
+      drawing("circle", { class: "plug" }));
   }
 
   /** @param {any} plan */
   _placeServer(plan) {
     const [box, number, place, plug] = this._server.children;
-    const middle = plan.server / 2;
+    const { server, unit } = plan;
+    const middle = server / 2 + 3;
     const length = (place.textContent ?? "").length;
+    const font = Math.min(15 * unit, (server - 26) / (length * 0.61));
     this._server.style.transform = `translate(${plan.x}px, ${plan.y}px)`;
-    set(box, { x: 0, y: -48, width: plan.server - 2, height: 96 });
-    set(number, { x: middle + 3, y: 4, "font-size": plan.server < 130 ? 23 : 28 });
-    set(place, { x: middle + 3, y: 30, "font-size": Math.min(15, (plan.server - 26) / (length * 0.61)) });
-    set(plug, { cx: 0, cy: 0 });
+    set(box, { x: 0, y: -48 * unit, width: server - 2, height: 96 * unit });
+    set(number, { x: middle, y: 4 * unit, "font-size": server < 130 ? 23 : 28 * unit });
+    set(place, { x: middle, y: 30 * unit, "font-size": font });
+    set(plug, { cx: 0, cy: 0, r: 8 * unit });
   }
 
   /**
@@ -242,13 +252,14 @@ class Picture {
    * @param {Words} words
    */
   _drawInvitation(invitation, plan, words) {
+    const { unit } = plan;
     const lines = invitation ? [words.say("tryThis"), invitation] : [];
     while (this._invite.children.length > lines.length) this._invite.lastChild?.remove();
     lines.forEach((line, place) => {
       const text = this._invite.children[place] ?? this._invite.appendChild(drawing("text"));
       set(text, {
-        class: place ? "invite code" : "invite", x: 2, y: plan.y - 6 + 26 * place,
-        "font-size": Math.min(16, (plan.x - 30) / (line.length * (place ? 0.61 : 0.5))),
+        class: place ? "invite code" : "invite", x: 2, y: plan.y + unit * (26 * place - 6),
+        "font-size": Math.min(16 * unit, (plan.x - 30) / (line.length * (place ? 0.61 : 0.5))),
       });
       write(text, line);
     });
@@ -278,20 +289,22 @@ function makeEnd(row) {
  */
 function placeEnd(end, row, plan, y) {
   const [text, dot, codes, least, most] = end.children;
+  const { unit } = plan;
   const isBundle = row.sort !== "client";
-  const font = isBundle ? Math.max(13, plan.font) : plan.font;
+  const font = isBundle ? Math.max(13 * unit, plan.font) : plan.font;
+  const radius = isBundle ? 6 * unit : Math.max(2.5, Math.min(4.5 * unit, font * 0.3));
   const [host, number] = text.children;
   end.style.transform = `translate(0, ${y}px)`;
-  set(text, { x: plan.edge, y: isBundle ? -6 : font * 0.35, "font-size": font });
+  set(text, { x: plan.edge, y: isBundle ? -6 * unit : font * 0.35, "font-size": font });
   write(host, row.sort === "client" ? row.host : `${row.host} `);
   write(number, row.port === null ? row.note : `:${row.port}`);
-  set(dot, { cx: plan.edge + 11, cy: 0, r: isBundle ? 6 : Math.max(2.5, Math.min(4.5, plan.font * 0.3)) });
+  set(dot, { cx: plan.edge + 11 * unit, cy: 0, r: radius });
   if (codes === undefined) return;
   const ordered = [...row.ports].sort((one, other) => one - other);
-  set(codes, { d: scaleOf(ordered, plan.edge, 4, 13) });
+  set(codes, { d: scaleOf(ordered, plan.edge, 4 * unit, 13 * unit) });
   for (const [label, x, port] of /** @type {[Element, number, number][]} */ (
     [[least, 0, ordered[0]], [most, plan.edge, ordered[ordered.length - 1]]])) {
-    set(label, { x, y: 30, "font-size": 12 });
+    set(label, { x, y: 30 * unit, "font-size": 12 * unit });
     write(label, `:${port}`);
   }
 }
@@ -322,25 +335,39 @@ function labelLength(row) {
   return row.sort === "client" ? length : Math.max(length, 20);
 }
 
+/** How high a bundle is at the usual size, in pixels. */
+const BUNDLE_HEIGHT = 62;
+
+/**
+ * Return how high the row of a client is: the more there are, the closer together.
+ * @param {number} count
+ * @param {number} unit  how many times larger than usual the picture is
+ */
+function rowStep(count, unit) {
+  if (count <= 8) return 38 * unit;
+  const room = ROWS_HEIGHT * Math.min(unit, MOST_HEIGHTENED);
+  return Math.max(14, room / Math.max(count, 18));
+}
+
 /**
  * Return how high rows are together: those that stand for many are higher.
  * @param {Row[]} rows
  * @param {number} step
+ * @param {number} unit
  */
-function tallOf(rows, step) {
-  return rows.reduce((sum, row) => sum + (row.sort === "client" ? step : BUNDLE_HEIGHT), 0);
+function tallOf(rows, step, unit) {
+  const high = (/** @type {Row} */ row) => (row.sort === "client" ? step : BUNDLE_HEIGHT * unit);
+  return rows.reduce((sum, row) => sum + high(row), 0);
 }
-
-/** How high a bundle is, in pixels. */
-const BUNDLE_HEIGHT = 62;
 
 /**
  * @param {any} plan
  * @param {number} place
  */
 function rowMiddle(plan, place) {
-  const above = tallOf(plan.rows.slice(0, place), plan.step);
-  const own = plan.rows[place].sort === "client" ? plan.step : BUNDLE_HEIGHT;
-  const top = (plan.height - tallOf(plan.rows, plan.step)) / 2;
+  const { rows, step, unit } = plan;
+  const above = tallOf(rows.slice(0, place), step, unit);
+  const own = tallOf([rows[place]], step, unit);
+  const top = (plan.height - tallOf(rows, step, unit)) / 2;
   return Math.round(top + above + own / 2);
 }

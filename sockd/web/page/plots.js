@@ -9,12 +9,12 @@ const PLOT_BELOW = 22;
 const PLOT_ABOVE = 8;
 
 /**
- * One line of a plot.
- * @typedef {{name: keyof Sample, word: string, hue: number}} Curve
+ * One line of a plot; it is dashed where another one may lie below it.
+ * @typedef {{name: keyof Sample, word: string, hue: number, isDashed?: boolean}} Curve
  */
 
 /** @type {Curve[]} */
-const THROUGHPUT = [{ name: "in", word: "received", hue: 0 }, { name: "out", word: "sent", hue: 1 }];
+const THROUGHPUT = [{ name: "in", word: "received", hue: 0 }, { name: "out", word: "sent", hue: 1, isDashed: true }];
 
 /** @type {Curve[]} */
 const RATES = [
@@ -56,7 +56,8 @@ class Plot {
     this._svg = drawing("svg", { role: "img", height: PLOT_HEIGHT }, this._grid, this._labels);
     this._lines = curves.map((curve) => {
       const area = drawing("path", { class: `area hue-${curve.hue}` });
-      const line = drawing("path", { class: `line hue-${curve.hue}` });
+      const style = curve.isDashed ? "line dashed" : "line";
+      const line = drawing("path", { class: `${style} hue-${curve.hue}` });
       this._svg.append(area, line);
       return { area, line };
     });

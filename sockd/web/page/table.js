@@ -111,6 +111,8 @@ class ConnectionTable {
       : words.number(chosen.length));
     set(byId("table"), { "aria-rowcount": chosen.length + 1 });
     byId("no-rows").hidden = chosen.length > 0;
+    const isNobody = all === 0 && filter.state === "open";
+    write(byId("no-rows"), words.say(isNobody ? "nobody" : "noConnections"));
     this._showRows();
   }
 

@@ -71,6 +71,7 @@ const ENGLISH = {
   notCopied: (text) => `Copy it by hand: ${text}`,
   close: "Close",
   noConnections: "No connection fits.",
+  nobody: "Nobody is connected.",
   shown: (shown, all) =>
     shown === all ? ENGLISH_NUMBER.format(all)
       : `${ENGLISH_NUMBER.format(shown)} of ${ENGLISH_NUMBER.format(all)}`,
@@ -78,7 +79,7 @@ const ENGLISH = {
   serverPath: "the server’s path",
   clientPorts: "the clients’ ports",
   clients: "the clients",
-  tryThis: "Nobody is connected. Try:",
+  tryThis: "Connect from a terminal:",
   open: (count) => `${ENGLISH_NUMBER.format(count)} open`,
   bind: "bind",
   listen: "listen",
@@ -127,7 +128,8 @@ const ENGLISH = {
   reason: "reason",
   traffic: "traffic",
   trafficOf: (received, sent, reads, writes) =>
-    `${received} in (${reads} reads), ${sent} out (${writes} writes)`,
+    `${received} in (${counted(ENGLISH_NUMBER, reads, "read", "reads")}), ` +
+    `${sent} out (${counted(ENGLISH_NUMBER, writes, "write", "writes")})`,
   kernelTitle: "What the kernel knows",
   kernelNothing: "Nothing to tell: it is closed, or not TCP, or the system does not say.",
   forgotten: "The daemon does not remember it any more.",
@@ -199,6 +201,7 @@ const PORTUGUESE = {
   notCopied: (text) => `Copie à mão: ${text}`,
   close: "Fechar",
   noConnections: "Nenhuma conexão corresponde.",
+  nobody: "Ninguém está conectado.",
   shown: (shown, all) =>
     shown === all ? PORTUGUESE_NUMBER.format(all)
       : `${PORTUGUESE_NUMBER.format(shown)} de ${PORTUGUESE_NUMBER.format(all)}`,
@@ -206,7 +209,7 @@ const PORTUGUESE = {
   serverPath: "o caminho do servidor",
   clientPorts: "as portas dos clientes",
   clients: "os clientes",
-  tryThis: "Ninguém está conectado. Experimente:",
+  tryThis: "Conecte-se por um terminal:",
   open: (count) => counted(PORTUGUESE_NUMBER, count, "aberta", "abertas"),
   bind: "bind",
   listen: "listen",
@@ -283,7 +286,8 @@ const PORTUGUESE = {
   reason: "motivo",
   traffic: "tráfego",
   trafficOf: (received, sent, reads, writes) =>
-    `entrada ${received} (${reads} leituras), saída ${sent} (${writes} escritas)`,
+    `entrada ${received} (${counted(PORTUGUESE_NUMBER, reads, "leitura", "leituras")}), ` +
+    `saída ${sent} (${counted(PORTUGUESE_NUMBER, writes, "escrita", "escritas")})`,
   kernelTitle: "O que o kernel sabe",
   kernelNothing: "Nada a dizer: está fechada, não é TCP ou o sistema não informa.",
   forgotten: "O servidor não se lembra mais dela.",
