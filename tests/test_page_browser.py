@@ -22,6 +22,7 @@ from tests.clients import LOOPBACK, ask, connect, connected, receive, udp_client
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
 from tests.harness import DEADLINE, Sockd
+from tests.test_reload import ports, reload
 
 INI = """
 [sockd]
@@ -285,6 +286,20 @@ def test_the_page_says_that_the_daemon_is_gone_and_recovers_when_there_is_anothe
         expect(live.client_ports("multi")).to_have_text([port_of(one) for one in clients])
     expect(live.page.locator("#log")).to_contain_text("The daemon was restarted")
     expect(live.page.locator("#notice")).to_be_hidden()
+
+
+def test_a_port_that_a_reload_gives_up_is_gone_from_the_page(
+    run_sockd: RunSockd, open_page: OpenPage
+) -> None:
+    kept, given_up = ports(2)
+    both = f"tcp:{kept}:interface={LOOPBACK}\n    tcp:{given_up}:interface={LOOPBACK}"
+    ini = ANY_PORTS.replace("tcp:0:interface=127.0.0.1", both, 1)
+    sockd = run_sockd(ini)
+    live = open_page(sockd)
+    numbers = live.service("simple-tcp").locator(".server .number")
+    expect(numbers).to_have_text([f":{kept}", f":{given_up}"])
+    reload(sockd, ini.replace(both, both.partition("\n")[0]))
+    expect(numbers).to_have_text([f":{kept}"])
 
 
 def refuse(route: Route) -> None:

@@ -435,7 +435,7 @@ def test_totals_come_when_something_has_changed(endpoint: Endpoint, echo: FakeSe
     watcher = Watcher(endpoint)
     _, totals = watcher.read(3.0)
     counters = dict.fromkeys(("active", "opened", "closed", "refused", "bytes_in", "bytes_out"), 0)
-    view = {"name": "echo", "state": "listening", "waiting": 2, **counters}
+    view = {"name": "echo", "state": "listening", "ports": [65432], "waiting": 2, **counters}
     assert totals.data["services"] == [view]
     assert totals.data["connections"] == []
     echo.record.state = State.PAUSED
@@ -448,6 +448,14 @@ def test_totals_come_when_something_has_changed(endpoint: Endpoint, echo: FakeSe
     assert quiet.data["connections"] == []
     (shown,) = totals.data["services"]
     assert (shown["state"], shown["active"], shown["bytes_in"]) == ("paused", 1, 5)
+
+
+def test_totals_tell_that_a_service_has_other_ports(endpoint: Endpoint, echo: FakeService) -> None:
+    watcher = Watcher(endpoint)
+    watcher.read(2.0)
+    echo.record.listeners = ()
+    (totals,) = watcher.read(2.0)
+    assert totals.data["services"][0]["ports"] == []
 
 
 def test_traffic_is_looked_for_in_turn_and_a_bounded_number_at_a_time() -> None:

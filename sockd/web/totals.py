@@ -95,6 +95,7 @@ def _service_figures(service: INetworkService) -> View:
     return {
         "name": record.name,
         "state": record.state.value,
+        "ports": [listener.address.port for listener in record.listeners],
         "waiting": sum(known) if known else None,
         **{name: getattr(record, name) for name in _FIGURES},
     }

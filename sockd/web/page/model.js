@@ -200,14 +200,15 @@ class Model {
    * Take the figures of the services, once a second; they make the plots.
    * @param {any[]} services
    * @param {number} now
-   * @returns {boolean} whether a service is in another state than before, or not known at all
+   * @returns {boolean} whether a service is in another state or at other ports than before, or
+   *   not known at all
    */
   figures(services, now) {
     let isOther = services.length !== this.services.size;
     const sums = { in: 0, out: 0, accepted: 0, closed: 0, refused: 0 };
     for (const one of services) {
       const known = this.services.get(one.name);
-      isOther ||= known === undefined || known.state !== one.state;
+      isOther ||= known === undefined || known.state !== one.state || isElsewhere(known, one);
       if (known !== undefined) Object.assign(known, one, { listeners: known.listeners });
       sums.in += one.bytes_in;
       sums.out += one.bytes_out;
@@ -311,6 +312,16 @@ class Model {
     });
     while (this.samples[0].time < now - SECONDS_KEPT * 1000) this.samples.shift();
   }
+}
+
+/**
+ * Return whether a service has other ports by now than those that are known.
+ * @param {any} known  the SERVICE
+ * @param {any} figures  from the events, or another SERVICE, which knows its ports itself
+ */
+function isElsewhere(known, figures) {
+  const ports = known.listeners.map((/** @type {any} */ one) => one.port);
+  return figures.ports !== undefined && String(figures.ports) !== String(ports);
 }
 
 /**
