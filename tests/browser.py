@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.harness import DEADLINE
+
+INI = """
+[sockd]
+name = class
+[service:simple-tcp]
+kind = tcp
+listen = tcp:0:interface=127.0.0.1
+[service:datagrams]
+kind = udp
+listen = udp:0:interface=127.0.0.1
+[service:multi]
+kind = multi
+listen = tcp:0:interface=127.0.0.1
+max_connections = 6000
+[stats]
+listen = tcp:{stats}:interface=127.0.0.1
+"""
+ANY_PORTS = INI.format(stats=0)
 
 _NETWORK = re.compile(r"Failed to load resource|net::ERR_|EventSource's response")
 """What a browser writes down where a daemon is gone, or a test plays a proxy."""
@@ -20,6 +39,7 @@ _NETWORK = re.compile(r"Failed to load resource|net::ERR_|EventSource's response
 def chromium(program: str) -> Iterator[Browser]:
     """Run a browser; as root it has no sandbox to go into."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
         try:
@@ -28,15 +48,21 @@ def chromium(program: str) -> Iterator[Browser]:
             browser.close()
 
 
+def window(browser: Browser, **options: Any) -> BrowserContext:
+    """Return a window that shares nothing with others, as wide as on a desk."""
+    return browser.new_context(
+        **{"locale": "en-US", "viewport": {"width": 1440, "height": 900}} | options
+    )
+
+
 class LivePage:
-    """The live page in a tab of its own.
+    """The live page in a tab of its own, in a window that it may share.
 
     :ivar complaints: what the browser complained of, such as a script that the policy forbids.
     """
 
-    def __init__(self, browser: Browser, **options: Any) -> None:
-        options = {"locale": "en-US", "viewport": {"width": 1440, "height": 900}} | options
-        self.context: BrowserContext = browser.new_context(**options)
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
         self.context.set_default_timeout(DEADLINE * 1000)
         self.complaints: list[str] = []
         self.page: Page = self.context.new_page()
@@ -48,8 +74,18 @@ class LivePage:
         self.page.goto(url)
         self.in_state("live")
 
+    def hide(self, is_hidden: bool = True) -> None:
+        """Hide the tab, as far as the page can tell, or show it again."""
+        self.page.evaluate(
+            """isHidden => {
+                Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            is_hidden,
+        )
+
     def in_state(self, state: str) -> None:
-        """Wait until the page is ``live``, ``polling`` or ``gone``."""
+        """Wait until the page is ``live``, ``polling``, ``resting`` or ``gone``."""
         self.page.wait_for_selector(f":root[data-link={state}]", state="attached")
 
     def service(self, name: str) -> Locator:
@@ -72,3 +108,12 @@ class LivePage:
     def _heard(self, sort: str, text: str) -> None:
         if sort in {"error", "warning"} and not _NETWORK.search(text):
             self.complaints.append(text)
+
+
+NewPage = Callable[..., LivePage]
+OpenPage = Callable[..., LivePage]
+
+
+def port_of(client: socket.socket) -> str:
+    """Return a client's port, as the page writes it."""
+    return f":{client.getsockname()[1]}"

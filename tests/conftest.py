@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser
 
+from tests.browser import LivePage, NewPage, OpenPage, chromium, window
 from tests.certificates import TLSFiles, make_tls_files
 from tests.harness import Sockd
 from tests.namespaces import Host, two_hosts
@@ -89,3 +91,38 @@ def wire(tool: ToolFinder) -> Iterator[tuple[Host, Host]]:
         pytest.skip("network namespaces are for root")
     with two_hosts() as hosts:
         yield hosts
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run a browser for the tests of a module."""
+    with chromium(ToolFinder()("chromium")) as running:
+        yield running
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[NewPage]:
+    """Make pages that are nowhere yet; nothing may have offended the browser at the end."""
+    with ExitStack() as stack:
+
+        def made(**options: Any) -> LivePage:
+            live = LivePage(window(browser, **options))
+            stack.callback(live.context.close)
+            pages.append(live)
+            return live
+
+        pages: list[LivePage] = []
+        yield made
+        assert [one.complaints for one in pages] == [[] for _ in pages]
+
+
+@pytest.fixture
+def open_page(new_page: NewPage) -> OpenPage:
+    """Open the live page of a daemon."""
+
+    def opened(sockd: Sockd, **options: Any) -> LivePage:
+        live = new_page(**options)
+        live.open(sockd.stats_url)
+        return live
+
+    return opened

@@ -6,84 +6,34 @@ import os
 import re
 import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser import LivePage, chromium
+from tests.browser import ANY_PORTS, INI, OpenPage, port_of
 from tests.clients import LOOPBACK, ask, connect, connected, receive, udp_client
-from tests.conftest import RunSockd, ToolFinder
+from tests.conftest import RunSockd
 from tests.fresh import REPOSITORY
-from tests.harness import DEADLINE, Sockd
+from tests.harness import Sockd
 from tests.test_reload import ports, reload
 
-INI = """
-[sockd]
-name = class
-[service:simple-tcp]
-kind = tcp
-listen = tcp:0:interface=127.0.0.1
-[service:datagrams]
-kind = udp
-listen = udp:0:interface=127.0.0.1
-[service:multi]
-kind = multi
-listen = tcp:0:interface=127.0.0.1
-max_connections = 6000
-[stats]
-listen = tcp:{stats}:interface=127.0.0.1
-"""
-ANY_PORTS = INI.format(stats=0)
 MANY = 5000
 CROWDED = ANY_PORTS.replace("max_connections = 6000", "max_connections = 6000\nbacklog = 4096")
 """Of a crowd that comes faster than it is accepted, the kernel has the others wait a second."""
 LAB = (REPOSITORY / "config" / "lab.ini").read_text(encoding="utf-8")
 
-OpenPage = Callable[..., LivePage]
-
 pytestmark = pytest.mark.browser
-
-expect.set_options(timeout=DEADLINE * 1000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(ToolFinder()("chromium")) as running:
-        yield running
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Open pages; nothing on them may have offended the browser at the end."""
-    with ExitStack() as stack:
-
-        def opened(sockd: Sockd, **options: Any) -> LivePage:
-            live = LivePage(browser, **options)
-            stack.callback(live.context.close)
-            live.open(sockd.stats_url)
-            pages.append(live)
-            return live
-
-        pages: list[LivePage] = []
-        yield opened
-        assert [one.complaints for one in pages] == [[] for _ in pages]
 
 
 @pytest.fixture
 def sockd(run_sockd: RunSockd) -> Sockd:
     return run_sockd(ANY_PORTS)
-
-
-def port_of(client: socket.socket) -> str:
-    """Return a client's port, as the page writes it."""
-    return f":{client.getsockname()[1]}"
 
 
 def test_each_connection_is_a_line_from_its_own_port_to_the_one_server_port(
@@ -300,34 +250,6 @@ def test_a_port_that_a_reload_gives_up_is_gone_from_the_page(
     expect(numbers).to_have_text([f":{kept}", f":{given_up}"])
     reload(sockd, ini.replace(both, both.partition("\n")[0]))
     expect(numbers).to_have_text([f":{kept}"])
-
-
-def refuse(route: Route) -> None:
-    """Answer as a proxy does that lets no streams through."""
-    route.fulfill(status=403, body="no streams here")
-
-
-def withhold(route: Route) -> None:
-    """Do as a proxy does that waits for the end of an answer."""
-
-
-@pytest.mark.parametrize("proxy", [refuse, withhold])
-def test_where_the_events_are_blocked_the_page_polls_and_says_so(
-    browser: Browser, sockd: Sockd, proxy: Callable[[Route], None]
-) -> None:
-    live = LivePage(browser)
-    try:
-        live.page.route("**/events*", proxy)
-        live.page.goto(sockd.stats_url)
-        live.in_state("polling")
-        expect(live.page.get_by_role("alert")).to_contain_text("do not get through")
-        with connected(sockd.port("multi"), 2) as clients:
-            expect(live.client_ports("multi")).to_have_text([port_of(one) for one in clients])
-            expect(live.page.locator("#log")).to_contain_text(port_of(clients[1]))
-        expect(live.client_ports("multi")).to_have_count(0)
-        assert live.complaints == []
-    finally:
-        live.context.close()
 
 
 def test_names_are_text_and_what_peers_send_is_never_shown(

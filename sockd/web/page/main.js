@@ -66,7 +66,7 @@ class Page {
     requestAnimationFrame(frame);
   }
 
-  /** @param {"starting" | "live" | "polling" | "gone"} state */
+  /** @param {LinkState} state */
   linked(state) {
     if (state === "gone") this._tell("gone", Date.now(), "", null, {});
     if (this._link === "gone") this._tell("back", Date.now(), "", null, {});

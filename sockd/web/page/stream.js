@@ -1,5 +1,6 @@
 // The link to the daemon: what there is once, and the events from then on. Where the events do not
 // get through it asks again and again; where nobody answers it tries again, for as long as it takes.
+// While nobody sees the page it rests: a browser has no more than six connections to one daemon.
 
 /** How many connections are asked for at a time. */
 const PAGE_SIZE = 1000;
@@ -17,6 +18,9 @@ const SILENCE = 8000;
 const POLL_EVERY = 2000;
 const STREAM_AGAIN = 20000;
 
+/** How long the page may be hidden before it rests. */
+const REST_AFTER = 2000;
+
 /** How long to wait before the next try, where nobody answers. */
 const TRY_AGAIN = [500, 1000, 2000, 3000];
 
@@ -24,9 +28,13 @@ const TRY_AGAIN = [500, 1000, 2000, 3000];
 const EVENT_WORDS = ["bind", "listen", "accept", "refuse", "close", "totals", "burst", "lost"];
 
 /**
+ * @typedef {"starting" | "live" | "polling" | "resting" | "gone"} LinkState
+ */
+
+/**
  * Who is told what the link learns.
  * @typedef {object} Listener
- * @property {(state: "starting" | "live" | "polling" | "gone") => void} linked
+ * @property {(state: LinkState) => void} linked
  * @property {(stats: any) => void} described  /stats was asked
  * @property {(views: any[]) => void} listed  a part of the open connections
  * @property {(ids: Set<number>, newest: number) => void} complete  all of them were listed
@@ -53,6 +61,15 @@ function eventBefore(id, count) {
 }
 
 /**
+ * Return whether two ids are of events of one daemon, from one start of it.
+ * @param {string} one
+ * @param {string} other
+ */
+function isSameStart(one, other) {
+  return one !== "" && eventBefore(one, Infinity) === eventBefore(other, Infinity);
+}
+
+/**
  * Return what a path of the daemon answers.
  * @param {string} path
  */
@@ -68,24 +85,28 @@ class Link {
   /** @param {Listener} listener */
   constructor(listener) {
     this._listener = listener;
+    /** @type {LinkState} */
     this._state = "starting";
     this._failures = 0;
     /** @type {EventSource | null} */
     this._source = null;
     /** @type {[string, any][] | null} events that wait until the lists are here */
     this._waiting = null;
+    /** The id of the last event that is told, or in what was asked for. */
     this._lastId = "";
     this._started = "";
     this._heardAt = 0;
     this._suspicions = 0;
     this._helloTimer = 0;
     this._pollTimer = 0;
+    this._restTimer = 0;
     this._round = 0;
   }
 
   /** Begin, and keep at it. */
   start() {
     window.setInterval(() => this._watch(), SILENCE);
+    document.addEventListener("visibilitychange", () => this._restOrRise());
     this._connect();
   }
 
@@ -111,7 +132,8 @@ class Link {
   /** @param {any} stats  which say how far the events are */
   _open(stats) {
     this._closeSource();
-    const after = eventBefore(stats.event_id, EVENTS_BEFORE);
+    const after = isSameStart(this._lastId, stats.event_id) ? this._lastId
+      : eventBefore(stats.event_id, EVENTS_BEFORE);
     this._started = stats.daemon.started;
     const source = new EventSource(`events?last_event_id=${encodeURIComponent(after)}`);
     this._source = source;
@@ -153,6 +175,7 @@ class Link {
     this._failures = 0;
     for (const [word, data] of waiting) this._listener.told(word, data);
     this._become("live");
+    this._restOrRise();
   }
 
   /** Begin a round: list everything. Return whether it came to its end. */
@@ -173,6 +196,7 @@ class Link {
     const stats = await askDaemon("stats");
     if (round !== this._round) return;
     this._listener.described(stats);
+    if (this._state === "polling") this._lastId = stats.event_id;
     const newest = this._listener.newest();
     /** @type {Set<number>} */
     const ids = new Set();
@@ -260,11 +284,29 @@ class Link {
       this._suspicions = isBehind ? this._suspicions + 1 : 0;
       if (this._suspicions > 1) this._blocked();
     } catch {
-      this._tryAgain();
+      if (this._state === "live") this._tryAgain();
     }
   }
 
-  /** @param {"starting" | "live" | "polling" | "gone"} state */
+  /** Leave the stream soon if nobody sees the page; go on where it was if somebody does again. */
+  _restOrRise() {
+    window.clearTimeout(this._restTimer);
+    if (document.hidden) {
+      this._restTimer = window.setTimeout(() => this._rest(), REST_AFTER);
+    } else if (this._state === "resting") {
+      this._become("starting");
+      this._connect();
+    }
+  }
+
+  _rest() {
+    if (this._state !== "live") return;
+    this._round += 1;
+    this._closeSource();
+    this._become("resting");
+  }
+
+  /** @param {LinkState} state */
   _become(state) {
     if (state === this._state) return;
     this._state = state;

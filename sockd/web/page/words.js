@@ -26,6 +26,7 @@ const ENGLISH = {
   live: "Live",
   starting: "Connecting",
   polling: "Polling",
+  resting: "Resting",
   gone: "The daemon is gone; trying again",
   draining: "The daemon is shutting down",
   pollingNotice:
@@ -156,6 +157,7 @@ const PORTUGUESE = {
   live: "Ao vivo",
   starting: "Conectando",
   polling: "Consultando",
+  resting: "Em repouso",
   gone: "O servidor sumiu; tentando de novo",
   draining: "O servidor está encerrando",
   pollingNotice:
