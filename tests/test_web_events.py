@@ -15,7 +15,7 @@ from sockd.web.events import MOST_READERS, TICK
 from sockd.web.news import MOST_TOLD, News
 from sockd.web.reader import PATIENCE, SILENCE
 from sockd.web.site import REQUEST_TIME
-from sockd.web.totals import LOOKED_AT, Traffic
+from sockd.web.totals import LOOKED_AT, MOST_BUSY, NEWEST, Traffic
 from tests.sse import Sent, events
 from tests.web import Client, Endpoint, replies
 
@@ -466,11 +466,44 @@ def test_traffic_is_looked_for_in_turn_and_a_bounded_number_at_a_time() -> None:
     for connection in connections:
         connection.received(1, now)
     rounds = [traffic.round([connections], now + 1 + number) for number in range(6)]
-    assert list(map(len, rounds)) == [LOOKED_AT, LOOKED_AT, 1, 0, 0, 0]
-    assert [view["id"] for views in rounds for view in views] == [one.id for one in connections]
-    connections[-1].received(1, now + 5)
-    views = [traffic.round([connections], now + 7 + number) for number in range(3)][-1]
-    assert views == [{"id": connections[-1].id, "bytes_in": 2, "bytes_out": 0}]
+    assert list(map(len, rounds)) == [LOOKED_AT + NEWEST, LOOKED_AT, 1, 0, 0, 0]
+    assert {view["id"] for views in rounds for view in views} == {one.id for one in connections}
+    slow = connections[LOOKED_AT + MOST_BUSY + 1]
+    slow.received(1, now + 25)
+    rounds = [traffic.round([connections], now + 26 + number) for number in range(3)]
+    assert rounds == [[], [{"id": slow.id, "bytes_in": 2, "bytes_out": 0}], []]
+
+
+@pytest.mark.parametrize("place", [LOOKED_AT + 1, -1])
+def test_traffic_of_the_newest_and_of_those_who_had_some_is_told_at_once(place: int) -> None:
+    echo = FakeDaemon().add("echo")
+    traffic = Traffic()
+    connections: list[Connection] = [echo.open() for _ in range(3 * LOOKED_AT)]
+    busy, now = connections[place], connections[0].opened
+    busy.received(1, now)
+    told = [traffic.round([connections], now + 1 + number) for number in range(3)]
+    assert {view["id"] for views in told for view in views} == {busy.id}
+    for second in range(4, 9):
+        busy.received(1, now + second)
+        (view,) = traffic.round([connections], now + second + 0.5)
+        assert view == {"id": busy.id, "bytes_in": busy.bytes_in, "bytes_out": 0}
+
+
+def test_so_many_who_have_traffic_are_remembered_and_none_who_is_gone() -> None:
+    echo = FakeDaemon().add("echo")
+    traffic = Traffic()
+    connections: list[Connection] = [echo.open() for _ in range(2 * LOOKED_AT)]
+    now = connections[0].opened
+    for number in range(3):
+        for connection in connections:
+            connection.received(1, now + number)
+        traffic.round([connections], now + number)
+    for connection in connections:
+        connection.received(1, now + 4)
+    connections[0].closed = now + 4
+    told = traffic.round([connections[1:]], now + 5)
+    assert len(told) <= LOOKED_AT + MOST_BUSY + NEWEST
+    assert connections[0].id not in [view["id"] for view in told]
 
 
 def test_an_unknown_parameter_is_an_error(endpoint: Endpoint) -> None:

@@ -1,11 +1,12 @@
 """The figures of the services for those who watch, and which connections have traffic. Pure.
 
-Nothing tells of traffic, so the open connections are looked at, a bounded number at a time.
+Nothing tells of traffic, so the open connections are looked at, a bounded number at a time: each
+second those that are new or had traffic lately, and some of the others in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Reversible
 from itertools import chain, islice
 
 from sockd.interfaces import IDaemon, INetworkService
@@ -18,7 +19,16 @@ INTERVAL = 1.0
 """How far apart the figures are, in seconds."""
 
 LOOKED_AT = 400
-"""How many connections are looked at in one round."""
+"""How many connections are looked at in turn in one round."""
+
+NEWEST = 20
+"""How many of the newest connections of each service are looked at in every round."""
+
+MOST_BUSY = 200
+"""How many of those that had traffic lately are looked at in every round."""
+
+LATELY = 10.0
+"""How long a connection stays one of them without traffic, in seconds."""
 
 _FIGURES = ("active", "opened", "closed", "refused", "bytes_in", "bytes_out")
 
@@ -43,7 +53,7 @@ class Totals:
             return
         self._due = max(self._due + INTERVAL, now)
         services = self._daemon.services.values()
-        open_ones = (service.record.connections.values() for service in services)
+        open_ones = [service.record.connections.values() for service in services]
         told = {**totals(self._daemon), "connections": self._traffic.round(open_ones, now)}
         if told != self._told:
             self._told = told
@@ -56,20 +66,35 @@ class Traffic:
 
     def __init__(self) -> None:
         self._place = 0
-        self._lap = self._lap_before = 0.0
+        self._lap = self._lap_before = self._before = 0.0
+        self._busy: list[Connection] = []
 
-    def round(self, connections: Iterable[Iterable[Connection]], now: float) -> list[View]:
+    def round(self, connections: Collection[Reversible[Connection]], now: float) -> list[View]:
         """Return the figures of connections that were active since the last time they were seen.
 
         :param connections: all that are open, by service, the oldest of each first.
         """
+        newest = chain.from_iterable(islice(reversed(each), NEWEST) for each in connections)
+        watched = (one for one in chain(self._busy, newest) if one.closed is None)
+        fresh = (one for one in watched if one.reads and one.last_activity >= self._before)
+        active = {one.id: one for one in chain(fresh, self._in_turn(connections, now))}
+        self._before = now
+        known = active | {one.id: one for one in self._busy}
+        lately = (one for one in known.values() if one.last_activity >= now - LATELY)
+        self._busy = list(islice(lately, MOST_BUSY))
+        return [_figures(one) for one in active.values()]
+
+    def _in_turn(
+        self, connections: Collection[Reversible[Connection]], now: float
+    ) -> list[Connection]:
+        """Return those of the next connections that were active since it was their turn."""
         end = self._place + LOOKED_AT
         seen = list(islice(chain.from_iterable(connections), self._place, end))
         if self._place == 0:
             self._lap_before, self._lap = self._lap, now
         since = self._lap_before
         self._place = end if len(seen) == LOOKED_AT else 0
-        return [_figures(one) for one in seen if one.last_activity >= since and one.reads]
+        return [one for one in seen if one.reads and one.last_activity >= since]
 
 
 def _figures(connection: Connection) -> View:
