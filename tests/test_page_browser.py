@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from tests.browser import ANY_PORTS, INI, OpenPage, port_of
+from tests.browser import ANY_PORTS, INI, NewPage, OpenPage, port_of
 from tests.clients import LOOPBACK, ask, connect, connected, receive, udp_client
 from tests.conftest import RunSockd
 from tests.fresh import REPOSITORY
@@ -78,8 +78,10 @@ def test_who_came_before_the_page_is_there_and_what_happened_too(
         expect(log).to_contain_text(f"Connected by {LOOPBACK}{port_of(clients[0])} on")
 
 
-def test_a_line_is_thicker_while_there_is_traffic(sockd: Sockd, open_page: OpenPage) -> None:
-    live = open_page(sockd)
+def test_a_line_is_thicker_while_there_is_traffic(sockd: Sockd, new_page: NewPage) -> None:
+    live = new_page()
+    live.page.clock.install()
+    live.open(sockd.stats_url)
     with connected(sockd.port("multi"), 2) as (busy, _):
         expect(live.lines("multi")).to_have_count(2)
         thickness = "line => parseFloat(line.style.strokeWidth)"
@@ -88,6 +90,7 @@ def test_a_line_is_thicker_while_there_is_traffic(sockd: Sockd, open_page: OpenP
         expect(live.lines("multi").first).to_have_class(re.compile(r"\bbusy\b"))
         assert live.lines("multi").first.evaluate(thickness) > 3
         assert live.lines("multi").last.evaluate(thickness) == 2
+        live.page.clock.fast_forward(5000)
         expect(live.lines("multi").first).not_to_have_class(re.compile(r"\bbusy\b"))
 
 
