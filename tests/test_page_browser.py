@@ -358,6 +358,7 @@ def test_with_thousands_of_connections_it_stays_smooth(
             assert live.rows().count() < 60
             assert live.lines("multi").count() < 40
             expect(live.service("multi")).to_contain_text("and 4,987 more")
+            expect(live.service("multi")).to_contain_text("Queue empty, room for 4,096")
             with connect(sockd.port("multi")) as last:
                 newest = live.client_ports("multi").filter(has_text=port_of(last))
                 expect(newest).to_have_count(1)

@@ -91,7 +91,7 @@ const ENGLISH = {
   failed: "failed",
   queue: (waiting, backlog) =>
     waiting === null ? "The length of the queue is not known here"
-      : waiting === 0 ? `Queue empty, room for ${backlog}`
+      : waiting === 0 ? `Queue empty, room for ${ENGLISH_NUMBER.format(backlog)}`
         : `${counted(ENGLISH_NUMBER, waiting, "client waits", "clients wait")} in the queue, ` +
           "connected by the kernel and not accepted yet",
   more: (count) => `and ${ENGLISH_NUMBER.format(count)} more`,
@@ -222,7 +222,7 @@ const PORTUGUESE = {
   failed: "falhou",
   queue: (waiting, backlog) =>
     waiting === null ? "Aqui não dá para saber o tamanho da fila"
-      : waiting === 0 ? `Fila vazia, cabem ${backlog}`
+      : waiting === 0 ? `Fila vazia, cabem ${PORTUGUESE_NUMBER.format(backlog)}`
         : `${counted(PORTUGUESE_NUMBER, waiting, "cliente espera", "clientes esperam")} na fila: ` +
           "o kernel já conectou, o programa ainda não chamou accept",
   more: (count) => `e mais ${PORTUGUESE_NUMBER.format(count)}`,
