@@ -6,6 +6,7 @@ touched directly. Times are seconds since the epoch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -108,6 +109,7 @@ class ServiceRecord:
 
     :ivar ends: how many connections ended for each reason; ``closed`` in all.
     :ivar refusals: how many clients were turned away for each reason; ``refused`` in all.
+    :ivar terms: what to say of the limits that are in force, with their values.
     """
 
     __slots__ = (
@@ -126,6 +128,7 @@ class ServiceRecord:
         "refused",
         "reply",
         "state",
+        "terms",
         "writes",
     )
 
@@ -141,6 +144,7 @@ class ServiceRecord:
         self.ends: dict[Reason, int] = {}
         self.refused = 0
         self.refusals: dict[Reason, int] = {}
+        self.terms: Mapping[Reason, str] = {}
         self.bytes_in = 0
         self.bytes_out = 0
         self.reads = 0

@@ -37,6 +37,8 @@ def told(event: Event) -> tuple[str, dict[str, object]]:
         "peer": event.peer,
         "reason": event.reason,
     }
+    if event.word is Word.REFUSE and event.reason is not None:
+        fields["reason"] = event.service.terms.get(event.reason, event.reason)
     connection = event.connection
     if connection is not None:
         fields |= {

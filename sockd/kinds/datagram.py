@@ -32,6 +32,7 @@ from sockd.kinds.mmsg import IS_AVAILABLE, Batch
 from sockd.limits.buckets import Allowance, Bucket
 from sockd.limits.budget import Purse
 from sockd.limits.correspondence import Correspondence
+from sockd.limits.terms import terms
 from sockd.records import Connection, Listener, Reason
 from sockd.service import BindingService
 from sockd.spare import take
@@ -207,6 +208,7 @@ class DatagramService(BindingService):
             bound.echo = self._echo if self._echoes else None
             bound.start()
         self._sockets = listeners
+        self.record.terms = terms(self._spec)
         self._ledger.bound(self.record, tuple(listeners.values()), known)
 
     def _rename_flows(self) -> None:

@@ -31,6 +31,7 @@ from sockd.kinds.lane import IS_AVAILABLE, Lane
 from sockd.kinds.proxied import ProxiedConnection
 from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
+from sockd.limits.terms import terms
 from sockd.listeners import Listeners, bound_door
 from sockd.records import Connection, Listener, Reason, State
 from sockd.service import BindingService
@@ -242,6 +243,7 @@ class StreamService(BindingService):
         return self._spare.take(endpoint, Door)
 
     def _bound(self, known: tuple[Listener, ...]) -> None:
+        self.record.terms = terms(self.spec)
         self._ledger.bound(self.record, self._listeners.bound, known)
         if self._waits:  # it may be full already, of those that a stop has left to finish
             self._mind_the_doors()

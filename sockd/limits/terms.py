@@ -1,0 +1,54 @@
+"""What a section grants, in the words of the file: for the line of a client that was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sockd.limits.buckets import UNLIMITED
+from sockd.records import Reason
+
+if TYPE_CHECKING:
+    from sockd.config.specs import ServiceSpec
+    from sockd.limits.buckets import Allowance
+
+_PERIODS = MappingProxyType({0.001: "ms", 1.0: "s", 60.0: "m", 3600.0: "h"})
+_SIZES = (
+    *(("GiB", 1024**3), ("GB", 1000**3), ("MiB", 1024**2)),
+    *(("MB", 1000**2), ("KiB", 1024), ("KB", 1000), ("B", 1)),
+)
+
+
+def terms(spec: ServiceSpec) -> Mapping[Reason, str]:
+    """Return what to say of each limit that a section has when somebody has hit it."""
+    limits = spec.limits
+    values = {
+        Reason.PER_SOURCE: str(limits.per_source or ""),
+        Reason.CONNECT_RATE: _rate(limits.connect_rate, _number),
+        Reason.TOTAL_RATE: _rate(limits.total_rate, _number),
+        Reason.SOURCE_PACKETS: _rate(limits.source_packets, _number),
+        Reason.TOTAL_PACKETS: _rate(limits.total_packets, _number),
+        Reason.SOURCE_BYTES: _rate(limits.source_bytes, _size),
+        Reason.TOTAL_BYTES: _rate(limits.total_bytes, _size),
+    }
+    said = {reason: f"{reason} = {value}" for reason, value in values.items() if value}
+    said[Reason.FULL] = f"{Reason.FULL}, max_connections = {spec.max_connections}"
+    return MappingProxyType(said)
+
+
+def _rate(allowance: Allowance, written: Callable[[float], str]) -> str:
+    """Return a rate as text; an empty one where there is no limit."""
+    if allowance == UNLIMITED:
+        return ""
+    return f"{written(allowance.count)}/{_PERIODS[allowance.period]}"
+
+
+def _number(count: float) -> str:
+    return str(int(count))
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes in the greatest unit of which it is a multiple."""
+    unit, size = next((name, size) for name, size in _SIZES if count % size == 0)
+    return f"{int(count) // size}{unit}"
