@@ -3,6 +3,9 @@
 Pure. All that may be open at once is added up before anything starts. So accept(2) never fails for
 want of a descriptor, and however many clients the services have, the stats endpoint and the shell
 keep theirs.
+
+The reactor ``select`` cannot watch as many as others. There, a service that does not say how many
+connections it takes has those that are left; what a file says itself is never changed.
 """
 
 from __future__ import annotations
@@ -28,8 +31,15 @@ CAPTURE = 32
 RESERVE = 128
 """Kept for the rest: the log, the reactor's own, and clients that are just being turned away."""
 
+SELECT = 1024
+"""What select(2) can watch: descriptors below this number."""
+
 _ONE_AT_A_TIME = "tcp"
+_CONNECTIONS = "max_connections"
 _REMEDY = "lower max_connections, or raise the limit: `ulimit -Hn`, or LimitNOFILE= for systemd"
+_REMEDY_SELECT = (
+    "lower max_connections, or take another reactor: `twistd --help-reactors` lists them"
+)
 
 
 def of_service(spec: ServiceSpec) -> int:
@@ -57,14 +67,43 @@ def needed(configuration: Configuration) -> int:
     )
 
 
-def problems(configuration: Configuration, limit: int) -> list[Problem]:
+def fitted(configuration: Configuration, limit: int) -> Configuration:
+    """Return a configuration that fits, if it does where no section says ``max_connections``.
+
+    :param limit: how many descriptors there may be.
+    """
+    free = [spec for spec in configuration.services if _is_free(spec, configuration)]
+    excess = needed(configuration) - limit
+    if excess <= 0 or not free:
+        return configuration
+    each = (sum(spec.max_connections for spec in free) - excess) // len(free)
+    if each < 1:
+        return configuration
+    services = [
+        replace(spec, max_connections=each) if spec in free else spec
+        for spec in configuration.services
+    ]
+    return replace(configuration, services=tuple(services))
+
+
+def _is_free(spec: ServiceSpec, configuration: Configuration) -> bool:
+    """Return whether a service takes as many connections as there are by default."""
+    is_said = (spec.place.section, _CONNECTIONS) in configuration.places
+    return not is_said and of_service(spec) > spec.max_connections
+
+
+def problems(configuration: Configuration, limit: int, is_select: bool = False) -> list[Problem]:
     """Return what is wrong if a process may not have so many.
 
     :param limit: how many it may have open.
+    :param is_select: whether the reactor is ``select``.
     """
     need = needed(configuration)
-    if need <= limit:
+    if need <= (min(limit, SELECT) if is_select else limit):
         return []
     largest = max(configuration.services, key=of_service)
-    wrong = f"{need} descriptors are needed in all, and the hard limit is {limit}"
-    return [Problem(replace(largest.place, option="max_connections"), wrong, _REMEDY)]
+    wrong, remedy = f"{need} descriptors are needed in all, and the hard limit is {limit}", _REMEDY
+    if is_select and limit >= SELECT:
+        wrong = f"{need} descriptors are needed in all, and the reactor select serves {SELECT}"
+        remedy = _REMEDY_SELECT
+    return [Problem(replace(largest.place, option=_CONNECTIONS), wrong, remedy)]

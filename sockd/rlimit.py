@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-SELECT = 1024
-"""What select(2) can watch: descriptors below this number."""
-
 
 def hard_limit() -> int:
     """Return how many this process may ever have; ``sys.maxsize`` where nobody says."""

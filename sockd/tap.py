@@ -130,7 +130,7 @@ def makeService(options: Options) -> Daemon:
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
-    _claim_descriptors(configuration, name)
+    rlimit.claim(descriptors.SELECT if _is_select(reactor) else sys.maxsize)
     daemon = Daemon(configuration.name, ledger, services, reactor, name, reactor.seconds())
     _wire_views(daemon, configuration, reactor)
     supervisor = supervisor_of(os.environ, reactor)
@@ -214,24 +214,27 @@ def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Conf
             )
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
-    problems += descriptors.problems(configuration, rlimit.hard_limit())
+    is_select = _is_select(_reactor())
+    fitted = _fitted(configuration) if is_select else configuration
+    problems += descriptors.problems(fitted, rlimit.hard_limit(), is_select)
     if problems:
         raise ConfigurationError(problems)
-    return configuration
+    return fitted
 
 
-def _claim_descriptors(configuration: Configuration, reactor_name: str) -> None:
-    """Have as many descriptors as there may be, and say so if the reactor can use only a few."""
-    most = rlimit.SELECT if reactor_name == "select" else sys.maxsize
-    rlimit.claim(most)
-    need = descriptors.needed(configuration)
-    if need > most:
-        Logger(__name__).warn(
-            "{need} descriptors are needed when the services are full, and the reactor select"
-            " serves {most}: stats and shell may be out of reach then",
-            need=need,
-            most=most,
-        )
+def _fitted(configuration: Configuration) -> Configuration:
+    """Return what fits the reactor select, and say so if it is less than the default."""
+    fitted = descriptors.fitted(configuration, descriptors.SELECT)
+    for before, after in zip(configuration.services, fitted.services, strict=True):
+        if before != after:
+            Logger(__name__).warn(
+                "{service}: max_connections is {most}, since the reactor select serves {limit}"
+                " descriptors in all",
+                service=after.name,
+                most=after.max_connections,
+                limit=descriptors.SELECT,
+            )
+    return fitted
 
 
 def _reactor() -> IReactor:
@@ -239,6 +242,10 @@ def _reactor() -> IReactor:
     from twisted.internet import reactor
 
     return cast(IReactor, reactor)
+
+
+def _is_select(reactor: IReactor) -> bool:
+    return _reactor_name(reactor) == "select"
 
 
 def _reactor_name(reactor: IReactor) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from sockd.descriptors import CAPTURE, RESERVE, SHELL_DOOR, STATS, needed, problems
+from sockd import descriptors
+from sockd.descriptors import CAPTURE, RESERVE, SELECT, SHELL_DOOR, STATS, needed, problems
+from tests.clients import ask, connect, receive_to_end
 from tests.configurations import FILE, read
 from tests.conftest import RunSockd, ToolFinder
-from tests.harness import DEADLINE, TWISTD, environment_for
+from tests.fresh import REPOSITORY
+from tests.harness import DEADLINE, TWISTD, environment_for, run_twistd
 
 TCP = "[service:one]\nkind = tcp\nlisten = tcp:7001\nmax_connections = 900\n"
 UDP = "[service:datagrams]\nkind = udp\nlisten =\n  udp:7001\n  udp:7002\n"
@@ -84,10 +88,82 @@ def test_the_soft_limit_is_raised_as_far_as_it_is_of_use(
 ) -> None:
     tool("prlimit", "util-linux")
     sockd = run_sockd(
-        INI.format(1000), options=(f"--reactor={reactor}",), command=limited(256, 2000, TWISTD)
+        INI.format(500), options=(f"--reactor={reactor}",), command=limited(256, 2000, TWISTD)
     )
     limits = Path(f"/proc/{sockd.pid}/limits").read_text(encoding="ascii")
     found = re.search(r"^Max open files +(\d+) +(\d+)", limits, re.MULTILINE)
     assert found is not None
     assert (int(found[1]), int(found[2])) == (soft, 2000)
-    assert ("the reactor select serves 1024" in sockd.output) == (reactor == "select")
+    assert "the reactor select" not in sockd.output
+
+
+MANY = "[service:{}]\nkind = multi\nlisten = tcp:0\n"
+
+
+def test_under_select_services_that_say_no_number_share_what_is_left() -> None:
+    configuration = read(MANY.format("a") + MANY.format("b") + TCP + UDP + "[stats]\n")
+    fitted = descriptors.fitted(configuration, SELECT)
+    assert needed(fitted) in (SELECT, SELECT - 1)
+    assert [spec.max_connections for spec in fitted.services[:2]] == [343, 343]
+    assert fitted.services[2:] == configuration.services[2:]
+    assert problems(fitted, 20_000, is_select=True) == []
+
+
+def test_what_a_file_says_itself_is_never_changed() -> None:
+    configuration = read(MULTI + MANY.format("a"))
+    fitted = descriptors.fitted(configuration, SELECT)
+    assert fitted.services[0] == configuration.services[0]
+    assert fitted.services[1].max_connections == SELECT - RESERVE - (2 + 1 + 500) - (1 + 1)
+    small = read(MANY.format("a") + "max_connections = 100\n")
+    assert descriptors.fitted(small, SELECT) is small
+    large = read(MANY.format("a") + MANY.format("b") + "max_connections = 900\n")
+    assert descriptors.fitted(large, SELECT) is large
+
+
+def test_the_error_names_the_reactor_where_that_is_the_bound() -> None:
+    configuration = read(MULTI + MULTI.replace("many", "more").replace("700", "701"))
+    need = needed(configuration)
+    (problem,) = problems(configuration, 20_000, is_select=True)
+    assert str(problem) == (
+        f"{FILE}:1: [service:many] max_connections: {need} descriptors are needed in all, and the "
+        "reactor select serves 1024 (lower max_connections, or take another reactor: "
+        "`twistd --help-reactors` lists them)"
+    )
+    (problem,) = problems(configuration, 1000, is_select=True)
+    assert "and the hard limit is 1000 (" in str(problem)
+    assert problems(configuration, 20_000) == []
+
+
+def test_under_select_too_much_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "sockd.ini"
+    file.write_text(INI.format(1000), encoding="utf-8")
+    done = run_twistd("--reactor=select", "-n", "sockd", "-c", str(file), folder=tmp_path)
+    assert done.returncode == 1
+    assert "descriptors are needed in all, and the reactor select serves 1024 (lower" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["lab", "classroom", "remote"])
+def test_what_is_shipped_fits_select(name: str, tmp_path: Path) -> None:
+    file = str(REPOSITORY / "config" / f"{name}.ini")
+    done = run_twistd("--reactor=select", "-n", "sockd", "-c", file, "--check", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_under_select_a_full_service_refuses_and_the_stats_can_be_reached(
+    run_sockd: RunSockd,
+) -> None:
+    ini = INI.partition("max_connections")[0] + "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+    sockd = run_sockd(ini, options=("--reactor=select",))
+    room = SELECT - RESERVE - (1 + 1) - (1 + STATS)
+    sockd.wait_for(f"many: max_connections is {room}, since the reactor select serves 1024 desc")
+    with ExitStack() as stack:
+        for _ in range(room):
+            client = stack.enter_context(connect(sockd.port("many")))
+        assert ask(client, b"hello") == b"hello"
+        for _ in range(STATS - 1):
+            stack.enter_context(connect(int(sockd.stats_url.rpartition(":")[2])))
+        assert receive_to_end(stack.enter_context(connect(sockd.port("many")))) == b""
+        shown = sockd.service("many")
+        assert (shown["active"], shown["refusals"]) == (room, {"full": 1})
+    assert "EMFILE" not in sockd.output
