@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockd.address import Address
+from sockd.certificates import renew
 from sockd.config.endpoint import Endpoint
 from sockd.endpoints import known_address, unlock
 from sockd.kernel import accept_queue
@@ -61,7 +62,7 @@ class Door:
             _tune(accepting.socket)
 
     def become(self, endpoint: Endpoint) -> None:
-        """Have another endpoint of the same identity: in another line, with another backlog."""
+        """Have another endpoint of the same identity, its backlog and its certificates."""
         self.endpoint = endpoint
         port = self._accepting_port()
         if port is None or self.listener is None:
@@ -69,6 +70,8 @@ class Door:
         listener = _listener(endpoint, port)
         if listener.backlog is not None and listener.backlog != self.listener.backlog:
             port.socket.listen(listener.backlog)
+        if endpoint.kind in _TLS_KINDS:
+            renew(endpoint, port)
         self.listener = listener
 
     def close(self) -> Deferred[None]:

@@ -28,6 +28,12 @@ class TLSFiles:
         """Return an ``ssl:`` endpoint on loopback."""
         return f"ssl:{port}:privateKey={self.key}:certKey={self.certificate}:interface=127.0.0.1"
 
+    def replace(self, other: TLSFiles) -> None:
+        """Have the certificate of others, as a renewal does it: in the same files."""
+        other.key.replace(self.key)
+        other.certificate.replace(self.certificate)
+        (other.pems / "localhost.pem").replace(self.pems / "localhost.pem")
+
     def client_context(self) -> ssl.SSLContext:
         """Return what a client needs to trust it."""
         return ssl.create_default_context(cafile=str(self.certificate))

@@ -69,6 +69,13 @@ def test_a_port_that_the_system_picked_stays_with_its_service() -> None:
     assert moved.fresh.keys() == {"b"}
 
 
+def test_certificates_are_no_part_of_a_socket() -> None:
+    old = "ssl:7001:privateKey=a.key:certKey=a.pem, tls:certs:7002"
+    done = planned(service("a", old), service("a", old.replace("a.", "b.").replace("certs", "new")))
+    assert [spec.name for spec in done.changed] == ["a"]
+    assert (done.fresh, done.moves) == ({}, ())
+
+
 def test_the_backlog_is_no_part_of_a_socket() -> None:
     done = planned(A, service("a", "tcp:7001:backlog=9"))
     assert ([one.name for one in done.changed], done.fresh) == (["a"], {})
@@ -80,7 +87,7 @@ def test_the_backlog_is_no_part_of_a_socket() -> None:
         ("unix:/a", "unix:/b"),
         ("tcp:7001", "tcp:7001:interface=127.0.0.1"),
         ("tcp:7001", "ssl:7001:privateKey=/k.pem"),
-        ("ssl:7001:privateKey=/j.pem", "ssl:7001:privateKey=/k.pem"),
+        ("ssl:7001:privateKey=/k.pem", "tls:/k:7001"),
         ("systemd:domain=INET:index=0", "systemd:domain=INET:index=1"),
     ],
 )

@@ -58,6 +58,9 @@ _FILES = MappingProxyType(
         "unix": ("address",),
     }
 )
+_CERTIFICATES = MappingProxyType({"ssl": (*_FILES["ssl"], "sslmethod"), "tls": _FILES["tls"]})
+"""The parameters that say how TLS is spoken, whatever socket it comes from."""
+
 _PATHS = MappingProxyType({"tls": "path", "unix": "address"})
 """The parameter without which these kinds are nothing."""
 
@@ -137,15 +140,25 @@ class Endpoint:
         return self.kind == "unix" or bool(self.host and _address(self.host).is_loopback)
 
     @property
+    def changeable(self) -> tuple[str | None, ...]:
+        """What can change while the socket listens."""
+        return tuple(self.parameter(name) for name in ("backlog", *self._certificates))
+
+    @property
+    def _certificates(self) -> tuple[str, ...]:
+        return _CERTIFICATES.get(self.kind, ())
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """What makes the socket: endpoints that have it in common can share one.
 
-        The backlog is no part of it, since it can change while a socket listens.
+        The backlog is no part of it, nor are certificates: they can change while a socket listens.
         """
         if self.kind not in _PARAMETERS:
             return (self.text,)
         named = dict(self.with_default("mode", PRIVATE_MODE).parameters)
-        named.pop("backlog", None)
+        for name in ("backlog", *self._certificates):
+            named.pop(name, None)
         if self.kind in _INTERNET:
             named |= {"port": str(self.port), "interface": str(_address(self.host))}
         kind = "tcp" if self.kind == "tcp6" else self.kind

@@ -115,7 +115,7 @@ def _unplaced(spec: ServiceSpec) -> tuple[ServiceSpec, list[object]]:
 
 
 def _bound_to(endpoints: Iterable[Endpoint]) -> list[object]:
-    return [(endpoint.identity, endpoint.parameter("backlog")) for endpoint in endpoints]
+    return [(endpoint.identity, endpoint.changeable) for endpoint in endpoints]
 
 
 def _allocated(

@@ -1,0 +1,103 @@
+"""Renewed certificates: a reload has new clients served by them, and nobody is cut off."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import TLSFiles, make_tls_files
+from tests.clients import ask, connect
+from tests.conftest import RunSockd
+from tests.harness import Sockd
+from tests.test_reload import ports, reload
+
+STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+
+
+@pytest.fixture
+def renewed(tmp_path: Path) -> TLSFiles:
+    """Return a key and a certificate that are others."""
+    folder = tmp_path / "renewed"
+    folder.mkdir()
+    return make_tls_files(folder)
+
+
+@pytest.fixture(params=["ssl", "tls"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return a sort of TLS endpoint."""
+    return str(request.param)
+
+
+def service(kind: str, files: TLSFiles, more: str = "") -> str:
+    folder = f"tls:{files.pems}:port=0:interface=127.0.0.1"
+    endpoint = files.endpoint(0) if kind == "ssl" else folder
+    return f"[service:s]\nkind = multi\nlisten = {endpoint}\n{more}"
+
+
+def dial(sockd: Sockd, trusted: ssl.SSLContext) -> ssl.SSLSocket:
+    return trusted.wrap_socket(connect(sockd.port("s")), server_hostname="localhost")
+
+
+def is_trusted(sockd: Sockd, trusted: ssl.SSLContext) -> bool:
+    try:
+        with dial(sockd, trusted) as client:
+            return ask(client, b"hello") == b"hello"
+    except ssl.SSLCertVerificationError:
+        return False
+
+
+@pytest.mark.parametrize("more", ["", "idle_timeout = 1h\n"], ids=["kept", "changed"])
+def test_a_renewed_certificate_is_for_new_clients_and_the_old_ones_stay(
+    run_sockd: RunSockd, tls_files: TLSFiles, renewed: TLSFiles, kind: str, more: str
+) -> None:
+    old, new = tls_files.client_context(), renewed.client_context()
+    sockd = run_sockd(service(kind, tls_files) + STATS)
+    with dial(sockd, old) as client:
+        assert ask(client, b"before") == b"before"
+        tls_files.replace(renewed)
+        assert is_trusted(sockd, old)
+        reload(sockd, service(kind, tls_files, more) + STATS)
+        assert (is_trusted(sockd, old), is_trusted(sockd, new)) == (False, True)
+        assert ask(client, b"after") == b"after"
+    assert sockd.output.count("Bind tls") == 1
+    shown = sockd.service("s")
+    assert (shown["state"], shown["errors"]) == ("listening", 1)
+    assert sockd.stop() == 0
+
+
+def test_other_files_need_no_other_socket(
+    run_sockd: RunSockd, tls_files: TLSFiles, renewed: TLSFiles, kind: str
+) -> None:
+    sockd = run_sockd(service(kind, tls_files) + STATS)
+    assert "changed s" in reload(sockd, service(kind, renewed) + STATS)
+    assert is_trusted(sockd, renewed.client_context())
+    assert not is_trusted(sockd, tls_files.client_context())
+    assert sockd.output.count("Bind tls") == 1
+
+
+def test_a_certificate_that_is_not_usable_changes_nothing_and_says_why(
+    run_sockd: RunSockd, tls_files: TLSFiles, renewed: TLSFiles
+) -> None:
+    ini = service("ssl", tls_files)
+    sockd = run_sockd(ini + "max_bytes = 5B\n" + STATS)
+    renewed.certificate.replace(tls_files.certificate)
+    log = reload(sockd, ini + STATS)
+    assert f"{sockd.file}:3: [service:s] listen: 'ssl:0:privateKey=" in log
+    assert "do not match" in log
+    assert "Nothing was changed" in log
+
+
+def test_a_port_that_changes_hands_has_the_certificate_of_its_new_owner(
+    run_sockd: RunSockd, tls_files: TLSFiles, renewed: TLSFiles
+) -> None:
+    [port] = ports(1)
+    ini = f"[service:{{}}]\nkind = multi\nreply = {{}}\nlisten = {{}}\n{STATS}"
+    sockd = run_sockd(ini.format("one", "echo", tls_files.endpoint(port)))
+    log = reload(sockd, ini.format("two", "upper", renewed.endpoint(port)), "goes from one to two")
+    assert "added two, removed one" in log
+    trusted = renewed.client_context()
+    with trusted.wrap_socket(connect(port), server_hostname="localhost") as client:
+        client.sendall(b"hello")
+        assert client.recv(5) == b"HELLO"
