@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sockd.web.service import StatsService
 
 _DEFAULT_PIDFILE = "twistd.pid"
+_REFUSED = "; the last reload was refused, the log says why"
 
 T = TypeVar("T")
 
@@ -161,7 +162,8 @@ def _reloaded(reloader: Reloader, daemon: Daemon, supervisor: Supervisor) -> Def
     """Reload, and let the supervisor know; whatever comes of it, the daemon is ready again."""
 
     def over(result: T) -> T:
-        supervisor.ready(_status(daemon))
+        is_refused = isinstance(result, Failure)
+        supervisor.ready(_status(daemon) + (_REFUSED if is_refused else ""))
         return result
 
     supervisor.reloading()

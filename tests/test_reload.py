@@ -90,11 +90,13 @@ class Transfers:
         while not self.finish.is_set():
             data = chance.randbytes(chance.randrange(1, 8192))
             writer.write(data)
-            assert await reader.readexactly(len(data)) == data
+            async with asyncio.timeout(DEADLINE):
+                assert await reader.readexactly(len(data)) == data
             self.sent[name] += len(data)
             await asyncio.sleep(0.2)
         writer.write_eof()
-        assert await reader.read() == b""
+        async with asyncio.timeout(DEADLINE):
+            assert await reader.read() == b""
         writer.close()
 
     async def visit(self, port: int) -> int:

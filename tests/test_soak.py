@@ -9,6 +9,7 @@ import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from signal import SIGCONT, SIGHUP, SIGSTOP
 
 import pytest
 
+from sockd.admin.guests import LOGIN_TIME
 from tests.clients import LOOPBACK, connect, exchange, receive, reset, udp_client
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until
@@ -234,6 +236,34 @@ def test_the_sums_are_exact_after_all_sorts_of_trouble(
         assert soak.sockd.service(name)["refused"] == 0
     print(f"{soak.reloads} reloads", warm, vitals(soak.sockd))
     assert soak.reloads > 0
+
+
+@pytest.mark.parametrize(
+    ("way", "greeting"), [("ssh", b"SSH-2.0-slow\r\n\0\0\x10\0"), ("ssh", b""), ("telnet", b"")]
+)
+def test_a_stranger_who_drips_has_two_minutes(
+    run_sockd: RunSockd, way: str, greeting: bytes
+) -> None:
+    sockd = run_sockd(f"{LAB}telnet = {ENDPOINT}\n")
+    banner = r"admin: telnet \S+ (\d+)"
+    port = sockd.ssh_port if way == "ssh" else int(sockd.wait_for(banner)[1])
+    with connect(port) as client:
+        begun = time.monotonic()
+        client.settimeout(1.0)
+        client.sendall(greeting)
+        with suppress(ConnectionError):
+            while not is_over(client) and time.monotonic() - begun < LOGIN_TIME + DEADLINE:
+                client.sendall(b"\0")
+    assert LOGIN_TIME - 5 < time.monotonic() - begun < LOGIN_TIME + 10
+    assert connect(port).recv(1)
+
+
+def is_over(client: socket.socket) -> bool:
+    """Take what there is within a second; return whether it was the end."""
+    try:
+        return client.recv(4096) == b""
+    except TimeoutError:
+        return False
 
 
 def test_a_hundred_thousand_connections_in_a_row(run_sockd: RunSockd) -> None:

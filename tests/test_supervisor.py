@@ -139,6 +139,11 @@ def test_a_whole_life(run_sockd: RunSockd, listener: Listener, tmp_path: Path) -
     sockd.file.write_text("[sockd", encoding="utf-8")
     sockd.send_signal(signal.SIGHUP)
     assert listener.heard()[0] == "RELOADING=1"
+    refused = f"{status}; the last reload was refused, the log says why"
+    assert listener.heard()[:2] == ["READY=1", refused]
+    sockd.file.write_text(ONE, encoding="utf-8")
+    sockd.send_signal(signal.SIGHUP)
+    assert listener.heard()[0] == "RELOADING=1"
     assert listener.heard()[:2] == ["READY=1", status]
     assert sockd.stop() == 0
     assert listener.heard()[0] == "STOPPING=1"
