@@ -6,7 +6,15 @@ import ssl
 from pathlib import Path
 
 import pytest
+from twisted.internet import tcp
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import PrivateCertificate
+from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from sockd.certificates import renew
+from sockd.config.endpoint import parse_any
+from sockd.errors import Place
 from tests.certificates import TLSFiles, make_tls_files
 from tests.clients import ask, connect
 from tests.conftest import RunSockd
@@ -101,3 +109,14 @@ def test_a_port_that_changes_hands_has_the_certificate_of_its_new_owner(
     with trusted.wrap_socket(connect(port), server_hostname="localhost") as client:
         client.sendall(b"hello")
         assert client.recv(5) == b"HELLO"
+
+
+def test_should_the_files_be_gone_by_then_the_old_certificate_stays(tls_files: TLSFiles) -> None:
+    pem = (tls_files.pems / "localhost.pem").read_bytes()
+    options = PrivateCertificate.loadPEM(pem).options()
+    port = tcp.Port(0, TLSMemoryBIOFactory(options, False, Factory(), Clock()))
+    before = port.factory
+    endpoint = parse_any(tls_files.endpoint(0), Place("lab.ini", 3))
+    tls_files.key.unlink()
+    renew(endpoint, port)
+    assert port.factory is before
