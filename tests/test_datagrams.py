@@ -228,7 +228,7 @@ def test_a_source_over_its_budget_is_silenced_logged_and_alone_in_that(
         assert exchange(other, b"y", address) == b"y"
     service = sockd.service("udp")
     assert (service["refusals"], service["opened"]) == ({"source_packets": 51}, 2)
-    sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 0\.0\.0\.0:\d+: source_packets \(udp\)$")
+    sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 0\.0\.0\.0:\d+: source_packets = \S+ \(udp\)$")
     assert sockd.output.count("Refused") < 40
 
 

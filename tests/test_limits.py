@@ -218,7 +218,7 @@ def test_each_source_has_its_own_connections_and_is_logged_when_it_wants_more(
             assert ask(other, b"other") == b"other"
         service = sockd.service("multi")
         assert (service["refused"], service["refusals"]) == (3, {"per_source": 3})
-        sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 127\.0\.0\.1:\d+: per_source \(multi\)$")
+        sockd.wait_for(r"Refused 127\.0\.0\.2:\d+ on 127\.0\.0\.1:\d+: per_source = \S+ \(multi\)$")
     wait_until(lambda: sockd.service("multi")["active"] == 0)
     with dial_from("127.0.0.2", sockd) as again:
         assert ask(again, b"again") == b"again"
