@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from sockd.config.endpoint import DATAGRAM, SYSTEMD, Endpoint
 from sockd.config.specs import AdminSpec, ServiceSpec
-from sockd.endpoints import server_endpoint
 from sockd.errors import Problem
+from sockd.listening.endpoints import server_endpoint
 from sockd.reactor import IReactor
 
 _AT_START = frozenset({DATAGRAM, SYSTEMD})

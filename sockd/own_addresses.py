@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from sockd.invitation import OwnHosts
+from sockd.narration.invitation import OwnHosts
 
 _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8:ffff::1"}
 """Addresses that are nobody's (RFC 5737, RFC 3849), and that only the default route leads to."""

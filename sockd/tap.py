@@ -17,13 +17,14 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from sockd import __version__, check, descriptors, rlimit
+from sockd import __version__, check
 from sockd.config.load import AdminCheck, load, unchecked_admin
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError, Problem, SockdError
-from sockd.hangup import Hangups, has_terminal
-from sockd.invitation import (
+from sockd.kinds.context import ServiceContext
+from sockd.ledger import Ledger
+from sockd.narration.invitation import (
     OwnHosts,
     reachable,
     service_lines,
@@ -31,17 +32,17 @@ from sockd.invitation import (
     telnet_command,
     url,
 )
-from sockd.kinds.context import ServiceContext
-from sockd.ledger import Ledger
-from sockd.narrator import Narrator
+from sockd.narration.narrator import Narrator
 from sockd.own_addresses import own_hosts
-from sockd.privileges import WARNING, is_root, shell_problems
+from sockd.process import descriptors, rlimit
+from sockd.process.hangup import Hangups, has_terminal
+from sockd.process.privileges import WARNING, is_root, shell_problems
+from sockd.process.signals import end_on_signals
+from sockd.process.supervisor import Supervisor, supervisor_of
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
-from sockd.signals import end_on_signals
-from sockd.supervisor import Supervisor, supervisor_of
 
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
@@ -318,7 +319,7 @@ def _admin(
     spec: AdminSpec, configuration: Configuration, daemon: Daemon, reactor: IReactor
 ) -> AdminService:
     from sockd.admin.service import AdminService
-    from sockd.state import StateDirectory
+    from sockd.process.state import StateDirectory
 
     state = StateDirectory(configuration.state, configuration.state_place)
     return AdminService(spec, daemon, reactor, state)
@@ -329,7 +330,7 @@ def _capture(
 ) -> CaptureService:
     from sockd.capture.recorder import Recorder
     from sockd.capture.service import CaptureService
-    from sockd.state import CAPTURES, StateDirectory
+    from sockd.process.state import CAPTURES, StateDirectory
 
     directory = spec.directory or StateDirectory(configuration.state).path / CAPTURES
     recorder = Recorder(directory, spec, reactor.seconds)

@@ -25,8 +25,8 @@ from sockd.admin.checkers import PasswordChecker
 from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
 from sockd.admin.ssh import Login, SSHClient, SSHDoor
 from sockd.admin.telnet import TelnetDoor
+from sockd.process.state import HOST_KEY, PASSWORD
 from sockd.reactor import IReactor
-from sockd.state import HOST_KEY, PASSWORD
 from tests.harness import run_twistd
 from tests.test_admin_ssh import INI
 

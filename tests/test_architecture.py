@@ -28,19 +28,19 @@ PURE = (
     "sockd.capture.headers",
     "sockd.capture.pcapng",
     "sockd.config",
-    "sockd.descriptors",
     "sockd.errors",
-    "sockd.invitation",
     "sockd.ledger",
-    "sockd.lesson",
     "sockd.limits",
+    "sockd.narration.invitation",
+    "sockd.narration.lesson",
+    "sockd.narration.telling",
+    "sockd.process.descriptors",
     "sockd.proxy",
     "sockd.records",
     "sockd.reload.plan",
     "sockd.replies",
     "sockd.rows",
     "sockd.tables",
-    "sockd.telling",
     "sockd.text",
     "sockd.views",
     "sockd.web.answers",
@@ -58,7 +58,10 @@ INTERFACES = "sockd.interfaces"
 """Pure but for the name of Twisted's IService, from which INetworkService inherits."""
 
 IMPURE = ("asyncio", "select", "selectors", "socket", "ssl", "subprocess", "threading", "twisted")
-WATCHERS = ("sockd.admin", "sockd.daemon", "sockd.reload.reloader", "sockd.tap", "sockd.web")
+WATCHERS = tuple(
+    f"sockd.{name}"
+    for name in ("admin", "daemon", "narration.narrator", "reload.reloader", "tap", "web")
+)
 
 
 @dataclass
@@ -196,7 +199,7 @@ def test_nothing_imports_tap() -> None:
 
 
 def test_a_service_does_not_know_who_watches() -> None:
-    parts = ("door", "endpoints", "kernel", "kinds", "listeners", "plugins")
+    parts = ("kernel", "kinds", "listening", "plugins")
     core = (*(f"sockd.{part}" for part in parts), INTERFACES)
     assert found(core, WATCHERS) == []
 

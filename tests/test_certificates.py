@@ -12,9 +12,9 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from sockd.certificates import renew
 from sockd.config.endpoint import parse_any
 from sockd.errors import Place
+from sockd.listening.certificates import renew
 from tests.certificates import TLSFiles, make_tls_files
 from tests.clients import ask, connect
 from tests.conftest import RunSockd

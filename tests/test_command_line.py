@@ -16,7 +16,7 @@ import bcrypt
 import pytest
 
 import sockd
-from sockd.privileges import WARNING, is_root
+from sockd.process.privileges import WARNING, is_root
 from tests.clients import LOOPBACK, ask, connect
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
@@ -262,12 +262,12 @@ def test_a_daemon_that_cannot_bind_tells_the_terminal_and_the_log(tmp_path: Path
         write(tmp_path, two_services(0, port_of(taken)))
         done = run_daemon(tmp_path)
         problem = f"sockd.ini:6: [service:two] listen: tcp:{port_of(taken)}:interface=127.0.0.1"
+    wait_until(lambda: not processes_about(tmp_path / "lab.log"))
     log = (tmp_path / "lab.log").read_text()
     assert done.returncode == 1
     assert problem in done.stderr
     assert problem in log
     assert "Traceback" not in done.stderr + log
-    wait_until(lambda: not processes_about(tmp_path / "lab.log"))
     assert not (tmp_path / "lab.pid").exists()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sockd import descriptors
-from sockd.descriptors import CAPTURE, RESERVE, SELECT, SHELL_DOOR, STATS, needed, problems
+from sockd.process import descriptors
+from sockd.process.descriptors import CAPTURE, RESERVE, SELECT, SHELL_DOOR, STATS, needed, problems
 from tests.clients import ask, connect, receive_to_end
 from tests.configurations import FILE, read
 from tests.conftest import RunSockd, ToolFinder

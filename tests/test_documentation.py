@@ -21,7 +21,7 @@ from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpe
 from sockd.errors import Place
 from sockd.kernel import STATES, TCPInfo, described
 from sockd.limits.guards import GUARDS, REFLECTORS
-from sockd.privileges import WARNING, shell_problems
+from sockd.process.privileges import WARNING, shell_problems
 from sockd.records import Reason, State
 from sockd.reload.plan import Move, Plan
 from sockd.testing import FakeDaemon

@@ -10,9 +10,9 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from zope.interface import implementer
 
 from sockd.address import Address
-from sockd.flood import INTERVAL
 from sockd.ledger import Ledger
-from sockd.narrator import Narrator
+from sockd.narration.flood import INTERVAL
+from sockd.narration.narrator import Narrator
 from sockd.records import Listener, Reason
 
 LISTENER = Listener("tcp", Address("127.0.0.1", 7000), 50)

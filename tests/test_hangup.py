@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from sockd.hangup import Hangups
+from sockd.process.hangup import Hangups
 from sockd.reactor import IReactor
 from tests.clients import ask
 from tests.harness import DEADLINE, TWISTD, environment_for, wait_until

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sockd.address import Address
-from sockd.invitation import OwnHosts, client_command, reachable, service_lines, ssh_command, url
+from sockd.narration.invitation import (
+    OwnHosts,
+    client_command,
+    reachable,
+    service_lines,
+    ssh_command,
+    url,
+)
 from sockd.records import Listener
 from sockd.testing import FakeDaemon
 

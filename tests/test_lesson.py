@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sockd.address import Address
-from sockd.lesson import PortCounts, sentence, tour
+from sockd.narration.lesson import PortCounts, sentence, tour
 from sockd.records import Listener
 from sockd.testing import FakeDaemon
 

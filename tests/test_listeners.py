@@ -16,9 +16,9 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
 from sockd.config.endpoint import parse_stream
-from sockd.endpoints import bind_problem
 from sockd.errors import BindError, Place
-from sockd.listeners import Listeners
+from sockd.listening.endpoints import bind_problem
+from sockd.listening.listeners import Listeners
 from sockd.reactor import IReactor
 from tests.harness import run_twistd
 

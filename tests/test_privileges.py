@@ -11,7 +11,7 @@ import pytest
 from sockd.config.endpoint import parse_stream
 from sockd.config.specs import AdminSpec
 from sockd.errors import Place
-from sockd.privileges import WARNING, shell_problems
+from sockd.process.privileges import WARNING, shell_problems
 from tests.conftest import RunSockd
 from tests.fresh import REPOSITORY
 from tests.harness import run_twistd, wait_until

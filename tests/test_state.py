@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 
 from sockd.errors import ConfigurationError, Place
-from sockd.state import HOST_KEY, PASSWORD, StateDirectory, default_path
+from sockd.process.state import HOST_KEY, PASSWORD, StateDirectory, default_path
 
 PLACE = Place("lab.ini", 3, "sockd", "state")
 

@@ -14,8 +14,8 @@ from typing import cast
 import pytest
 from twisted.internet.task import Clock
 
+from sockd.process.supervisor import Supervisor, supervisor_of
 from sockd.reactor import IReactor
-from sockd.supervisor import Supervisor, supervisor_of
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE
 

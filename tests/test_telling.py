@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sockd.narration.telling import sentence_of
 from sockd.records import Event
-from sockd.telling import sentence_of
 from sockd.testing import FakeDaemon
 
 

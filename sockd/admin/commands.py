@@ -19,7 +19,7 @@ from sockd.admin.console import Console
 from sockd.admin.live import LiveCommands
 from sockd.errors import SockdError
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.lesson import tour
+from sockd.narration.lesson import tour
 from sockd.records import Connection, Listener, State
 from sockd.rows import CONNECTION_COLUMNS, SERVICE_COLUMNS, connection_row, places, service_row
 from sockd.tables import pairs, seconds, table

@@ -14,7 +14,7 @@ from sockd.admin.attempts import Attempts, source_of
 from sockd.admin.roles import Role
 from sockd.admin.screen import Screen
 from sockd.admin.throttle import Throttle
-from sockd.endpoints import known_address
+from sockd.listening.endpoints import known_address
 from sockd.reactor import IReactor
 from sockd.tables import seconds
 from sockd.text import printable

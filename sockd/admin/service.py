@@ -33,11 +33,11 @@ from sockd.admin.viewer import ViewerShell
 from sockd.config.specs import AdminSpec
 from sockd.errors import BindError, Problem, Unfit
 from sockd.interfaces import IDaemon
-from sockd.listeners import Listeners
+from sockd.listening.listeners import Listeners
+from sockd.process.state import HOST_KEY, PASSWORD, StateDirectory
 from sockd.reactor import IReactor
 from sockd.records import Listener
 from sockd.service import BindingService
-from sockd.state import HOST_KEY, PASSWORD, StateDirectory
 from sockd.text import printable
 
 _BACKLOG = 50

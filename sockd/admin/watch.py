@@ -8,8 +8,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from sockd.admin.screen import Screen
 from sockd.ledger import Ledger
+from sockd.narration.telling import sentence_of
 from sockd.records import Event
-from sockd.telling import sentence_of
 from sockd.text import rfc3339
 
 LINES = 50

@@ -32,10 +32,10 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, implementer
 
 from sockd.address import Address
-from sockd.endpoints import known_address
 from sockd.interfaces import IConversation
 from sockd.kernel import seconds_since_send, tcp_view
 from sockd.kinds.lane import IRider, Lane
+from sockd.listening.endpoints import known_address
 from sockd.records import Connection, Listener, Reason
 
 if TYPE_CHECKING:

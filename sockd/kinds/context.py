@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sockd.ledger import Ledger
+from sockd.listening.spare import SpareSockets
 from sockd.reactor import IReactor
-from sockd.spare import SpareSockets
 
 
 @dataclass(frozen=True, slots=True)

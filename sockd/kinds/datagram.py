@@ -17,7 +17,6 @@ from zope.interface import implementer
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option
-from sockd.endpoints import bind_problem
 from sockd.errors import BindError, Unfit
 from sockd.interfaces import (
     IConversation,
@@ -33,9 +32,10 @@ from sockd.limits.buckets import Allowance, Bucket
 from sockd.limits.budget import Purse
 from sockd.limits.correspondence import Correspondence
 from sockd.limits.terms import terms
+from sockd.listening.endpoints import bind_problem
+from sockd.listening.spare import take
 from sockd.records import Connection, Listener, Reason
 from sockd.service import BindingService
-from sockd.spare import take
 
 FLOW_TIMEOUT = 120.0
 """How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""

@@ -22,9 +22,9 @@ from zope.interface import implementer
 
 from sockd.address import ALL_IPV4, ALL_IPV6, Address, normalised
 from sockd.config.endpoint import SYSTEMD, Endpoint
-from sockd.endpoints import passed_socket
 from sockd.kinds.destination import reaches_many
 from sockd.kinds.mmsg import PLACES, Batch, SocketAddress, kernel_name, socket_address
+from sockd.listening.endpoints import passed_socket
 from sockd.reactor import IReactor
 
 MOST = 256

@@ -20,8 +20,6 @@ from sockd.address import Address
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.config.values import Option
-from sockd.door import Door, Tenant
-from sockd.endpoints import known_address
 from sockd.errors import BindError, Problem
 from sockd.interfaces import INetworkService, IReloadableService, IReply, IServiceKind
 from sockd.kinds.connection import PATIENCE, Refusal, StreamConnection
@@ -32,7 +30,9 @@ from sockd.kinds.proxied import ProxiedConnection
 from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
 from sockd.limits.terms import terms
-from sockd.listeners import Listeners, bound_door
+from sockd.listening.door import Door, Tenant
+from sockd.listening.endpoints import known_address
+from sockd.listening.listeners import Listeners, bound_door
 from sockd.records import Connection, Listener, Reason, State
 from sockd.service import BindingService
 

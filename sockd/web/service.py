@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from sockd.config.specs import StatsSpec
 from sockd.errors import BindError
 from sockd.interfaces import IDaemon
-from sockd.listeners import Listeners
+from sockd.listening.listeners import Listeners
 from sockd.reactor import IReactor
 from sockd.records import Listener
 from sockd.service import BindingService

@@ -27,8 +27,8 @@ from twisted.web.http import HTTPChannel, HTTPFactory, Request, datetimeToString
 from zope.interface import implementer
 
 import sockd
-from sockd import descriptors
-from sockd.endpoints import known_address
+from sockd.listening.endpoints import known_address
+from sockd.process import descriptors
 from sockd.web.answers import REASONS, Answer
 from sockd.web.delivery import PATIENCE, Delivery, IExchange
 from sockd.web.guard import Head, admitted

@@ -13,12 +13,12 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
 from sockd.config.endpoint import Endpoint
-from sockd.door import Door, FactoryMaker, Tenant
-from sockd.endpoints import bind_problem, prepared, server_endpoint, unlock
 from sockd.errors import BindError, Problem, Unfit
+from sockd.listening.door import Door, FactoryMaker, Tenant
+from sockd.listening.endpoints import bind_problem, prepared, server_endpoint, unlock
+from sockd.listening.spare import take
 from sockd.reactor import IReactor
 from sockd.records import Listener
-from sockd.spare import take
 from sockd.text import quoted
 
 

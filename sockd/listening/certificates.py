@@ -15,8 +15,8 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from sockd.config.endpoint import Endpoint
-from sockd.endpoints import server_endpoint
 from sockd.errors import Unfit
+from sockd.listening.endpoints import server_endpoint
 from sockd.reactor import IReactor
 from sockd.text import quoted
 

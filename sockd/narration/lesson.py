@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sockd.invitation import client_command
+from sockd.narration.invitation import client_command
 from sockd.records import Listener, ServiceRecord
 
 

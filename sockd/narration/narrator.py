@@ -9,9 +9,9 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from sockd.flood import Flood
+from sockd.narration.flood import Flood
+from sockd.narration.telling import told
 from sockd.records import Connection, Event, Listener, Word
-from sockd.telling import told
 from sockd.views import PortRow
 
 _LESSONS = 2
@@ -21,7 +21,7 @@ _LESSONS = 2
 class Narrator:
     """Writes a line for each event of a ledger: ``ledger.subscribe(Narrator(reactor).tell)``.
 
-    In a flood not all are told one by one, see :mod:`sockd.flood`.
+    In a flood not all are told one by one, see :mod:`sockd.narration.flood`.
     """
 
     _log = Logger()

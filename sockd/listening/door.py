@@ -15,10 +15,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockd.address import Address
-from sockd.certificates import renew
 from sockd.config.endpoint import Endpoint
-from sockd.endpoints import known_address, unlock
 from sockd.kernel import accept_queue
+from sockd.listening.certificates import renew
+from sockd.listening.endpoints import known_address, unlock
 from sockd.records import Listener, ServiceRecord
 from sockd.text import quoted
 

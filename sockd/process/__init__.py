@@ -1,0 +1,1 @@
+"""The process around the services: its signals, supervisor, user, descriptors and state."""
