@@ -54,6 +54,8 @@ def _sockd(
     title: str,
     *command: str,
     modules: tuple[str, ...] = (),
+    files: tuple[tuple[str, str], ...] = (),
+    configuration: str = "{project}/config/bench.ini",
     more: frozenset[Kind] = frozenset(),
 ) -> Contender:
     return Contender(
@@ -63,14 +65,34 @@ def _sockd(
         (
             *command,
             *("-n", "--pidfile=", "--logfile={folder}/sockd.log"),
-            *("sockd", "-c", "{project}/config/bench.ini"),
+            *("sockd", "-c", configuration),
         ),
         modules=modules,
+        files=files,
         stream_port=65440,
         datagram_port=65441,
         stats=65442,
     )
 
+
+_FOR_SELECT = """\
+[sockd]
+name = bench
+[service:multi]
+kind = multi
+listen = tcp:65440:interface=127.0.0.1
+backlog = 4096
+[service:udp]
+kind = udp
+listen = udp:65441:interface=127.0.0.1
+source_packets = 0
+source_bytes = 0
+total_packets = 0
+total_bytes = 0
+[stats]
+listen = tcp:65442:interface=127.0.0.1
+"""
+"""config/bench.ini without its ``max_connections``: select(2) serves 1,024 descriptors."""
 
 _XINETD = """\
 defaults
@@ -103,7 +125,13 @@ CONTENDERS = (
         modules=("uvloop",),
         more=frozenset({Kind.IDLE}),
     ),
-    _sockd("sockd-select", "sockd, select", "{twistd}", "--reactor=select"),
+    _sockd(
+        "sockd-select",
+        "sockd, select",
+        *("{twistd}", "--reactor=select"),
+        files=(("bench.ini", _FOR_SELECT),),
+        configuration="{folder}/bench.ini",
+    ),
     Contender("c", "C, epoll; UDP: a loop", _ECHO, ("{built}/{transport}_echo", "{port}")),
     Contender(
         "asyncio",

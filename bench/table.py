@@ -30,9 +30,8 @@ def text(report: Report, lines: Sequence[Row], titles: Mapping[str, str]) -> str
     """
     parts = [_about(report.about), table([_HEADINGS, *_cells(lines, titles)])]
     parts += ["\n".join(f"- {titles[name]}: {why}" for name, why in report.absent.items())]
-    parts += [
-        "\n".join(f"- failed: {one.work}, {one.server}: {one.why}" for one in report.failures)
-    ]
+    failures = [f"- failed: {one.work}, {one.server}: {one.why}" for one in report.failures]
+    parts += ["\n".join(dict.fromkeys(failures))]
     parts += [_targets(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,21 @@ def test_a_quick_run_measures_sockd_against_the_c_server(
     judged = [row for row in said["table"] if row["is_met"] is not None]
     assert len(judged) == len(shown)
     assert "| TCP 64 KiB, 16 clients " in done.stdout
+
+
+@pytest.mark.network
+def test_sockd_starts_with_each_reactor_that_it_is_measured_with(
+    wire: tuple[Host, Host], tool: ToolFinder, tmp_path: Path
+) -> None:
+    tool("gcc")
+    servers = [one.name for one in CONTENDERS if one.name.startswith("sockd")]
+    servers = [name for name in servers if name != "sockd-uvloop" or find_spec("uvloop")]
+    works = ("--only", "udp-64,start", "--servers", ",".join(servers), "--rounds", "1")
+    done = bench(*works, "--seconds", "0.1", "--json", "all.json", folder=tmp_path, host=wire[0])
+    assert done.returncode == 0, done.stderr
+    said = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert said["failures"] == []
+    assert {sample["server"] for sample in said["samples"]} == {"sockd", "sockd-select", *servers}
 
 
 def test_every_server_has_what_it_is_started_with() -> None:
