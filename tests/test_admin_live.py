@@ -77,7 +77,7 @@ def test_top_shows_who_sends_most_now(lab: Lab) -> None:
     lab.clock.advance(INTERVAL)
     lab.settle()
     heading, totals, empty, columns, *rows = lab.picture()
-    assert heading == "lab  up 1.0s  1 services  3 open  3 opened  0 refused"
+    assert heading == "lab  up 1.0s  1 service  3 open  3 opened  0 refused"
     assert totals.startswith("1000700 bytes in, 9000 out  700 bytes/s in, 9000 out  sorted by")
     assert empty == ""
     assert columns.split()[-1] == "bytes/s"

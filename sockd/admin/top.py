@@ -151,9 +151,10 @@ class Top:
     def _heading(self, now: float) -> Iterator[str]:
         daemon = self._daemon
         totals = totals_view(daemon.ledger.services.values())
-        services = len(daemon.services)
+        count = len(daemon.services)
+        services = "1 service" if count == 1 else f"{count} services"
         yield (
-            f"{printable(daemon.name)}  up {seconds(now - daemon.started)}  {services} services"
+            f"{printable(daemon.name)}  up {seconds(now - daemon.started)}  {services}"
             f"  {totals['active']} open  {totals['opened']} opened  {totals['refused']} refused"
         )
         end = "" if self._screen.size is None else "; any key ends this"
