@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import IO, cast
 
 from bench.errors import BenchError
 
@@ -90,9 +91,8 @@ class Generator:
             encoding="utf-8",
         ) as process:
             os.setpriority(os.PRIO_PROCESS, process.pid, _KIND)
-            assert process.stdout is not None  # noqa: S101 - for the type checker
             try:
-                if process.stdout.readline():
+                if cast("IO[str]", process.stdout).readline():
                     yield
             except BaseException:
                 process.kill()

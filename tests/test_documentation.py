@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -25,7 +26,7 @@ from sockd.process.privileges import WARNING, shell_problems
 from sockd.records import Reason, State
 from sockd.reload.plan import Move, Plan
 from sockd.testing import FakeDaemon
-from sockd.views import PortsTable, connection_view, service_view
+from sockd.views import PortsTable, View, connection_view, service_view
 from tests.configurations import read
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
@@ -199,9 +200,10 @@ def test_every_member_of_the_json_is_on_the_page() -> None:
     service = daemon.add("multi")
     connection = service.open()
     table = PortsTable([service.record])
+    shown_service = service_view(service.record, service.waiting)
     views = [
-        service_view(service.record, service.waiting),
-        service_view(service.record, service.waiting)["listeners"][0],  # type: ignore[index]
+        shown_service,
+        *cast("list[View]", shown_service["listeners"]),
         connection_view(connection, None),
         *table.views(),
     ]

@@ -10,7 +10,12 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    ITransport,
+)
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -261,7 +266,7 @@ def test_a_peer_that_does_not_close_after_the_last_reply_is_left() -> None:
     bench = Bench(replies=1)
     transport = bench.connect()
     say(transport, b"x")
-    transport.protocol.writeConnectionLost()  # type: ignore[union-attr]
+    cast("IHalfCloseableProtocol", transport.protocol).writeConnectionLost()
     assert not transport.disconnecting
     bench.reactor.advance(LINGER)
     assert transport.disconnecting
@@ -401,7 +406,7 @@ def test_the_end_of_a_connection_leaves_no_timer() -> None:
     bench = Bench(idle_timeout=10.0, replies=1, limits=LimitsSpec(max_lifetime=10.0))
     transport = bench.connect()
     say(transport, b"x")
-    transport.protocol.writeConnectionLost()  # type: ignore[union-attr]
+    cast("IHalfCloseableProtocol", transport.protocol).writeConnectionLost()
     bench.lose(transport, ConnectionDone())
     assert bench.reactor.getDelayedCalls() == []
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from typing import cast
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock, Cooperator
 
 from sockd.records import Connection
@@ -149,7 +151,7 @@ def test_ports_of_connections_that_close_between_slices_are_not_told() -> None:
 
 def test_one_turn_of_the_reactor_does_one_step_of_one_task() -> None:
     scheduler = HandDriven()
-    cooperator: Cooperator = one_slice_a_turn(scheduler)  # type: ignore[arg-type]
+    cooperator: Cooperator = one_slice_a_turn(cast("IReactorTime", scheduler))
     done: list[str] = []
 
     def work(name: str) -> Iterator[None]:

@@ -7,12 +7,13 @@ is bounded, and a source that stays quiet is forgotten.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from sockd.address import Address
+from sockd.limits import sources
 
 FIRST_WAIT = 0.5
 """How long the second attempt of a source waits after the first, in seconds."""
@@ -28,9 +29,6 @@ SOURCES = 1000
 
 _MEMORY = 600.0
 """For how many seconds after its last attempt."""
-
-_PREFIX = 64
-"""How much of an IPv6 address is one source: what a single customer is given."""
 
 
 @dataclass(slots=True)
@@ -90,13 +88,8 @@ class Attempts:
 
 
 def source_of(address: Address) -> str:
-    """Return what an address counts as: itself, its /64 for IPv6, and one for all unix clients."""
-    if address.port is None:
+    """Return what an address counts as, as for the limits; all unix clients are one source."""
+    source = sources.source_of(address)
+    if source is None:
         return "unix"
-    try:
-        ip = ipaddress.ip_address(address.host.partition("%")[0])
-    except ValueError:
-        return address.host
-    if ip.version == 4:
-        return str(ip)
-    return str(ipaddress.ip_network((int(ip), _PREFIX), strict=False))
+    return f"{IPv6Address(source << 64)}/64" if isinstance(source, int) else source
