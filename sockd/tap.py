@@ -33,7 +33,7 @@ from sockd.narration.invitation import (
     url,
 )
 from sockd.narration.narrator import Narrator
-from sockd.own_addresses import own_hosts
+from sockd.narration.own_addresses import own_hosts
 from sockd.process import descriptors, rlimit
 from sockd.process.hangup import Hangups, has_terminal
 from sockd.process.privileges import WARNING, is_root, shell_problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sockd.address import Address
-from sockd.narration.lesson import PortCounts, sentence
+from sockd.port_counts import PortCounts, sentence
 from sockd.records import Connection, Listener, ServiceRecord
 from sockd.text import rfc3339
 

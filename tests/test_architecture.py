@@ -34,6 +34,7 @@ PURE = (
     "sockd.narration.invitation",
     "sockd.narration.lesson",
     "sockd.narration.telling",
+    "sockd.port_counts",
     "sockd.process.descriptors",
     "sockd.proxy",
     "sockd.records",
@@ -59,8 +60,7 @@ INTERFACES = "sockd.interfaces"
 
 IMPURE = ("asyncio", "select", "selectors", "socket", "ssl", "subprocess", "threading", "twisted")
 WATCHERS = tuple(
-    f"sockd.{name}"
-    for name in ("admin", "daemon", "narration.narrator", "reload.reloader", "tap", "web")
+    f"sockd.{name}" for name in ("admin", "daemon", "narration", "reload.reloader", "tap", "web")
 )
 
 
@@ -199,7 +199,7 @@ def test_nothing_imports_tap() -> None:
 
 
 def test_a_service_does_not_know_who_watches() -> None:
-    parts = ("kernel", "kinds", "listening", "plugins")
+    parts = ("kernel", "kinds", "ledger", "listening", "plugins", "records", "views")
     core = (*(f"sockd.{part}" for part in parts), INTERFACES)
     assert found(core, WATCHERS) == []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sockd.address import Address
-from sockd.narration.lesson import PortCounts, sentence, tour
+from sockd.narration.lesson import tour
+from sockd.port_counts import PortCounts, sentence
 from sockd.records import Listener
 from sockd.testing import FakeDaemon
 
