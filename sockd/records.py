@@ -156,6 +156,13 @@ class ServiceRecord:
         """How many connections are open."""
         return len(self.connections)
 
+    def echoed(self, messages: int, size: int) -> None:
+        """Count what its connections have echoed: so many reads and writes, of so many bytes."""
+        self.reads += messages
+        self.writes += messages
+        self.bytes_in += size
+        self.bytes_out += size
+
     def turned_away(self, reason: Reason) -> None:
         """Count a client that was refused."""
         self.refused += 1
@@ -237,17 +244,20 @@ class Connection:
         service.bytes_out += size
 
     def echoed(self, size: int, now: float) -> None:
-        """Count one read of so many bytes, and one write of the same."""
+        """Count one read of so many bytes, and one write of the same, but not for the service."""
         self.last_activity = now
         self.reads += 1
         self.writes += 1
         self.bytes_in += size
         self.bytes_out += size
+
+    def unsent(self, size: int) -> None:
+        """Take one write back that was counted and then not taken by the system."""
+        self.writes -= 1
+        self.bytes_out -= size
         service = self.service
-        service.reads += 1
-        service.writes += 1
-        service.bytes_in += size
-        service.bytes_out += size
+        service.writes -= 1
+        service.bytes_out -= size
 
 
 class Event(NamedTuple):

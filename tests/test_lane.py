@@ -54,9 +54,9 @@ class Road:
 
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.lane = Lane(cast(IReactor, self.reactor))
         ledger = Ledger(self.reactor.seconds)
         self.service = ledger.enrol("s", "multi", "echo")
+        self.lane = Lane(cast(IReactor, self.reactor), self.service)
         self.record: Connection = ledger.open(self.service, LISTENER, LISTENER.address, PEER)
         self.rider = Rider()
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -89,8 +89,8 @@ def is_let_go(road: Road) -> bool:
     return road.record.reads == before
 
 
-def test_it_provides_what_it_says() -> None:
-    assert verifyObject(IReadDescriptor, Lane(cast(IReactor, MemoryReactorClock())))
+def test_it_provides_what_it_says(road: Road) -> None:
+    assert verifyObject(IReadDescriptor, road.lane)
     assert verifyClass(IRider, StreamConnection)
     assert verifyObject(IRider, Rider())
 

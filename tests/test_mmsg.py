@@ -32,12 +32,12 @@ def test_what_came_goes_back_to_whom_it_came_from(server: socket.socket) -> None
             for client, data in zip(clients, sent, strict=True):
                 client.sendto(data, server.getsockname())
             assert batch.receive(server.fileno()) == len(sizes)
-            assert [batch.size(place) for place in range(batch.count)] == sizes
+            assert batch.sizes() == sizes
             assert [batch.data(place) for place in range(batch.count)] == sent
-            senders = [socket_address(batch.sender(place)) for place in range(batch.count)]
+            senders = [socket_address(name) for name in batch.senders()]
             assert senders == [client.getsockname() for client in clients]
             names = [kernel_name(client.getsockname()) for client in clients]
-            assert names == [batch.sender(place) for place in range(batch.count)]
+            assert names == list(batch.senders())
             assert batch.send_back(server.fileno(), batch.count) == []
             assert [client.recv(65536) for client in clients] == sent
 

@@ -245,24 +245,24 @@ class DatagramService(BindingService):
     def _echo(self, bound: DatagramSocket, batch: Batch) -> int:
         """Send the first datagrams of a batch back, as far as they belong to flows that echo."""
         now = self._reactor.seconds()
-        flows = []
-        for place in range(batch.count):
-            key = (bound, batch.sender(place), b"")
+        sizes = batch.sizes()
+        flows: list[_Flow] = []
+        for sender, size in zip(batch.senders(), sizes, strict=True):
+            key = (bound, sender, b"")
             flow = self._flows.get(key)
             if flow is None or not flow.is_echoed:
                 break
-            if self.correspondence.spend(flow.purse, batch.size(place), now):
+            if self.correspondence.spend(flow.purse, size, now):
                 break
             self._flows.move_to_end(key)
+            flow.record.echoed(size, now)
             flows.append(flow)
-        failed = batch.send_back(bound.fileno(), len(flows))
-        for place, flow in enumerate(flows):
-            if place in failed:
-                flow.record.received(batch.size(place), now)
-                self.record.errors += 1
-            else:
-                flow.record.echoed(batch.size(place), now)
-        return len(flows)
+        count = len(flows)
+        self.record.echoed(count, sum(sizes[:count]))
+        for place in batch.send_back(bound.fileno(), count):
+            flows[place].record.unsent(sizes[place])
+            self.record.errors += 1
+        return count
 
     def _answer(self, key: _FlowKey, flow: _Flow, data: bytes) -> None:
         is_last = False

@@ -178,10 +178,15 @@ class DatagramSocket:
         for _ in range(MOST // PLACES):
             if not batch.receive(self.fileno()):
                 return
-            for place in range(echo(self, batch), batch.count):
-                if self._socket is None or self.received is None:
-                    return
-                self.received(self, batch.data(place), batch.sender(place), b"")
+            echoed = echo(self, batch)
+            if echoed < batch.count:
+                self._receive_rest(batch, echoed)
+
+    def _receive_rest(self, batch: Batch, first: int) -> None:
+        for place, sender in enumerate(batch.senders()[first:], first):
+            if self._socket is None or self.received is None:
+                return
+            self.received(self, batch.data(place), sender, b"")
 
     def _read_one_by_one(self) -> None:
         for _ in range(MOST):

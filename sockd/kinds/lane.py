@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from sockd.reactor import IReactor
-from sockd.records import Connection
+from sockd.records import Connection, ServiceRecord
 
 IS_AVAILABLE = sys.platform == "linux"
 
@@ -31,10 +31,14 @@ READ_SIZE = 65536
 
 MOST_READS = 64
 MOST_BYTES = 16 * READ_SIZE
-"""After how much one turn ends, so that all else has its own: some milliseconds."""
+"""A turn that has read so much ends with what is at hand: after some milliseconds."""
 
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
+
+_END = -1
+_BREAK = -2
+"""In place of how much was written: there is no more to come, or nobody to write to."""
 
 
 class IRider(Interface):
@@ -52,10 +56,11 @@ class IRider(Interface):
 
 @implementer(IReadDescriptor)
 class Lane:
-    """The connections that are echoed past the reactor."""
+    """The connections of a service that are echoed past the reactor."""
 
-    def __init__(self, reactor: IReactor) -> None:
+    def __init__(self, reactor: IReactor, service: ServiceRecord) -> None:
         self._reactor = reactor
+        self._service = service
         self._epoll: select.epoll | None = None
         self._places: dict[int, tuple[Connection, IRider]] = {}
 
@@ -98,48 +103,55 @@ class Lane:
         """Echo what has arrived, and what arrives meanwhile, but not all of a flood."""
         reads = size = 0
         while self._epoll is not None and reads < MOST_READS and size < MOST_BYTES:
-            ready = self._epoll.poll(0, MOST_READS - reads)
+            ready = self._epoll.poll(0, MOST_READS)
             if not ready:
                 break
-            now = self._reactor.seconds()
-            for descriptor, _ in ready:
-                size += self._echo(descriptor, now)
+            size += self._echo(ready)
             reads += len(ready)
 
-    def _echo(self, descriptor: int, now: float) -> int:
-        """Serve one connection; return how many bytes that was."""
-        record, rider = self._places[descriptor]
-        try:
-            data = read(descriptor, READ_SIZE)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self._end(descriptor, rider, _LOST)
-            return 0
-        if data:
-            record.echoed(len(data), now)
-            self._write(descriptor, rider, data)
-        else:
-            self._end(descriptor, rider, _DONE)
-        return len(data)
+    def _echo(self, ready: list[tuple[int, int]]) -> int:
+        """Serve those that have something to say; return how many bytes that was.
 
-    def _write(self, descriptor: int, rider: IRider, data: bytes) -> None:
-        try:
-            sent = write(descriptor, data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._end(descriptor, rider, _LOST)
-            return
-        if sent < len(data):
+        The system calls and this loop are all that a message costs, so the loop makes no call that
+        can be made once for all. Who is told of an end finds all of them counted.
+        """
+        now = self._reactor.seconds()
+        messages = size = 0
+        leaving = []
+        for descriptor, _ in ready:
+            record, rider = self._places[descriptor]
+            data = b""
+            try:
+                data = read(descriptor, READ_SIZE)
+                sent = write(descriptor, data) if data else _END
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                sent = _BREAK
+            length = len(data)
+            if length:
+                record.echoed(length, now)
+                messages += 1
+                size += length
+            if sent != length:
+                leaving.append((descriptor, rider, sent, data))
+        self._service.echoed(messages, size)
+        for descriptor, rider, sent, data in leaving:
             self._remove(descriptor)
-            rider.fell_behind(data[sent:])
-
-    def _end(self, descriptor: int, rider: IRider, reason: Failure) -> None:
-        self._remove(descriptor)
-        rider.ended(reason)
+            _part(rider, sent, data)
+        return size
 
     def _remove(self, descriptor: int) -> None:
         del self._places[descriptor]
         if self._epoll is not None:
             self._epoll.unregister(descriptor)
+
+
+def _part(rider: IRider, sent: int, data: bytes) -> None:
+    """Tell a connection why it has left, with what it read last and how much of it was sent."""
+    if sent == _END:
+        rider.ended(_DONE)
+    elif sent == _BREAK:
+        rider.ended(_LOST)
+    else:
+        rider.fell_behind(data[sent:])

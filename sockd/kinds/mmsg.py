@@ -19,6 +19,7 @@ PLACES = 32
 
 _LARGEST = 65536
 _ADDRESS_SIZE = 28
+_ADDRESSES = [struct.Struct(f"{_ADDRESS_SIZE}s" * count) for count in range(PLACES + 1)]
 _IPV4 = struct.Struct("!2xH4s20x")
 _IPV6 = struct.Struct("!2xHI16s4x")
 _SCOPE = struct.Struct("@24xI")
@@ -52,6 +53,10 @@ class _Header(ctypes.Structure):
     _fields_ = (("message", _Message), ("size", ctypes.c_uint))
 
 
+_LOW_WORD = _Vector.length.offset + (0 if sys.byteorder == "little" else 4)
+"""Where the part of a vector's length is that changes, and that is like a header's size."""
+
+
 class Batch:
     """Places for datagrams, filled again and again.
 
@@ -69,26 +74,25 @@ class Batch:
         headers = bytearray(PLACES * ctypes.sizeof(_Header))
         self._first = _address(headers)
         _connect(headers, vectors, _address(self._names), _address(self._data))
-        words = memoryview(headers).cast("I")
-        self._sizes = words[_Header.size.offset // 4 :: ctypes.sizeof(_Header) // 4]
-        self._room = memoryview(vectors).cast("L")[1::2]
+        self._sizes = _words(headers, _Header.size.offset, ctypes.sizeof(_Header))
+        self._room = _words(vectors, _LOW_WORD, ctypes.sizeof(_Vector))
+        self._all_room = memoryview(bytes(self._room)).cast("I")
         self.count = 0
 
     def receive(self, descriptor: int) -> int:
         """Take what has arrived at a socket; return how many datagrams that is."""
-        for place in range(self.count):
-            self._room[place] = _LARGEST
+        self._room[: self.count] = self._all_room[: self.count]
         taken = self._receive(descriptor, self._first, PLACES, socket.MSG_DONTWAIT, None)
         self.count = max(0, taken)
         return self.count
 
-    def sender(self, place: int) -> bytes:
-        """Return the address of a datagram's sender, as the kernel has it."""
-        return self._names[place * _ADDRESS_SIZE : (place + 1) * _ADDRESS_SIZE]
+    def senders(self) -> tuple[bytes, ...]:
+        """Return the address of each datagram's sender, as the kernel has it."""
+        return _ADDRESSES[self.count].unpack_from(self._names)
 
-    def size(self, place: int) -> int:
-        """Return the length of a datagram, in bytes."""
-        return self._sizes[place]
+    def sizes(self) -> list[int]:
+        """Return the length of each datagram, in bytes."""
+        return self._sizes[: self.count].tolist()
 
     def data(self, place: int) -> bytes:
         """Return a datagram."""
@@ -100,8 +104,7 @@ class Batch:
 
         :return: the places of those that the system did not take.
         """
-        for place in range(count):
-            self._room[place] = self._sizes[place]
+        self._room[:count] = self._sizes[:count]
         failed = []
         place = 0
         while place < count:
@@ -138,6 +141,11 @@ def kernel_name(address: SocketAddress) -> bytes:
 
 def _address(memory: bytearray | mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def _words(memory: bytearray, offset: int, step: int) -> memoryview:
+    """Return the 32 bits at an offset, and those at each step from there on."""
+    return memoryview(memory).cast("I")[offset // 4 :: step // 4]
 
 
 def _connect(headers: bytearray, vectors: bytearray, names: int, data: int) -> None:

@@ -76,7 +76,7 @@ class StreamService(BindingService):
         self._ledger = context.ledger
         self.record = context.ledger.enrol(spec.name, spec.kind, spec.reply)
         self.admission = Admission(spec.limits, context.reactor.seconds())
-        self._lane = Lane(context.reactor)
+        self._lane = Lane(context.reactor, self.record)
         self._kinds_limit = limit
         self._follow(spec, reply, context)
         self._connections: dict[int, StreamConnection] = {}
