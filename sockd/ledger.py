@@ -100,7 +100,8 @@ class Ledger:
         service.ends[reason] = service.ends.get(reason, 0) + 1
         if reason is Reason.ERROR:
             service.errors += 1
-        self._remember(connection)
+        self._history.append(connection)
+        self._trim()
         self._tell(Event(Word.CLOSE, now, service, connection.listener, connection, None, reason))
 
     def refuse(
@@ -143,10 +144,6 @@ class Ledger:
         wanted = islice(ordered, bisect_right(ordered, after), None)
         find = self._by_id.get
         return (found for number in wanted if (found := find(number)) is not None)
-
-    def _remember(self, connection: Connection) -> None:
-        self._history.append(connection)
-        self._trim()
 
     def _trim(self) -> None:
         while len(self._history) > self._history_limit:

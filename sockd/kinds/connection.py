@@ -36,6 +36,7 @@ from sockd.interfaces import IConversation
 from sockd.kernel import seconds_since_send, tcp_view
 from sockd.kinds.lane import IRider, Lane
 from sockd.listening.endpoints import known_address
+from sockd.listening.transport import SelfStarter
 from sockd.records import Connection, Listener, Reason
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer, IRider)
-class StreamConnection(Protocol):
+class StreamConnection(SelfStarter):
     """Serves one client of a service.
 
     It is the producer of what its own transport consumes: while the transport has more to send
@@ -123,6 +124,8 @@ class StreamConnection(Protocol):
         if self._conversation is not None:
             self._lane = self._suitable_lane()
             transport.registerProducer(self, self._lane is None)
+            if self._lane is None:
+                transport.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what was read; after the last reply, only count it.
@@ -315,21 +318,20 @@ class StreamConnection(Protocol):
         return self._service.lane if is_plain and not (is_limited or has_said_something) else None
 
     def _reason_for(self, failure: Failure) -> Reason:
-        if self._was_broken_off(failure) and self._reason in _BREAKABLE:
+        was_lost = isinstance(failure.value, ConnectionLost)
+        if was_lost and self._reason in _BREAKABLE and self._tells_a_reset():
             return Reason.RESET
         if self._reason is not None:
             return self._reason
-        is_plain_end = isinstance(failure.value, ConnectionDone | ConnectionLost)
+        is_plain_end = was_lost or isinstance(failure.value, ConnectionDone)
         return Reason.EOF if is_plain_end else Reason.ERROR
 
-    def _was_broken_off(self, failure: Failure) -> bool:
+    def _tells_a_reset(self) -> bool:
         # A TLS peer that leaves without a close_notify looks like a reset, and many do; so does a
         # unix peer that closes both its sides at once.
-        is_told_apart = self._listener.transport == "tcp" and not isinstance(
-            self.transport, ProtocolWrapper
-        )
-        was_lost = isinstance(failure.value, ConnectionLost)
-        return was_lost and (is_told_apart or self._is_stalled)
+        if self._is_stalled:
+            return True
+        return self._listener.transport == "tcp" and not isinstance(self.transport, ProtocolWrapper)
 
     def _socket_transport(self) -> IStreamTransport:
         """Return what is under TLS and whatever else wraps the socket."""

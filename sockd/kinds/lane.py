@@ -69,8 +69,9 @@ class Lane:
         if self._epoll is None:
             self._epoll = select.epoll()
             self._reactor.addReader(self)
-        self._places[handle.fileno()] = record, rider
-        self._epoll.register(handle, select.EPOLLIN)
+        descriptor = handle.fileno()
+        self._epoll.register(descriptor, select.EPOLLIN)
+        self._places[descriptor] = record, rider
 
     def leave(self, handle: socket.socket) -> None:
         """Leave a socket to its transport; do nothing if it is not here."""

@@ -25,20 +25,18 @@ class Admission:
     """
 
     def __init__(self, limits: LimitsSpec, now: float) -> None:
-        self._limits = limits
-        self._access = AccessList(limits.allow, limits.deny)
         self._open = Counts()
         self._rates = Remembered(self._full_bucket)
         self._total = Bucket(limits.total_rate, now)
+        self._look_at(limits)
 
     def apply(self, limits: LimitsSpec, now: float) -> None:
         """Go by other limits from now on; a rate that is another one begins with full buckets."""
-        old, self._limits = self._limits, limits
-        self._access = AccessList(limits.allow, limits.deny)
-        if limits.connect_rate != old.connect_rate:
+        if limits.connect_rate != self._limits.connect_rate:
             self._rates = Remembered(self._full_bucket)
-        if limits.total_rate != old.total_rate:
+        if limits.total_rate != self._limits.total_rate:
             self._total = Bucket(limits.total_rate, now)
+        self._look_at(limits)
 
     def admit(self, peer: Address, now: float) -> Reason | None:
         """Return why a client may not come in, or ``None`` if it may.
@@ -50,14 +48,7 @@ class Admission:
         source = source_of(peer)
         if source is not None and 0 < self._limits.per_source <= self._open.of(source):
             return Reason.PER_SOURCE
-        bucket = self._bucket(source, now)
-        if bucket is not None and bucket.fill(self._limits.connect_rate, now) < 1:
-            return Reason.CONNECT_RATE
-        if not self._total.take(self._limits.total_rate, now):
-            return Reason.TOTAL_RATE
-        if bucket is not None:
-            bucket.tokens -= 1
-        return None
+        return self._too_soon(source, now) if self._has_rates else None
 
     def opened(self, peer: Address) -> None:
         """Count a connection that was opened."""
@@ -70,6 +61,21 @@ class Admission:
         source = source_of(peer)
         if source is not None:
             self._open.remove(source)
+
+    def _look_at(self, limits: LimitsSpec) -> None:
+        self._limits = limits
+        self._access = AccessList(limits.allow, limits.deny)
+        self._has_rates = {limits.connect_rate, limits.total_rate} != {UNLIMITED}
+
+    def _too_soon(self, source: Source | None, now: float) -> Reason | None:
+        bucket = self._bucket(source, now)
+        if bucket is not None and bucket.fill(self._limits.connect_rate, now) < 1:
+            return Reason.CONNECT_RATE
+        if not self._total.take(self._limits.total_rate, now):
+            return Reason.TOTAL_RATE
+        if bucket is not None:
+            bucket.tokens -= 1
+        return None
 
     def _bucket(self, source: Source | None, now: float) -> Bucket | None:
         """Return what is left of a source's rate; ``None`` where that is not limited."""

@@ -19,6 +19,7 @@ from sockd.config.endpoint import Endpoint
 from sockd.kernel import accept_queue
 from sockd.listening.certificates import renew
 from sockd.listening.endpoints import known_address, unlock
+from sockd.listening.transport import PatientServer
 from sockd.records import Listener, ServiceRecord
 from sockd.text import quoted
 
@@ -60,6 +61,7 @@ class Door:
         accepting = self._accepting_port()
         if accepting is not None and self.listener.transport != "unix":
             _tune(accepting.socket)
+            accepting.transport = PatientServer
 
     def become(self, endpoint: Endpoint) -> None:
         """Have another endpoint of the same identity, its backlog and its certificates."""
@@ -101,9 +103,9 @@ class Door:
 
     def accepted(self) -> None:
         """Keep the rounds of the reactor short: Twisted accepts more with each full one."""
-        port = self._accepting_port()
-        if port is not None:
-            port.numberAccepts = min(port.numberAccepts, _BATCH)
+        port = self.port
+        if isinstance(port, tcp.Port) and port.numberAccepts > _BATCH:
+            port.numberAccepts = _BATCH
 
     def _not_closed(self, failure: Failure) -> None:
         """Say so; most likely somebody has removed a unix socket already."""

@@ -48,10 +48,15 @@ class Flood:
 
     def has_line(self, event: Event) -> bool:
         """Return whether an event is one of the first, or leave it for the sum."""
-        if event.word not in LINES:
-            return True
-        found = self._accounts.get((event.service.name, event.word))
-        return (found or self._open(event)).has_line(event)
+        account = self._accounts.get((event.service.name, event.word))
+        if account is None:
+            if event.word not in LINES:
+                return True
+            account = self._open(event)
+        if not account.lines_left:
+            return False
+        account.give_line(event)
+        return True
 
     def _open(self, event: Event) -> _Account:
         account = _Account(event)
@@ -82,7 +87,8 @@ class _Account:
     """What happened and what was told of it since the last sum.
 
     :param first: the event that it begins with, which is in the service's account already.
-    :ivar told: the events that had a line each.
+    :ivar lines_left: how many more events may have a line.
+    :ivar told: the events that had one.
     """
 
     def __init__(self, first: Event) -> None:
@@ -94,16 +100,13 @@ class _Account:
     def begin(self) -> None:
         """Forget what was, after a sum."""
         self._before = self._all()
-        self._lines_left = LINES[self.word]
+        self.lines_left = LINES[self.word]
         self.told: _Reasons = Counter()
 
-    def has_line(self, event: Event) -> bool:
-        """Return whether an event may have a line, and take note of it if so."""
-        if not self._lines_left:
-            return False
-        self._lines_left -= 1
+    def give_line(self, event: Event) -> None:
+        """Take note that an event has one."""
+        self.lines_left -= 1
         self.told[event.reason] += 1
-        return True
 
     def without_line(self) -> _Reasons:
         """Return the others, by reason."""

@@ -101,7 +101,7 @@ class ServiceCollector(Collector):
         yield from _queues(services)
         yield from _counters(_COUNTERS, services)
         yield from _counters(_DATAGRAMS, [one for one in services if one.record.name in datagrams])
-        yield self._closed(services)
+        yield _closed(services)
         yield _refused(services)
         for attribute, name, text in _DISTRIBUTIONS:
             family = HistogramMetricFamily(name, text, labels=("service",))
@@ -111,15 +111,15 @@ class ServiceCollector(Collector):
                 family.add_metric((service.record.name,), buckets, distribution.sum)
             yield family
 
-    def _closed(self, services: Iterable[INetworkService]) -> Metric:
-        family = CounterMetricFamily(
-            "sockd_connections_closed", "Connections ended.", labels=("service", "reason")
-        )
-        for service in services:
-            reasons = {Reason.EOF: 0, **self._tallies.of(service.record).reasons}
-            for reason, count in reasons.items():
-                family.add_metric((service.record.name, reason.value), count)
-        return family
+
+def _closed(services: Iterable[INetworkService]) -> Metric:
+    family = CounterMetricFamily(
+        "sockd_connections_closed", "Connections ended.", labels=("service", "reason")
+    )
+    for service in services:
+        for reason, count in ({Reason.EOF: 0} | service.record.ends).items():
+            family.add_metric((service.record.name, reason.value), count)
+    return family
 
 
 def _states(services: Iterable[INetworkService]) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""What the ledger does not sum up: how long connections last, how much passes, and why they end.
+"""What the ledger does not sum up: how long connections last, and how much passes on each.
 
 Pure. It sees every event, so all that it does there is to count.
 """
@@ -6,11 +6,10 @@ Pure. It sees every event, so all that it does there is to count.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from sockd.records import Event, Reason, ServiceRecord, Word
+from sockd.records import Event, ServiceRecord, Word
 
 DURATIONS = (0.005, 0.05, 0.5, 5.0, 30.0, 120.0, 600.0, 3600.0)
 """The bounds of the durations, in seconds."""
@@ -48,16 +47,14 @@ class ServiceTally:
     :ivar durations: of the closed connections.
     :ivar received: by each of them, in bytes.
     :ivar sent: on each of them, in bytes.
-    :ivar reasons: for which they ended.
     """
 
-    __slots__ = ("durations", "reasons", "received", "sent")
+    __slots__ = ("durations", "received", "sent")
 
     def __init__(self) -> None:
         self.durations = Distribution(DURATIONS)
         self.received = Distribution(SIZES)
         self.sent = Distribution(SIZES)
-        self.reasons: Counter[Reason] = Counter()
 
 
 class Tallies:
@@ -79,17 +76,11 @@ class Tallies:
 
     def count(self, event: Event) -> None:
         """Take note of an event."""
-        word = event.word
-        if word is Word.CLOSE:
-            self._close(event)
-        elif word is Word.BIND and event.listener.transport == "udp":
-            self.datagram_services.add(event.service.name)
-
-    def _close(self, event: Event) -> None:
-        connection, reason = event.connection, event.reason
-        if connection is not None and reason is not None:
+        connection = event.connection
+        if event.word is Word.CLOSE and connection is not None:
             tally = self.of(event.service)
             tally.durations.add(event.time - connection.opened)
             tally.received.add(connection.bytes_in)
             tally.sent.add(connection.bytes_out)
-            tally.reasons[reason] += 1
+        elif event.word is Word.BIND and event.listener.transport == "udp":
+            self.datagram_services.add(event.service.name)
