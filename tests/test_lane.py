@@ -185,6 +185,15 @@ def test_one_that_left_may_come_back(road: Road) -> None:
     assert receive(road.client, 4) == b"wait"
 
 
+def test_a_socket_that_was_closed_behind_its_back_does_not_keep_it_from_closing(
+    road: Road,
+) -> None:
+    road.handle.close()
+    road.lane.close()
+    assert road.rider.is_without_lane
+    assert road.lane.fileno() == -1
+
+
 def test_closing_sends_everybody_back_to_the_reactor(road: Road) -> None:
     road.lane.close()
     assert road.rider.is_without_lane

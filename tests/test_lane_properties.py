@@ -6,6 +6,8 @@ All ways, with the lane, without it and onto it from a balancer, are held to the
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 from collections.abc import Callable, Iterator
@@ -273,6 +275,20 @@ def test_no_byte_is_lost_or_repeated_and_the_ledger_is_exact(
         made.connect()
         for deed in deeds:
             do(made, deed)
+        made.finish()
+
+
+def no_room(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_where_the_system_has_no_room_for_a_lane_the_reactor_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with lab(has_lane=True) as made:
+        monkeypatch.setattr("sockd.kinds.lane.select.epoll", no_room)
+        made.connect()
+        made.send(made.clients[0], 300_000)
         made.finish()
 
 

@@ -217,7 +217,10 @@ class StreamConnection(SelfStarter):
         self._record.last_activity = self._reactor.seconds()
         if self._lane is not None:
             self.transport.pauseProducing()
-            self._lane.enter(self.transport.getHandle(), self._record, self)
+            try:
+                self._lane.enter(self.transport.getHandle(), self._record, self)
+            except OSError:
+                self.lane_closed()
         else:
             self._resume_reading()
 

@@ -65,7 +65,10 @@ class Lane:
         self._places: dict[int, tuple[Connection, IRider]] = {}
 
     def enter(self, handle: socket.socket, record: Connection, rider: IRider) -> None:
-        """Echo what a socket receives from now on; nothing may wait to be sent on it."""
+        """Echo what a socket receives from now on; nothing may wait to be sent on it.
+
+        :raise OSError: if the system has no room for it (epoll_create(2), epoll_ctl(2)).
+        """
         if self._epoll is None:
             self._epoll = select.epoll()
             self._reactor.addReader(self)
@@ -145,7 +148,10 @@ class Lane:
     def _remove(self, descriptor: int) -> None:
         del self._places[descriptor]
         if self._epoll is not None:
-            self._epoll.unregister(descriptor)
+            try:
+                self._epoll.unregister(descriptor)
+            except OSError:  # somebody at the prompt has closed the socket itself
+                return
 
 
 def _part(rider: IRider, sent: int, data: bytes) -> None:
