@@ -19,7 +19,7 @@ from bench import cores, machine
 from bench.build import build
 from bench.errors import BenchError
 from bench.measure import QUICK, Measure, Settings
-from bench.results import Failure, Report, Sample, document, rows
+from bench.results import Failure, Report, document, rows
 from bench.servers import CONTENDERS, Contender
 from bench.table import text
 from bench.targets import TARGETS
@@ -63,8 +63,9 @@ def parser() -> argparse.ArgumentParser:
         "--servers", metavar="NAME,…", type=_names, help=", ".join(one.name for one in CONTENDERS)
     )
     reader.add_argument("--rounds", type=int, metavar="N", help=f"repetitions ({defaults.rounds})")
+    reader.add_argument("--turns", type=int, metavar="N", help=f"of a round ({defaults.turns})")
     reader.add_argument(
-        "--seconds", type=float, metavar="S", help=f"of each measurement ({defaults.seconds})"
+        "--seconds", type=float, metavar="S", help=f"that a turn lasts ({defaults.seconds})"
     )
     reader.add_argument(
         "--json",
@@ -93,8 +94,8 @@ def _picked(known: Sequence[Named], names: list[str] | None, what: str) -> list[
 
 def _settings(given: argparse.Namespace) -> Settings:
     base = QUICK if given.quick else Settings()
-    rounds, seconds = given.rounds or base.rounds, given.seconds or base.seconds
-    return replace(base, rounds=rounds, seconds=seconds)
+    wanted = {name: getattr(given, name) for name in ("rounds", "turns", "seconds")}
+    return replace(base, **{name: value for name, value in wanted.items() if value})
 
 
 def _raise_descriptor_limit() -> None:
@@ -142,20 +143,18 @@ def _round(
     measure: Measure,
     report: Report,
 ) -> None:
-    """Measure everything once: A B C, so that a slow minute of the machine meets them all."""
+    """Measure everything once more."""
     for work in works:
-        for contender in contenders:
-            if work.kind not in contender.works:
-                continue
-            try:
-                figures = measure.figures(work, contender)
-            except BenchError as error:
-                report.failures.append(Failure(number, work.name, contender.name, str(error)))
-                said = str(error)
+        able = [contender for contender in contenders if work.kind in contender.works]
+        for outcome in measure.outcomes(number, work, able):
+            if isinstance(outcome, Failure):
+                report.failures.append(outcome)
+                said = outcome.why
             else:
-                report.samples.append(Sample(number, work.name, contender.name, figures))
+                report.samples.append(outcome)
+                figures = outcome.figures
                 said = "  ".join(f"{figures[one.name]:,.2f} {one.unit}" for one in work.figures)
-            sys.stderr.write(f"round {number}  {work.name}  {contender.name}  {said}\n")
+            sys.stderr.write(f"round {number}  {work.name}  {outcome.server}  {said}\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from bench.cores import Cores
 from bench.errors import BenchError
 from bench.generator import Generator
 from bench.process import Server
+from bench.results import Failure, Outcome, Sample
 from bench.servers import Contender
 from bench.works import Kind, Work
 
@@ -34,20 +35,24 @@ _PATIENCE = 10.0
 class Settings:
     """How much is measured.
 
+    :ivar turns: how many turns a round has, of works in which servers take turns.
     :ivar warm_up: how long nothing is measured, in seconds.
-    :ivar seconds: how long each measurement lasts.
+    :ivar seconds: how long each measurement lasts, in those works.
+    :ivar long: how long it lasts in the others.
     :ivar idle: how many idle connections.
     :ivar requests: how many of ``/health``.
     """
 
     rounds: int = 5
-    warm_up: float = 0.2
-    seconds: float = 0.8
+    turns: int = 8
+    warm_up: float = 0.15
+    seconds: float = 0.15
+    long: float = 0.8
     idle: int = 10_000
     requests: int = 200
 
 
-QUICK = Settings(rounds=1, warm_up=0.05, seconds=0.3, idle=500, requests=20)
+QUICK = Settings(rounds=1, turns=2, warm_up=0.05, long=0.3, idle=500, requests=20)
 """Enough to see that everything works; the figures mean little."""
 
 
@@ -61,24 +66,52 @@ class Measure:
         self._settings = settings
         self._built = built
         self._cores = cores
-        self._generator = Generator(built / "load", settings.warm_up, settings.seconds)
-        self._by_kind: dict[Kind, Callable[[Work, Server], dict[str, float]]] = {
-            Kind.TCP: self._load,
-            Kind.UDP: self._load,
-            Kind.CONNECT: self._load,
+        self._short = Generator(built / "load", settings.warm_up, settings.seconds)
+        self._long = Generator(built / "load", settings.warm_up, settings.long)
+        self._alone: dict[Kind, Callable[[Work, Server], dict[str, float]]] = {
             Kind.IDLE: self._idle,
             Kind.START: self._start,
             Kind.FAIR: self._fair,
             Kind.WATCHED: self._watched,
         }
 
-    def figures(self, work: Work, contender: Contender) -> dict[str, float]:
-        """Return the figures of a server that is started for this and ended.
+    def outcomes(
+        self, number: int, work: Work, contenders: Sequence[Contender]
+    ) -> Iterator[Outcome]:
+        """Give a work to all servers once more, for a round; yield what comes of it."""
+        if work.kind in self._alone:
+            for contender in contenders:
+                yield self._alone_with(number, work, contender)
+        else:
+            yield from self._side_by_side(number, work, contenders)
 
-        :raise BenchError: if it does not do its work.
-        """
-        with self._running(work, contender) as server:
-            return self._by_kind[work.kind](work, server)
+    def _alone_with(self, number: int, work: Work, contender: Contender) -> Outcome:
+        try:
+            with self._running(work, contender) as server:
+                figures = self._alone[work.kind](work, server)
+        except BenchError as error:
+            return Failure(number, work.name, contender.name, str(error))
+        return Sample(number, 1, work.name, contender.name, figures)
+
+    def _side_by_side(
+        self, number: int, work: Work, contenders: Sequence[Contender]
+    ) -> Iterator[Outcome]:
+        """Start all servers, then let them take turns; those that wait for theirs are asleep."""
+        with ExitStack() as stack:
+            servers: list[Server] = []
+            for contender in contenders:
+                try:
+                    servers.append(stack.enter_context(self._running(work, contender)))
+                except BenchError as error:
+                    yield Failure(number, work.name, contender.name, str(error))
+            for turn in range(1, self._settings.turns + 1):
+                for server in tuple(servers):
+                    name = server.contender.name
+                    try:
+                        yield Sample(number, turn, work.name, name, self._load(work, server))
+                    except BenchError as error:
+                        servers.remove(server)
+                        yield Failure(number, work.name, name, str(error))
 
     @contextmanager
     def _running(self, work: Work, contender: Contender) -> Iterator[Server]:
@@ -92,7 +125,7 @@ class Measure:
     def _load(self, work: Work, server: Server) -> dict[str, float]:
         before = server.cpu_seconds()
         mode = work.kind.name.lower()
-        load = self._generator.run(mode, server.port, work.clients, work.size)
+        load = self._short.run(mode, server.port, work.clients, work.size)
         cpu = server.cpu_seconds() - before
         return {
             "rate": load.rate,
@@ -107,12 +140,12 @@ class Measure:
     def _idle(self, work: Work, server: Server) -> dict[str, float]:
         count = self._settings.idle
         _demand_descriptors(count + 100)
-        without = self._generator.run("tcp", server.port, work.clients, work.size)
+        without = self._long.run("tcp", server.port, work.clients, work.size)
         before = proc.memory_kib(server.pid)
-        with self._generator.holding("idle", server.port, count):
+        with self._long.holding("idle", server.port, count):
             _demand_active(server.contender, count)
             more = proc.memory_kib(server.pid) - before
-            beside = self._generator.run("tcp", server.port, work.clients, work.size)
+            beside = self._long.run("tcp", server.port, work.clients, work.size)
         return {
             "kib_each": more / count,
             "beside": beside.rate / without.rate,
@@ -124,17 +157,17 @@ class Measure:
         return {"start": server.started_in}
 
     def _fair(self, work: Work, server: Server) -> dict[str, float]:
-        with self._generator.holding("flood", server.port, work.clients):
+        with self._long.holding("flood", server.port, work.clients):
             time.sleep(self._settings.warm_up)
             took = [_health(server.contender) for _ in range(self._settings.requests)]
         return {"health_p50": percentile(took, 0.5), "health_p99": percentile(took, 0.99)}
 
     def _watched(self, work: Work, server: Server) -> dict[str, float]:
-        without = self._generator.run("connect", server.port, work.clients, work.size)
+        without = self._long.run("connect", server.port, work.clients, work.size)
         with ExitStack() as stack:
             for _ in range(_READERS):
                 stack.enter_context(_reading(server.contender, "/events"))
-            beside = self._generator.run("connect", server.port, work.clients, work.size)
+            beside = self._long.run("connect", server.port, work.clients, work.size)
         return {
             "watched": beside.rate / without.rate,
             "rate_without": without.rate,

@@ -52,6 +52,9 @@ class Server:
         self._core = core
         self._templates = {
             "port": self.port,
+            "stream_port": contender.stream_port,
+            "datagram_port": contender.datagram_port,
+            "stats_port": contender.stats,
             "transport": transport,
             "python": sys.executable,
             "twistd": Path(sys.executable).with_name("twistd"),

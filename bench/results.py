@@ -1,10 +1,11 @@
-"""PURE: what was measured, round by round, and what comes of it: medians, ratios, verdicts."""
+"""PURE: what was measured, turn by turn, and what comes of it: medians, ratios, verdicts."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TypeAlias
 
 from bench.servers import Contender
 from bench.targets import OURS, Target
@@ -18,10 +19,12 @@ LIMIT = "c"
 class Sample:
     """One measurement.
 
+    :ivar turn: which one of its round.
     :ivar figures: by name; latencies and CPU times in microseconds.
     """
 
     round: int
+    turn: int
     work: str
     server: str
     figures: Mapping[str, float]
@@ -35,6 +38,9 @@ class Failure:
     work: str
     server: str
     why: str
+
+
+Outcome: TypeAlias = Sample | Failure
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ class Row:
     """A line of the table.
 
     :ivar also: medians of CPU time and latencies, where they were measured.
-    :ivar of_limit: this server's figure divided by the C server's, of the same round.
-    :ivar ours: sockd's figure divided by this server's, of the same round.
+    :ivar of_limit: this server's figure divided by the C server's, of the same turn.
+    :ivar ours: sockd's figure divided by this server's, of the same turn.
     :ivar target: what sockd is to reach against this server, or by itself.
     :ivar is_met: whether it does.
     """
@@ -88,18 +94,18 @@ class Report:
     samples: list[Sample] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
-    def values(self, work: str, server: str, figure: str) -> dict[int, float]:
-        """Return a figure by rounds."""
+    def values(self, work: str, server: str, figure: str) -> dict[tuple[int, int], float]:
+        """Return a figure by rounds and their turns."""
         return {
-            sample.round: sample.figures[figure]
+            (sample.round, sample.turn): sample.figures[figure]
             for sample in self.samples
             if (sample.work, sample.server) == (work, server) and figure in sample.figures
         }
 
     def ratios(self, work: str, figure: str, one: str, other: str) -> list[float]:
-        """Return one server's figures divided by another's of the same rounds."""
+        """Return one server's figures divided by another's of the same turns."""
         ours, theirs = self.values(work, one, figure), self.values(work, other, figure)
-        return [value / theirs[number] for number, value in ours.items() if theirs.get(number)]
+        return [value / theirs[turn] for turn, value in ours.items() if theirs.get(turn)]
 
 
 ALSO = ("cpu", "p50", "p99")

@@ -1,18 +1,19 @@
 """PURE: the contenders, and how each is started.
 
-The words of a command, of the environment and of a file are templates: `{port}`, `{transport}`
-(`tcp` or `udp`), `{python}`, `{twistd}`, `{built}` (the folder of compiled programs), `{here}`
-(that of the small servers), `{project}`, `{folder}` (one of the process's own) and `{user}`.
+The words of a command, of the environment and of a file are templates: `{port}`, `{stream_port}`,
+`{datagram_port}`, `{stats_port}`, `{transport}` (`tcp` or `udp`), `{python}`, `{twistd}`, `{built}`
+(the folder of compiled programs), `{here}` (that of the small servers), `{project}`, `{folder}`
+(one of the process's own) and `{user}`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.works import Kind
 
 PORT = 65450
-"""Where those listen that can be told: above the ephemeral ports, so that no client is there."""
+"""From here on those listen that can be told: above the ephemeral ports, where no client is."""
 
 _STREAMS = frozenset({Kind.TCP, Kind.CONNECT})
 _ECHO = _STREAMS | {Kind.UDP}
@@ -55,9 +56,10 @@ def _sockd(
     *command: str,
     modules: tuple[str, ...] = (),
     files: tuple[tuple[str, str], ...] = (),
-    configuration: str = "{project}/config/bench.ini",
+    first_port: int = 65440,
     more: frozenset[Kind] = frozenset(),
 ) -> Contender:
+    configuration = "{folder}/bench.ini" if files else "{project}/config/bench.ini"
     return Contender(
         name,
         title,
@@ -69,9 +71,9 @@ def _sockd(
         ),
         modules=modules,
         files=files,
-        stream_port=65440,
-        datagram_port=65441,
-        stats=65442,
+        stream_port=first_port,
+        datagram_port=first_port + 1,
+        stats=first_port + 2,
     )
 
 
@@ -80,19 +82,22 @@ _FOR_SELECT = """\
 name = bench
 [service:multi]
 kind = multi
-listen = tcp:65440:interface=127.0.0.1
+listen = tcp:{stream_port}:interface=127.0.0.1
 backlog = 4096
 [service:udp]
 kind = udp
-listen = udp:65441:interface=127.0.0.1
+listen = udp:{datagram_port}:interface=127.0.0.1
 source_packets = 0
 source_bytes = 0
 total_packets = 0
 total_bytes = 0
 [stats]
-listen = tcp:65442:interface=127.0.0.1
+listen = tcp:{stats_port}:interface=127.0.0.1
 """
-"""config/bench.ini without its ``max_connections``: select(2) serves 1,024 descriptors."""
+"""config/bench.ini at ports of its own, and without its ``max_connections``: select(2) serves 1,024
+descriptors."""
+
+_FOR_UVLOOP = _FOR_SELECT.replace("backlog", "max_connections = 15000\nbacklog")
 
 _XINETD = """\
 defaults
@@ -115,7 +120,7 @@ service echo
 }}
 """
 
-CONTENDERS = (
+_CONTENDERS = (
     _sockd("sockd", "sockd, default reactor", "{twistd}", more=frozenset({Kind.IDLE})),
     _sockd(
         "sockd-uvloop",
@@ -123,6 +128,8 @@ CONTENDERS = (
         "{python}",
         "{here}/twistd_uvloop.py",
         modules=("uvloop",),
+        files=(("bench.ini", _FOR_UVLOOP),),
+        first_port=65443,
         more=frozenset({Kind.IDLE}),
     ),
     _sockd(
@@ -130,7 +137,7 @@ CONTENDERS = (
         "sockd, select",
         *("{twistd}", "--reactor=select"),
         files=(("bench.ini", _FOR_SELECT),),
-        configuration="{folder}/bench.ini",
+        first_port=65446,
     ),
     Contender("c", "C, epoll; UDP: a loop", _ECHO, ("{built}/{transport}_echo", "{port}")),
     Contender(
@@ -199,4 +206,9 @@ CONTENDERS = (
         hello=b"GET / HTTP/1.0\r\n\r\n",
     ),
 )
-"""In the order of each round, and of the table."""
+
+CONTENDERS = tuple(
+    one if one.stats else replace(one, stream_port=port, datagram_port=port)
+    for port, one in enumerate(_CONTENDERS, PORT)
+)
+"""In the order of each round, and of the table; each has ports of its own."""

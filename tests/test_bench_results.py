@@ -21,7 +21,7 @@ TITLES = {contender.name: contender.title for contender in CONTENDERS}
 
 def report(figures: dict[str, list[float]], work: str = "tcp-64", figure: str = "rate") -> Report:
     samples = [
-        Sample(number, work, server, {figure: value})
+        Sample(1, number, work, server, {figure: value})
         for server, values in figures.items()
         for number, value in enumerate(values, 1)
     ]
@@ -32,7 +32,7 @@ def lines(of: Report, *targets: Target) -> dict[str, Row]:
     return {row.server: row for row in rows(of, WORKS, CONTENDERS, targets)}
 
 
-def test_a_ratio_is_that_of_one_round() -> None:
+def test_a_ratio_is_that_of_one_turn() -> None:
     run = report({"sockd": [10.0, 20.0, 90.0], "c": [10.0, 100.0, 300.0]})
     found = lines(run)["c"].ours
     assert found == Spread(0.3, 0.2, 1.0)  # that of the medians would be 0.2
