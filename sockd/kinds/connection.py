@@ -36,7 +36,7 @@ from sockd.interfaces import IConversation
 from sockd.kernel import seconds_since_send, tcp_view
 from sockd.kinds.lane import IRider, Lane
 from sockd.listening.endpoints import known_address
-from sockd.listening.transport import SelfStarter
+from sockd.listening.transport import PatientServer, SelfStarter
 from sockd.records import Connection, Listener, Reason
 
 if TYPE_CHECKING:
@@ -216,7 +216,6 @@ class StreamConnection(SelfStarter):
         self._is_stalled = False
         self._record.last_activity = self._reactor.seconds()
         if self._lane is not None:
-            self.transport.pauseProducing()
             try:
                 self._lane.enter(self.transport.getHandle(), self._record, self)
             except OSError:
@@ -315,7 +314,7 @@ class StreamConnection(SelfStarter):
 
     def _suitable_lane(self) -> Lane | None:
         """Return the lane, if there is nothing to do but to send back what is received."""
-        is_plain = self._listener.transport == "tcp" and isinstance(self.transport, Server)
+        is_plain = self._listener.transport == "tcp" and isinstance(self.transport, PatientServer)
         is_limited = self._replies_left or self._byte_limit < sys.maxsize
         has_said_something = self._record.writes
         return self._service.lane if is_plain and not (is_limited or has_said_something) else None

@@ -79,6 +79,7 @@ class ProxiedConnection(Protocol):
         via = None if client == self._balancer else self._balancer
         connection = StreamConnection(self._service, self._listener, client, via)
         self.transport.protocol = connection
+        self.transport.pauseProducing()
         connection.makeConnection(self.transport)  # type: ignore[no-untyped-call]
         if rest:
             connection.first_words(rest)

@@ -13,7 +13,7 @@ from twisted.internet.tcp import Server
 class SelfStarter(Protocol):
     """A protocol whose ``connectionMade`` has its transport read, by ``resumeProducing``.
 
-    On other transports, which read already, that does nothing.
+    A :class:`PatientServer` is not read until then; others are, and then that does nothing.
     """
 
 
