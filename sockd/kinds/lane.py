@@ -117,11 +117,11 @@ class Lane:
         """Serve those that have something to say; return how many bytes that was.
 
         The system calls and this loop are all that a message costs, so the loop makes no call that
-        can be made once for all. Who is told of an end finds all of them counted.
+        can be made once for all. Whoever is told of an end finds everything counted.
         """
         now = self._reactor.seconds()
         messages = size = 0
-        leaving = []
+        ends = []
         for descriptor, _ in ready:
             record, rider = self._places[descriptor]
             data = b""
@@ -137,12 +137,15 @@ class Lane:
                 record.echoed(length, now)
                 messages += 1
                 size += length
-            if sent != length:
-                leaving.append((descriptor, rider, sent, data))
+            if sent < 0:
+                ends.append((descriptor, rider, _DONE if sent == _END else _LOST))
+            elif sent < length:
+                self._remove(descriptor)
+                rider.fell_behind(data[sent:])
         self._service.echoed(messages, size)
-        for descriptor, rider, sent, data in leaving:
+        for descriptor, rider, reason in ends:
             self._remove(descriptor)
-            _part(rider, sent, data)
+            rider.ended(reason)
         return size
 
     def _remove(self, descriptor: int) -> None:
@@ -152,13 +155,3 @@ class Lane:
                 self._epoll.unregister(descriptor)
             except OSError:  # somebody at the prompt has closed the socket itself
                 return
-
-
-def _part(rider: IRider, sent: int, data: bytes) -> None:
-    """Tell a connection why it has left, with what it read last and how much of it was sent."""
-    if sent == _END:
-        rider.ended(_DONE)
-    elif sent == _BREAK:
-        rider.ended(_LOST)
-    else:
-        rider.fell_behind(data[sent:])
