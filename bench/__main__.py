@@ -6,6 +6,7 @@ import argparse
 import json
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ Named = TypeVar("Named", Work, Contender)
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what the command line says; return the exit status."""
     given = parser().parse_args(words)
+    # As at Ctrl-C, the servers must not outlive their measurement.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _raise_descriptor_limit()
         works = _picked(WORKS, given.only, "work")

@@ -185,6 +185,30 @@ def test_sockd_starts_with_each_reactor_that_it_is_measured_with(
     assert {sample["server"] for sample in said["samples"]} == {"sockd", "sockd-select", *servers}
 
 
+@pytest.mark.network
+def test_no_server_outlives_a_benchmark_that_is_ended(
+    wire: tuple[Host, Host], tool: ToolFinder, tmp_path: Path
+) -> None:
+    tool("gcc")
+    words = (sys.executable, "-m", "bench", "--only", "tcp-64", "--servers", "sockd,c")
+    with subprocess.Popen(
+        wire[0].command(*words),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("round 1  tcp-64  sockd")
+        running.terminate()
+        said = running.communicate(timeout=DEADLINE)[1]
+    assert running.returncode == 130
+    assert said.endswith("bench: interrupted\n")
+    listening = wire[0].command("ss", "--no-header", "--listening", "--numeric", "--tcp")
+    assert subprocess.run(listening, capture_output=True, check=True).stdout == b""
+
+
 def test_every_server_has_what_it_is_started_with() -> None:
     words = " ".join(" ".join(contender.command) for contender in CONTENDERS)
     for script in (REPOSITORY / "bench" / "contenders").glob("[!_]*.py"):
