@@ -57,13 +57,13 @@ def _sockd(
     modules: tuple[str, ...] = (),
     files: tuple[tuple[str, str], ...] = (),
     first_port: int = 65440,
-    more: frozenset[Kind] = frozenset(),
+    works: frozenset[Kind] = _ECHO | {Kind.START, Kind.FAIR, Kind.WATCHED},
 ) -> Contender:
     configuration = "{folder}/bench.ini" if files else "{project}/config/bench.ini"
     return Contender(
         name,
         title,
-        _ECHO | {Kind.START, Kind.FAIR, Kind.WATCHED} | more,
+        works,
         (
             *command,
             *("-n", "--pidfile=", "--logfile={folder}/sockd.log"),
@@ -99,6 +99,8 @@ descriptors."""
 
 _FOR_UVLOOP = _FOR_SELECT.replace("backlog", "max_connections = 15000\nbacklog")
 
+_WITHOUT_IO_URING = _FOR_UVLOOP.replace("[service:multi]", "io_uring = no\n[service:multi]")
+
 _XINETD = """\
 defaults
 {{
@@ -121,7 +123,7 @@ service echo
 """
 
 _CONTENDERS = (
-    _sockd("sockd", "sockd, default reactor", "{twistd}", more=frozenset({Kind.IDLE})),
+    _sockd("sockd", "sockd, default reactor", "{twistd}", works=frozenset(Kind)),
     _sockd(
         "sockd-uvloop",
         "sockd, asyncio on uvloop",
@@ -130,7 +132,7 @@ _CONTENDERS = (
         modules=("uvloop",),
         files=(("bench.ini", _FOR_UVLOOP),),
         first_port=65443,
-        more=frozenset({Kind.IDLE}),
+        works=frozenset(Kind),
     ),
     _sockd(
         "sockd-select",
@@ -138,6 +140,14 @@ _CONTENDERS = (
         *("{twistd}", "--reactor=select"),
         files=(("bench.ini", _FOR_SELECT),),
         first_port=65446,
+    ),
+    _sockd(
+        "sockd-plain",
+        "sockd, without io_uring",
+        "{twistd}",
+        files=(("bench.ini", _WITHOUT_IO_URING),),
+        first_port=65437,
+        works=_STREAMS,
     ),
     Contender("c", "C, epoll; UDP: a loop", _ECHO, ("{built}/{transport}_echo", "{port}")),
     Contender(

@@ -126,7 +126,9 @@ def makeService(options: Options) -> Daemon:
     configuration = options.configuration
     ledger = Ledger(reactor.seconds, configuration.history)
     ledger.subscribe(Narrator(reactor).tell)
-    context = ServiceContext(reactor, ledger, configuration.drain, configuration.lane)
+    context = ServiceContext(
+        reactor, ledger, configuration.drain, configuration.lane, configuration.io_uring
+    )
     try:
         services = [options.registry.serve(spec, context) for spec in configuration.services]
     except ConfigurationError as error:

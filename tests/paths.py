@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
+from sockd.kinds.ring import Ring
 from tests.certificates import TLSFiles
 from tests.clients import connect
 from tests.conftest import RunSockd
@@ -13,15 +14,24 @@ from tests.harness import Sockd
 ENDPOINT = "tcp:0:interface=127.0.0.1"
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 HEADER = b"PROXY TCP4 192.0.2.1 198.51.100.1 50412 443\r\n"
-PLAIN = ("lane", "no lane", "proxied", "select", "asyncio")
+PLAIN = ("lane", "one by one", "no lane", "proxied", "select", "asyncio")
 NAMES = (*PLAIN, "tls")
+
+
+def has_io_uring() -> bool:
+    """Return whether this system has it, for this process."""
+    try:
+        Ring().close()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
 class Path:
     """One way.
 
-    :ivar name: one of :data:`NAMES`.
+    :ivar name: one of :data:`NAMES`; ``one by one`` is the lane without io_uring(7).
     """
 
     name: str
@@ -42,7 +52,7 @@ class Path:
         endpoint = self.tls_files.endpoint(0) if self.is_tls else ENDPOINT
         if self.name == "proxied":
             service += "proxy = 127.0.0.1\n"
-        lane = "lane = no\n" if self.name == "no lane" else ""
+        lane = {"no lane": "lane = no\n", "one by one": "io_uring = no\n"}.get(self.name, "")
         reactor = (f"--reactor={self.name}",) if self.name in ("select", "asyncio") else ()
         ini = f"[sockd]\n{lane}{daemon}[service:s]\nkind = multi\nlisten = {endpoint}\n{service}"
         return self.run(ini + STATS, options=reactor)

@@ -177,7 +177,7 @@ def test_sockd_starts_with_each_reactor_that_it_is_measured_with(
     tool("gcc")
     servers = [one.name for one in CONTENDERS if one.name.startswith("sockd")]
     servers = [name for name in servers if name != "sockd-uvloop" or find_spec("uvloop")]
-    works = ("--only", "udp-64,start", "--servers", ",".join(servers), "--rounds", "1")
+    works = ("--only", "tcp-64,udp-64,start", "--servers", ",".join(servers), "--rounds", "1")
     done = bench(*works, "--seconds", "0.1", "--json", "all.json", folder=tmp_path, host=wire[0])
     assert done.returncode == 0, done.stderr
     said = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))

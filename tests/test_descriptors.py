@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from sockd.process import descriptors
-from sockd.process.descriptors import CAPTURE, RESERVE, SELECT, SHELL_DOOR, STATS, needed, problems
+from sockd.process.descriptors import (
+    CAPTURE,
+    LANE,
+    RESERVE,
+    SELECT,
+    SHELL_DOOR,
+    STATS,
+    needed,
+    problems,
+)
 from tests.clients import ask, connect, receive_to_end
 from tests.configurations import FILE, read
 from tests.conftest import RunSockd, ToolFinder
@@ -26,9 +35,9 @@ MULTI = "[service:many]\nkind = multi\nlisten =\n  tcp:7003\n  tcp:7004\nmax_con
     ("text", "number"),
     [
         (UDP, 2),
-        (TCP, 1 + 1 + 1),
-        (MULTI, 2 + 1 + 500),
-        (UDP + MULTI, 2 + 2 + 1 + 500),
+        (TCP, 1 + LANE + 1),
+        (MULTI, 2 + LANE + 500),
+        (UDP + MULTI, 2 + 2 + LANE + 500),
         (UDP + "[stats]\n", 2 + 1 + STATS),
         (UDP + "[admin]\ntelnet = tcp:7005:interface=127.0.0.1\n", 2 + 2 + 10 + SHELL_DOOR),
         (UDP + "[admin]\nmax_sessions = 50\n", 2 + 1 + 50 + SHELL_DOOR),
@@ -104,7 +113,7 @@ def test_under_select_services_that_say_no_number_share_what_is_left() -> None:
     configuration = read(MANY.format("a") + MANY.format("b") + TCP + UDP + "[stats]\n")
     fitted = descriptors.fitted(configuration, SELECT)
     assert needed(fitted) in (SELECT, SELECT - 1)
-    assert [spec.max_connections for spec in fitted.services[:2]] == [343, 343]
+    assert [spec.max_connections for spec in fitted.services[:2]] == [338, 338]
     assert fitted.services[2:] == configuration.services[2:]
     assert problems(fitted, 20_000, is_select=True) == []
 
@@ -113,7 +122,7 @@ def test_what_a_file_says_itself_is_never_changed() -> None:
     configuration = read(MULTI + MANY.format("a"))
     fitted = descriptors.fitted(configuration, SELECT)
     assert fitted.services[0] == configuration.services[0]
-    assert fitted.services[1].max_connections == SELECT - RESERVE - (2 + 1 + 500) - (1 + 1)
+    assert fitted.services[1].max_connections == SELECT - RESERVE - (2 + LANE + 500) - (1 + LANE)
     small = read(MANY.format("a") + "max_connections = 100\n")
     assert descriptors.fitted(small, SELECT) is small
     large = read(MANY.format("a") + MANY.format("b") + "max_connections = 900\n")
@@ -155,7 +164,7 @@ def test_under_select_a_full_service_refuses_and_the_stats_can_be_reached(
 ) -> None:
     ini = INI.partition("max_connections")[0] + "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
     sockd = run_sockd(ini, options=("--reactor=select",))
-    room = SELECT - RESERVE - (1 + 1) - (1 + STATS)
+    room = SELECT - RESERVE - (1 + LANE) - (1 + STATS)
     sockd.wait_for(f"many: max_connections is {room}, since the reactor select serves 1024 desc")
     with ExitStack() as stack:
         for _ in range(room):

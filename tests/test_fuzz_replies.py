@@ -11,7 +11,7 @@ from tests.fuzzing import Leave, bounded, chunks, converse, unshaken
 
 LAB = """
 [sockd]
-lane = {lane}
+{way}
 [service:echo]
 kind = multi
 listen = tcp:0:interface=127.0.0.1
@@ -31,9 +31,9 @@ streams = st.binary(max_size=300) | st.integers(0, 300_000).map(
 )
 
 
-@pytest.mark.parametrize("lane", ["yes", "no"])
-def test_what_comes_back_does_not_depend_on_how_it_was_cut(run_sockd: RunSockd, lane: str) -> None:
-    sockd = run_sockd(LAB.format(lane=lane))
+@pytest.mark.parametrize("way", ["lane = yes", "io_uring = no", "lane = no"])
+def test_what_comes_back_does_not_depend_on_how_it_was_cut(run_sockd: RunSockd, way: str) -> None:
+    sockd = run_sockd(LAB.format(way=way))
     expected = {
         "echo": lambda data: data,
         "upper": lambda data: data.upper(),

@@ -17,7 +17,8 @@ from zope.interface.verify import verifyClass, verifyObject
 
 from sockd.address import Address
 from sockd.kinds.connection import StreamConnection
-from sockd.kinds.lane import READ_SIZE, IRider, Lane
+from sockd.kinds.echoer import READ_SIZE
+from sockd.kinds.lane import IRider, Lane
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.records import Connection, Listener
@@ -52,11 +53,12 @@ class Rider:
 class Road:
     """A lane with one connection on it, over real sockets, and a reactor that does nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, io_uring: bool) -> None:
         self.reactor = MemoryReactorClock()
         ledger = Ledger(self.reactor.seconds)
         self.service = ledger.enrol("s", "multi", "echo")
         self.lane = Lane(cast(IReactor, self.reactor), self.service)
+        self.lane.allow(io_uring)
         self.record: Connection = ledger.open(self.service, LISTENER, LISTENER.address, PEER)
         self.rider = Rider()
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -73,10 +75,10 @@ class Road:
         self.handle.close()
 
 
-@pytest.fixture
-def road() -> Iterator[Road]:
+@pytest.fixture(params=[True, False], ids=["io_uring", "one by one"])
+def road(request: pytest.FixtureRequest) -> Iterator[Road]:
     """Make a lane with one connection."""
-    made = Road()
+    made = Road(request.param)
     yield made
     made.close()
 
@@ -141,15 +143,8 @@ def test_a_reset_ends_it_as_one(road: Road) -> None:
     assert road.rider.end.check(ConnectionLost)
 
 
-def test_a_reset_between_reading_and_writing_ends_it_as_one(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read_and_be_reset(descriptor: int, size: int) -> bytes:
-        data = os.read(descriptor, size)
-        reset(road.client)
-        return data
-
-    monkeypatch.setattr("sockd.kinds.lane.read", read_and_be_reset)
+def test_a_failure_between_reading_and_writing_ends_it_as_a_reset(road: Road) -> None:
+    road.handle.shutdown(socket.SHUT_WR)
     road.client.send(b"hello")
     road.lane.doRead()
     assert road.record.bytes_in == 5

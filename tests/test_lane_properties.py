@@ -70,14 +70,14 @@ class Lab:
     :param is_relayed: whether clients begin with a PROXY header, and first words along with it.
     """
 
-    def __init__(self, has_lane: bool, is_relayed: bool = False) -> None:
+    def __init__(self, has_lane: bool, is_relayed: bool, io_uring: bool) -> None:
         self.reactor = EPollReactor()
         self.ledger = Ledger(self.reactor.seconds, history=10_000)
         endpoint = parse_stream("tcp:0:interface=127.0.0.1", PLACE)
         balancers = (network("127.0.0.1", PLACE),) if is_relayed else ()
         spec = ServiceSpec("s", "multi", (endpoint,), PLACE, proxy=balancers)
         context = ServiceContext(
-            cast(IReactor, self.reactor), self.ledger, drain=0.0, lane=has_lane
+            cast(IReactor, self.reactor), self.ledger, 0.0, lane=has_lane, io_uring=io_uring
         )
         service = StreamKind("multi").serve(spec, Echo(), context)
         assert isinstance(service, StreamService)
@@ -177,6 +177,11 @@ class Lab:
         if self.service.lane is not None:
             self.service.lane.close()
 
+    def allow(self, io_uring: bool) -> None:
+        """Have the lane read and write another way from now on."""
+        if self.service.lane is not None:
+            self.service.lane.allow(io_uring)
+
     def stop(self) -> None:
         """Stop the service; the connections have no time to finish."""
         if self.service.running:
@@ -211,9 +216,9 @@ class Lab:
 
 
 @contextmanager
-def lab(has_lane: bool, is_relayed: bool = False) -> Iterator[Lab]:
+def lab(has_lane: bool, is_relayed: bool = False, io_uring: bool = True) -> Iterator[Lab]:
     """Run a lab, and end all that is left of it."""
-    made = Lab(has_lane, is_relayed)
+    made = Lab(has_lane, is_relayed, io_uring)
     try:
         yield made
     finally:
@@ -237,6 +242,7 @@ DEEDS = st.one_of(
     st.tuples(st.just("reset"), WHO),
     st.tuples(st.just("disconnect"), WHO),
     st.tuples(st.just("close_lane")),
+    st.tuples(st.just("allow"), st.booleans()),
     st.tuples(st.just("stop")),
     st.tuples(st.just("start")),
 )
@@ -245,16 +251,10 @@ DEEDS = st.one_of(
 def do(made: Lab, deed: tuple[object, ...]) -> None:
     """Do one thing; a client who is not there yet, or not any more, does nothing."""
     match deed:
-        case ("connect",):
-            made.connect()
-        case ("stop",):
-            made.stop()
-        case ("start",):
-            made.start()
-        case ("close_lane",):
-            made.close_lane()
-        case ("turn", int(times)):
-            made.turn(times)
+        case ("connect" | "stop" | "start" | "close_lane" as name,):
+            getattr(made, name)()
+        case ("allow" | "turn" as name, argument):
+            getattr(made, name)(argument)
         case (str(name), int(who), *more) if who < len(made.clients):
             client = made.clients[who]
             if not client.is_reset:
@@ -262,16 +262,16 @@ def do(made: Lab, deed: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_lane", "is_relayed"),
-    [(True, False), (False, False), (True, True)],
-    ids=["lane", "no-lane", "relayed"],
+    ("has_lane", "is_relayed", "io_uring"),
+    [(True, False, True), (True, False, False), (False, False, False), (True, True, True)],
+    ids=["lane", "one-by-one", "no-lane", "relayed"],
 )
 @settings(max_examples=60, deadline=None)
 @given(deeds=st.lists(DEEDS, max_size=40))
 def test_no_byte_is_lost_or_repeated_and_the_ledger_is_exact(
-    has_lane: bool, is_relayed: bool, deeds: list[tuple[object, ...]]
+    has_lane: bool, is_relayed: bool, io_uring: bool, deeds: list[tuple[object, ...]]
 ) -> None:
-    with lab(has_lane, is_relayed) as made:
+    with lab(has_lane, is_relayed, io_uring) as made:
         made.connect()
         for deed in deeds:
             do(made, deed)

@@ -18,6 +18,8 @@ from tests.certificates import TLSFiles
 from tests.clients import LOOPBACK, ask, connect, receive, receive_to_end, udp_client
 from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, TWISTD, Sockd, run_twistd, wait_until
+from tests.paths import has_io_uring
+from tests.vitals import held
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 TRANSFERS = 500
@@ -283,6 +285,21 @@ def test_a_removed_service_drains_for_the_time_that_the_file_says(run_sockd: Run
     wait_until(lambda: [one["name"] for one in sockd.get("/services")["services"]] == ["keep"])
     [closed] = sockd.get("/connections?state=closed")["connections"]
     assert (closed["service"], closed["reason"]) == ("gone", "stop")
+
+
+def test_connections_go_on_when_io_uring_is_switched_off_and_on(run_sockd: RunSockd) -> None:
+    ini = service("s", 0) + STATS
+    sockd = run_sockd(ini)
+    with connect(sockd.port("s")) as client:
+        assert ask(client, b"with") == b"with"
+        usual = held(sockd, "io_uring")
+        assert (usual > 0) == has_io_uring()
+        reload(sockd, "[sockd]\nio_uring = no\n" + ini)
+        assert ask(client, b"without") == b"without"
+        assert held(sockd, "io_uring") == 0
+        reload(sockd, ini)
+        assert ask(client, b"again") == b"again"
+        assert held(sockd, "io_uring") == usual
 
 
 def test_another_kind_takes_the_port_over_and_the_counters_go_on(run_sockd: RunSockd) -> None:

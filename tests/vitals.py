@@ -30,6 +30,15 @@ def vitals(sockd: Sockd) -> Vitals:
     return Vitals(len(list((process / "fd").iterdir())), int(found[1]))
 
 
+def held(sockd: Sockd, what: str) -> int:
+    """Return how many descriptors of a sort a daemon holds.
+
+    :param what: ``eventpoll`` or ``io_uring``, as proc(5) has them.
+    """
+    links = [str(link.readlink()) for link in Path(f"/proc/{sockd.pid}/fd").iterdir()]
+    return links.count(f"anon_inode:[{what}]")
+
+
 def assert_recovered(sockd: Sockd, before: Vitals) -> None:
     """Wait until everything is given back: connections, descriptors, and all but 10 % of memory."""
     wait_until(lambda: not unfinished(sockd), "no connection is open")

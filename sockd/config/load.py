@@ -210,6 +210,7 @@ class _Reader:
                 drain=options.value("drain", duration, "5s"),
                 history=options.value("history", integer(0, 100_000), "1000"),
                 lane=options.value("lane", boolean, "yes"),
+                io_uring=options.value("io_uring", boolean, "yes"),
                 stats=stats,
                 admin=admin,
                 capture=capture,

@@ -113,6 +113,7 @@ class Configuration:
     :ivar drain: how long live connections may finish at shutdown.
     :ivar history: how many closed connections are remembered.
     :ivar lane: whether plain TCP connections are echoed past the reactor.
+    :ivar io_uring: whether the lane may use io_uring(7).
     :ivar places: where each section and each option of the file stands, the section under its
         name and an empty one.
     """
@@ -125,6 +126,7 @@ class Configuration:
     drain: float = 5.0
     history: int = 1000
     lane: bool = True
+    io_uring: bool = True
     stats: StatsSpec | None = None
     admin: AdminSpec | None = None
     capture: CaptureSpec | None = None

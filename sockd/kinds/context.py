@@ -15,6 +15,7 @@ class ServiceContext:
 
     :ivar drain: at a stop, how long live connections may finish, in seconds.
     :ivar lane: whether plain TCP connections are echoed past the reactor.
+    :ivar io_uring: whether the lane may use io_uring(7).
     :ivar spare: the sockets that change hands during a reload.
     """
 
@@ -22,4 +23,5 @@ class ServiceContext:
     ledger: Ledger
     drain: float
     lane: bool = False
+    io_uring: bool = True
     spare: SpareSockets = field(default_factory=SpareSockets)

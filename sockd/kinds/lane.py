@@ -1,10 +1,10 @@
 """The fast lane: plain TCP is echoed without a trip round the reactor for each message.
 
 Twisted's own way costs two such trips, one to read and one to write. Here the reactor watches one
-descriptor, an epoll(7) of the lane's own, and a turn of :meth:`Lane.doRead` reads and writes for
-every connection that has something to say. Twisted stays in charge of the connections: one that
-enters has paused its transport, and the lane does nothing but read and write. As soon as the
-kernel does not take all that was read, the connection leaves, with the rest for its transport,
+descriptor, an epoll(7) of the lane's own, and a turn of :meth:`Lane.doRead` has an echoer read and
+write for every connection that has something to say. Twisted stays in charge of the connections:
+one that enters has paused its transport, and the lane does nothing but read and write. As soon as
+the kernel does not take all that was read, the connection leaves, with the rest for its transport,
 which knows how to wait; it may come back when all is sent. And when a connection ends, the lane
 tells it what the reactor would tell it.
 """
@@ -14,31 +14,25 @@ from __future__ import annotations
 import select
 import socket
 import sys
-from os import read, write
+from contextlib import suppress
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
+from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, IEchoer, OneByOne
 from sockd.reactor import IReactor
 from sockd.records import Connection, ServiceRecord
 
 IS_AVAILABLE = sys.platform == "linux"
 
-READ_SIZE = 65536
-"""How many bytes one read may bring, the same as in Twisted."""
-
-MOST_READS = 64
+MOST_READS = 256
 MOST_BYTES = 16 * READ_SIZE
 """A turn that has read so much ends with what is at hand: after some milliseconds."""
 
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
-
-_END = -1
-_BREAK = -2
-"""In place of how much was written: there is no more to come, or nobody to write to."""
 
 
 class IRider(Interface):
@@ -62,6 +56,8 @@ class Lane:
         self._reactor = reactor
         self._service = service
         self._epoll: select.epoll | None = None
+        self._may_use_io_uring = True
+        self._echoer: IEchoer = OneByOne()
         self._places: dict[int, tuple[Connection, IRider]] = {}
 
     def enter(self, handle: socket.socket, record: Connection, rider: IRider) -> None:
@@ -71,10 +67,17 @@ class Lane:
         """
         if self._epoll is None:
             self._epoll = select.epoll()
+            self._echo_by(best_echoer(self._may_use_io_uring))
             self._reactor.addReader(self)
         descriptor = handle.fileno()
         self._epoll.register(descriptor, select.EPOLLIN)
         self._places[descriptor] = record, rider
+
+    def allow(self, io_uring: bool) -> None:
+        """Say whether messages may go by io_uring(7) from now on, where the system has it."""
+        self._may_use_io_uring = io_uring
+        if self._epoll is not None:
+            self._echo_by(best_echoer(io_uring))
 
     def leave(self, handle: socket.socket) -> None:
         """Leave a socket to its transport; do nothing if it is not here."""
@@ -90,6 +93,7 @@ class Lane:
             self._reactor.removeReader(self)
             self._epoll.close()
             self._epoll = None
+            self._echo_by(OneByOne())
 
     def fileno(self) -> int:
         """Return the descriptor, readable as soon as one of the sockets is; -1 once closed."""
@@ -107,46 +111,52 @@ class Lane:
         """Echo what has arrived, and what arrives meanwhile, but not all of a flood."""
         reads = size = 0
         while self._epoll is not None and reads < MOST_READS and size < MOST_BYTES:
-            ready = self._epoll.poll(0, MOST_READS)
+            ready = self._epoll.poll(0, PLACES)
             if not ready:
                 break
-            size += self._echo(ready)
+            size += self._echo([descriptor for descriptor, _ in ready])
             reads += len(ready)
 
-    def _echo(self, ready: list[tuple[int, int]]) -> int:
+    def _echo(self, descriptors: list[int]) -> int:
         """Serve those that have something to say; return how many bytes that was.
 
-        The system calls and this loop are all that a message costs, so the loop makes no call that
-        can be made once for all. Whoever is told of an end finds everything counted.
+        All is counted before anybody is told of an end.
         """
-        now = self._reactor.seconds()
-        messages = size = 0
-        ends = []
-        for descriptor, _ in ready:
-            record, rider = self._places[descriptor]
-            data = b""
-            try:
-                data = read(descriptor, READ_SIZE)
-                sent = write(descriptor, data) if data else _END
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                sent = _BREAK
-            length = len(data)
-            if length:
-                record.echoed(length, now)
-                messages += 1
-                size += length
-            if sent < 0:
-                ends.append((descriptor, rider, _DONE if sent == _END else _LOST))
-            elif sent < length:
-                self._remove(descriptor)
-                rider.fell_behind(data[sent:])
-        self._service.echoed(messages, size)
-        for descriptor, rider, reason in ends:
-            self._remove(descriptor)
-            rider.ended(reason)
+        echoer = self._echoer
+        received, sent = echoer.echo(descriptors)
+        if received == sent and 0 not in received:
+            return self._count(descriptors, received)
+        heard = [place for place, got in enumerate(received) if got > 0]
+        size = self._count(
+            [descriptors[place] for place in heard], [received[place] for place in heard]
+        )
+        for place, descriptor in enumerate(descriptors):
+            got = received[place]
+            if got not in LATER and not got == sent[place] > 0:
+                self._part(descriptor, got, echoer.unsent(place))
         return size
+
+    def _count(self, descriptors: list[int], sizes: list[int]) -> int:
+        """Enter messages of so many bytes in the ledger; return how many bytes they have in all."""
+        now, size = self._reactor.seconds(), sum(sizes)
+        places = self._places
+        for descriptor, length in zip(descriptors, sizes, strict=True):
+            places[descriptor][0].echoed(length, now)
+        self._service.echoed(len(sizes), size)
+        return size
+
+    def _part(self, descriptor: int, got: int, rest: bytes) -> None:
+        """Let go of a connection whose peer does not keep up, or that has come to an end."""
+        _, rider = self._places[descriptor]
+        self._remove(descriptor)
+        if rest:
+            rider.fell_behind(rest)
+        else:
+            rider.ended(_LOST if got else _DONE)
+
+    def _echo_by(self, echoer: IEchoer) -> None:
+        self._echoer.close()
+        self._echoer = echoer
 
     def _remove(self, descriptor: int) -> None:
         del self._places[descriptor]
@@ -155,3 +165,13 @@ class Lane:
                 self._epoll.unregister(descriptor)
             except OSError:  # somebody at the prompt has closed the socket itself
                 return
+
+
+def best_echoer(may_use_io_uring: bool) -> IEchoer:
+    """Return the fastest echoer that the system has, or the one that needs nothing special."""
+    if may_use_io_uring:
+        from sockd.kinds.ring import Ring
+
+        with suppress(OSError):
+            return Ring()
+    return OneByOne()

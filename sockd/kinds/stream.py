@@ -237,6 +237,7 @@ class StreamService(BindingService):
         self._balancers = AccessList(spec.proxy, ()) if spec.proxy else None
         self.admission.apply(spec.limits, self.reactor.seconds())
         has_lane = context.lane and IS_AVAILABLE and reply.identity
+        self._lane.allow(io_uring=context.io_uring)
         self.lane = self._lane if has_lane else None
 
     def _spare_door(self, endpoint: Endpoint) -> Door | None:

@@ -34,6 +34,9 @@ RESERVE = 128
 SELECT = 1024
 """What select(2) can watch: descriptors below this number."""
 
+LANE = 4
+"""An epoll(7) of a service's own, and an io_uring(7), which has two more for its memory."""
+
 _ONE_AT_A_TIME = "tcp"
 _CONNECTIONS = "max_connections"
 _REMEDY = "lower max_connections, or raise the limit: `ulimit -Hn`, or LimitNOFILE= for systemd"
@@ -47,7 +50,7 @@ def of_service(spec: ServiceSpec) -> int:
     if all(endpoint.kind == DATAGRAM for endpoint in spec.listen):
         return len(spec.listen)
     clients = 1 if spec.kind == _ONE_AT_A_TIME else spec.max_connections
-    return len(spec.listen) + 1 + clients
+    return len(spec.listen) + LANE + clients
 
 
 def of_shell(spec: AdminSpec) -> int:

@@ -107,7 +107,7 @@ class Reloader:
             place = Place(new.file, 1)
             raise ConfigurationError([Problem(place, "sockd is shutting down", "start it again")])
         wanted = plan(self._configuration, new, self._held(), self._registry.kinds)
-        context = replace(self._context, drain=new.drain, lane=new.lane)
+        context = replace(self._context, drain=new.drain, lane=new.lane, io_uring=new.io_uring)
         transition = _Transition(wanted, frozenset(context.ledger.services))
         try:
             self._prepare(transition, context)

@@ -1,0 +1,201 @@
+"""Both echoers: the same results, whether sockets are served one by one or all at once."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from errno import EAGAIN, EBADF, ECONNRESET, EINVAL, EMFILE, EPIPE
+from pathlib import Path
+from random import Random
+
+import pytest
+from zope.interface.verify import verifyObject
+
+from sockd.kinds.echoer import PLACES, READ_SIZE, IEchoer, OneByOne
+from sockd.kinds.lane import best_echoer
+from sockd.kinds.ring import Ring
+from sockd.kinds.uring import Uring
+from sockd.process.descriptors import LANE
+from tests.clients import receive, reset
+
+
+@pytest.fixture(params=[Ring, OneByOne])
+def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
+    """Return an echoer of one kind."""
+    try:
+        made: IEchoer = request.param()
+    except OSError as error:
+        pytest.skip(f"io_uring: {error}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    """Return one that serves all at once."""
+    try:
+        made = Ring()
+    except OSError as error:
+        pytest.skip(f"io_uring: {error}")
+    yield made
+    made.close()
+
+
+class Pairs:
+    """Connections over the loopback; the served ends do not block."""
+
+    def __init__(self) -> None:
+        self.clients: list[socket.socket] = []
+        self.served: list[socket.socket] = []
+
+    def descriptors(self) -> list[int]:
+        """Return those of the served ends."""
+        return [each.fileno() for each in self.served]
+
+
+@contextmanager
+def connected_pairs(count: int) -> Iterator[Pairs]:
+    """Hold so many connections open."""
+    made = Pairs()
+    with socket.create_server(("127.0.0.1", 0), backlog=count) as server:
+        for _ in range(count):
+            client = socket.create_connection(server.getsockname())
+            client.settimeout(30)
+            made.clients.append(client)
+            made.served.append(server.accept()[0])
+            made.served[-1].setblocking(False)
+    try:
+        yield made
+    finally:
+        for each in (*made.clients, *made.served):
+            each.close()
+
+
+def test_it_provides_what_it_says(echoer: IEchoer) -> None:
+    assert verifyObject(IEchoer, echoer)
+
+
+def test_what_each_one_says_goes_back_to_it(echoer: IEchoer) -> None:
+    random = Random(3)  # noqa: S311 - sizes, not secrets
+    with connected_pairs(PLACES) as pairs:
+        for _ in range(50):
+            who = random.sample(range(PLACES), random.randint(1, PLACES))
+            said = {one: random.randbytes(random.randint(1, 3000)) for one in who}
+            for one, data in said.items():
+                pairs.clients[one].send(data)
+            sizes = [len(data) for data in said.values()]
+            assert echoer.echo([pairs.descriptors()[one] for one in who]) == (sizes, sizes)
+            for one, data in said.items():
+                assert receive(pairs.clients[one], len(data)) == data
+
+
+def test_one_read_brings_no_more_than_there_is_room_for(echoer: IEchoer) -> None:
+    with connected_pairs(1) as pairs:
+        data = os.urandom(READ_SIZE + 10)
+        pairs.clients[0].sendall(data)
+        assert echoer.echo(pairs.descriptors()) == ([READ_SIZE], [READ_SIZE])
+        assert echoer.echo(pairs.descriptors()) == ([10], [10])
+        assert receive(pairs.clients[0], len(data)) == data
+
+
+def test_ends_resets_and_silence_among_them_change_nothing_for_the_others(echoer: IEchoer) -> None:
+    with connected_pairs(7) as pairs:
+        talking, ended, _, broken, deaf, last, _ = pairs.clients
+        for client in (talking, deaf, last):
+            client.send(b"hello")
+        ended.shutdown(socket.SHUT_WR)
+        reset(broken)
+        pairs.served[4].shutdown(socket.SHUT_WR)
+        descriptors = pairs.descriptors()
+        pairs.served[6].close()
+        received, sent = echoer.echo(descriptors)
+        assert received == [5, 0, -EAGAIN, -ECONNRESET, 5, 5, -EBADF]
+        assert sent == [5, 0, 0, 0, -EPIPE, 5, 0]
+        assert [echoer.unsent(place) for place in range(7)] == [b""] * 7
+        for client in (talking, last):
+            assert receive(client, 5) == b"hello"
+
+
+def test_what_a_slow_reader_is_still_to_have_is_kept_until_the_next_call(echoer: IEchoer) -> None:
+    with connected_pairs(2) as pairs:
+        pairs.served[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        pairs.clients[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        while True:
+            data = os.urandom(10_000)
+            pairs.clients[0].send(b"quick")
+            pairs.clients[1].sendall(data)
+            received, sent = echoer.echo(pairs.descriptors())
+            assert (received, sent[0]) == ([5, len(data)], 5)
+            if sent[1] != len(data):
+                break
+        assert echoer.unsent(1) == data[max(sent[1], 0) :]
+
+
+def test_nobody_has_said_anything(echoer: IEchoer) -> None:
+    with connected_pairs(3) as pairs:
+        assert echoer.echo(pairs.descriptors()) == ([-EAGAIN] * 3, [0] * 3)
+
+
+def descriptors_held() -> int:
+    """Return how many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_ring_gives_back_all_the_descriptors_that_it_took() -> None:
+    before = descriptors_held()
+    made = best_echoer(may_use_io_uring=True)
+    assert descriptors_held() - before <= LANE - 1
+    made.close()
+    del made
+    assert descriptors_held() == before
+
+
+def test_where_there_is_no_room_for_a_ring_they_are_served_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_room(_: int) -> Uring:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    monkeypatch.setattr("sockd.kinds.ring.Uring", no_room)
+    assert isinstance(best_echoer(may_use_io_uring=True), OneByOne)
+
+
+def test_a_ring_that_the_system_does_not_make_is_an_error() -> None:
+    with pytest.raises(OSError, match=os.strerror(EINVAL)):
+        Uring(1 << 20)
+
+
+def limited(ring: Ring, monkeypatch: pytest.MonkeyPatch, most: Callable[[int], int]) -> None:
+    """Have the kernel do less than it is given, as if it were short of memory."""
+    enter = ring._uring._enter
+
+    def less(number: int, descriptor: int, count: int, *rest: object) -> int:
+        return int(enter(number, descriptor, most(count), *rest))
+
+    monkeypatch.setattr(ring._uring, "_enter", less)
+
+
+def test_what_the_system_has_no_room_for_is_done_later(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connected_pairs(3) as pairs:
+        for client in pairs.clients:
+            client.send(b"hello")
+        with monkeypatch.context() as patch:
+            limited(ring, patch, lambda count: count - 1)
+            received, sent = ring.echo(pairs.descriptors())
+        assert (received, sent) == ([5, 5, -EAGAIN], [5, -EAGAIN, 0])
+        assert ring.unsent(1) == b"hello"
+        assert ring.echo(pairs.descriptors()) == ([-EAGAIN, -EAGAIN, 5], [0, 0, 5])
+
+
+def test_a_ring_that_does_nothing_any_more_says_so(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connected_pairs(1) as pairs:
+        pairs.clients[0].send(b"hello")
+        limited(ring, monkeypatch, lambda _: 0)
+        with pytest.raises(OSError, match="io_uring"):
+            ring.echo(pairs.descriptors())
