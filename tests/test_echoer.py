@@ -11,9 +11,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.kinds.echoer import PLACES, READ_SIZE, IEchoer, OneByOne
+from sockd.kinds.echoer import MANY, PLACES, READ_SIZE, SETTLED, ByNumber, IEchoer, OneByOne
 from sockd.kinds.lane import best_echoer
 from sockd.kinds.ring import Ring
 from sockd.kinds.uring import Uring
@@ -21,7 +22,12 @@ from sockd.process.descriptors import LANE
 from tests.clients import receive, reset
 
 
-@pytest.fixture(params=[Ring, OneByOne])
+def by_number() -> ByNumber:
+    """Return one of both."""
+    return ByNumber(OneByOne(), Ring())
+
+
+@pytest.fixture(params=[Ring, OneByOne, by_number])
 def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
     """Return an echoer of one kind."""
     try:
@@ -136,6 +142,58 @@ def test_what_a_slow_reader_is_still_to_have_is_kept_until_the_next_call(echoer:
 def test_nobody_has_said_anything(echoer: IEchoer) -> None:
     with connected_pairs(3) as pairs:
         assert echoer.echo(pairs.descriptors()) == ([-EAGAIN] * 3, [0] * 3)
+
+
+@implementer(IEchoer)
+class Told:
+    """An echoer that only notes for how many it was called.
+
+    :ivar has_end: whether one of them says that it has come to its end.
+    """
+
+    def __init__(self, rest: bytes) -> None:
+        self.calls: list[int] = []
+        self.has_end = False
+        self.is_closed = False
+        self._rest = rest
+
+    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Take note, and say that each had a byte to say."""
+        self.calls.append(len(descriptors))
+        received = [1] * len(descriptors)
+        received[0] = 0 if self.has_end else 1
+        return received, received
+
+    def unsent(self, place: int) -> bytes:
+        """Return what this one would have."""
+        return self._rest
+
+    def close(self) -> None:
+        """Take note."""
+        self.is_closed = True
+
+
+def test_few_are_served_by_one_echoer_and_many_by_another() -> None:
+    few, many = Told(b"few"), Told(b"many")
+    both = ByNumber(few, many)
+    for count, rest in ((MANY - 1, b"few"), (MANY, b"many"), (1, b"few"), (PLACES, b"many")):
+        both.echo([0] * count)
+        assert both.unsent(0) == rest
+    assert (few.calls, many.calls) == ([MANY - 1, 1], [MANY, PLACES])
+    both.close()
+    assert few.is_closed
+    assert many.is_closed
+
+
+def test_while_connections_come_and_go_even_many_are_served_like_few() -> None:
+    few, many = Told(b"few"), Told(b"many")
+    both = ByNumber(few, many)
+    few.has_end = True
+    both.echo([0])
+    few.has_end = False
+    while not many.calls:
+        both.echo([0] * PLACES)
+    assert few.calls == [1] + [PLACES] * SETTLED
 
 
 def descriptors_held() -> int:

@@ -1,6 +1,7 @@
-"""How the fast lane reads and writes: what an echoer does, and the one that needs nothing special.
+"""How the fast lane reads and writes: what an echoer does, and one that needs nothing special.
 
-It makes two system calls for a message. :mod:`sockd.kinds.uring` makes two for many messages.
+That one makes two system calls for a message. :mod:`sockd.kinds.ring` makes two for many messages,
+which pays where there are many.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ READ_SIZE = 65536
 
 PLACES = 64
 """How many sockets an echoer may be given at once."""
+
+MANY = 10
+"""From here on it pays to serve them all at once."""
+
+SETTLED = 16
+"""After so many calls in which no connection has ended."""
 
 LATER = (-EAGAIN, -EINTR)
 """Results that are no error: nothing to read, or no room to write to, at the moment."""
@@ -78,3 +85,35 @@ class OneByOne:
 
     def close(self) -> None:
         """Do nothing: it holds nothing."""
+
+
+@implementer(IEchoer)
+class ByNumber:
+    """An echoer that leaves few sockets to one echoer and many to another.
+
+    While connections come and go, what that takes leaves the long way into the system cold in the
+    processor's caches, so that all are left to the first one.
+    """
+
+    def __init__(self, few: IEchoer, many: IEchoer) -> None:
+        self._few = self._last = few
+        self._many = many
+        self._calls_since_end = SETTLED
+
+    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Have them served by the one that is faster."""
+        are_many = len(descriptors) >= MANY and self._calls_since_end >= SETTLED
+        self._last = self._many if are_many else self._few
+        received, sent = self._last.echo(descriptors)
+        self._calls_since_end = 0 if 0 in received else self._calls_since_end + 1
+        return received, sent
+
+    def unsent(self, place: int) -> bytes:
+        """Return what the echoer of the last call has."""
+        rest: bytes = self._last.unsent(place)
+        return rest
+
+    def close(self) -> None:
+        """Close both."""
+        self._few.close()
+        self._many.close()

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, IEchoer, OneByOne
+from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, ByNumber, IEchoer, OneByOne
 from sockd.reactor import IReactor
 from sockd.records import Connection, ServiceRecord
 
@@ -126,10 +126,11 @@ class Lane:
         received, sent = echoer.echo(descriptors)
         if received == sent and 0 not in received:
             return self._count(descriptors, received)
+        size = 0
         heard = [place for place, got in enumerate(received) if got > 0]
-        size = self._count(
-            [descriptors[place] for place in heard], [received[place] for place in heard]
-        )
+        if heard:
+            sizes = [received[place] for place in heard]
+            size = self._count([descriptors[place] for place in heard], sizes)
         for place, descriptor in enumerate(descriptors):
             got = received[place]
             if got not in LATER and not got == sent[place] > 0:
@@ -173,5 +174,5 @@ def best_echoer(may_use_io_uring: bool) -> IEchoer:
         from sockd.kinds.ring import Ring
 
         with suppress(OSError):
-            return Ring()
+            return ByNumber(OneByOne(), Ring())
     return OneByOne()
