@@ -22,12 +22,31 @@ from sockd.process.descriptors import LANE
 from tests.clients import receive, reset
 
 
+def ring_out_of_order() -> Ring:
+    """Return a ring whose results come last ones first: Linux before 6.2 has orders of its own."""
+    ring = Ring()
+    queues = ring._uring
+    enter = queues._enter
+
+    def backwards(number: int, descriptor: int, count: int, *rest: object) -> int:
+        done = int(enter(number, descriptor, count, *rest))
+        for words in (queues._numbers, queues._results):
+            places = [(queues._completed + index) % len(words) for index in range(done)]
+            values = [words[place] for place in places]
+            for place, value in zip(reversed(places), values, strict=True):
+                words[place] = value
+        return done
+
+    queues._enter = backwards  # type: ignore[assignment]
+    return ring
+
+
 def by_number() -> ByNumber:
     """Return one of both."""
     return ByNumber(OneByOne(), Ring())
 
 
-@pytest.fixture(params=[Ring, OneByOne, by_number])
+@pytest.fixture(params=[Ring, ring_out_of_order, OneByOne, by_number])
 def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
     """Return an echoer of one kind."""
     try:
@@ -247,6 +266,16 @@ def test_what_the_system_has_no_room_for_is_done_later(
         assert (received, sent) == ([5, 5, -EAGAIN], [5, -EAGAIN, 0])
         assert ring.unsent(1) == b"hello"
         assert ring.echo(pairs.descriptors()) == ([-EAGAIN, -EAGAIN, 5], [0, 0, 5])
+
+
+def test_an_operation_that_waits_after_all_is_an_error(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connected_pairs(1) as pairs:
+        pairs.clients[0].send(b"hello")
+        monkeypatch.setattr(ring._uring, "_enter", lambda *_: 1)
+        with pytest.raises(BlockingIOError):
+            ring.echo(pairs.descriptors())
 
 
 def test_a_ring_that_does_nothing_any_more_says_so(

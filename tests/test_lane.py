@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from zope.interface.verify import verifyClass, verifyObject
 
 from sockd.address import Address
 from sockd.kinds.connection import StreamConnection
-from sockd.kinds.echoer import READ_SIZE
+from sockd.kinds.echoer import READ_SIZE, OneByOne
 from sockd.kinds.lane import IRider, Lane
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
@@ -76,8 +77,10 @@ class Road:
 
 
 @pytest.fixture(params=[True, False], ids=["io_uring", "one by one"])
-def road(request: pytest.FixtureRequest) -> Iterator[Road]:
-    """Make a lane with one connection."""
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
+    """Make a lane with one connection, which is as good as many."""
+    monkeypatch.setattr("sockd.kinds.echoer.MANY", 1)
+    monkeypatch.setattr("sockd.kinds.echoer.SETTLED", 0)
     made = Road(request.param)
     yield made
     made.close()
@@ -110,6 +113,42 @@ def test_what_comes_goes_back_and_is_counted_on_both_sides(road: Road) -> None:
     for account in (road.record, road.service):
         assert (account.reads, account.writes, account.bytes_in, account.bytes_out) == (1, 1, 5, 5)
     assert road.record.last_activity == 5
+
+
+class BusyAtFirst(OneByOne):
+    """Does nothing when it is called first."""
+
+    def __init__(self, results: list[int]) -> None:
+        super().__init__()
+        self._results = results
+
+    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Say that there was nothing to read, for one reason after the other."""
+        return ([self._results.pop()], [0]) if self._results else super().echo(descriptors)
+
+
+def test_what_could_not_be_read_now_is_read_later(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road.lane, "_echoer", BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
+    road.client.send(b"hello")
+    road.lane.doRead()
+    assert receive(road.client, 5) == b"hello"
+    assert (road.record.reads, road.rider.end) == (1, None)
+
+
+def test_a_reactor_that_cannot_watch_the_lane_has_nobody_on_it(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(_: IReadDescriptor) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    road.lane.close()
+    monkeypatch.setattr(road.reactor, "addReader", is_full)
+    for _ in range(2):
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            road.lane.enter(road.handle, road.record, road.rider)
+        assert road.lane.fileno() == -1
 
 
 def test_nothing_to_read_is_nothing_to_do(road: Road) -> None:

@@ -105,7 +105,7 @@ class ByNumber:
         are_many = len(descriptors) >= MANY and self._calls_since_end >= SETTLED
         self._last = self._many if are_many else self._few
         received, sent = self._last.echo(descriptors)
-        self._calls_since_end = 0 if 0 in received else self._calls_since_end + 1
+        self._calls_since_end = self._calls_since_end + 1 if min(received) > 0 else 0
         return received, sent
 
     def unsent(self, place: int) -> bytes:

@@ -65,19 +65,17 @@ class Lane:
 
         :raise OSError: if the system has no room for it (epoll_create(2), epoll_ctl(2)).
         """
-        if self._epoll is None:
-            self._epoll = select.epoll()
-            self._echo_by(best_echoer(self._may_use_io_uring))
-            self._reactor.addReader(self)
+        epoll = self._epoll or self._open()
         descriptor = handle.fileno()
-        self._epoll.register(descriptor, select.EPOLLIN)
+        epoll.register(descriptor, select.EPOLLIN)
         self._places[descriptor] = record, rider
 
     def allow(self, io_uring: bool) -> None:
         """Say whether messages may go by io_uring(7) from now on, where the system has it."""
-        self._may_use_io_uring = io_uring
-        if self._epoll is not None:
-            self._echo_by(best_echoer(io_uring))
+        if io_uring != self._may_use_io_uring:
+            self._may_use_io_uring = io_uring
+            if self._epoll is not None:
+                self._echo_by(best_echoer(io_uring))
 
     def leave(self, handle: socket.socket) -> None:
         """Leave a socket to its transport; do nothing if it is not here."""
@@ -116,6 +114,17 @@ class Lane:
                 break
             size += self._echo([descriptor for descriptor, _ in ready])
             reads += len(ready)
+
+    def _open(self) -> select.epoll:
+        epoll = self._epoll = select.epoll()
+        try:
+            self._reactor.addReader(self)
+        except OSError:
+            self._epoll = None
+            epoll.close()
+            raise
+        self._echo_by(best_echoer(self._may_use_io_uring))
+        return epoll
 
     def _echo(self, descriptors: list[int]) -> int:
         """Serve those that have something to say; return how many bytes that was.

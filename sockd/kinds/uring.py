@@ -6,7 +6,7 @@ one that does not wait: it is done or refused before the call returns, and nothi
 way between two calls.
 
 The C library has no functions for these calls, so they go by syscall(2), with numbers that are the
-same on all architectures that Python is built for.
+same on all architectures but MIPS and Alpha, which have nothing there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import ctypes
 import mmap
 import os
 import struct
-from errno import ENOSYS
+import sys
+from errno import EINPROGRESS, ENOSYS
 
 ENTRY = struct.Struct("=BxxxiQQIIQ24x")
-"""``struct io_uring_sqe``: operation, descriptor, offset, address, length, flags, a word of the
-user's own."""
+"""``struct io_uring_sqe``: operation, descriptor, offset, address, length, flags, own number."""
 
 SEND, RECEIVE = 26, 27
 """``IORING_OP_SEND``, ``IORING_OP_RECV``: send(2), recv(2)."""
@@ -32,6 +32,9 @@ _RINGS, _ENTRIES = 0, 0x10000000
 """Where in the descriptor they lie, to be mapped."""
 
 _RESULT_SIZE = 16
+_NUMBER, _RESULT = (0 if sys.byteorder == "little" else 1), 2
+"""``struct io_uring_cqe``: how long, and which 32 bits say what was done and what came of it."""
+
 _WORD = 0xFFFFFFFF
 
 
@@ -73,7 +76,7 @@ class Uring:
     All is done in one thread and between system calls, so that no memory barriers are needed.
 
     :param length: how many entries; a power of 2.
-    :ivar entries: their memory; :data:`ENTRY` packs one.
+    :ivar entries: their memory; :data:`ENTRY` packs one, with its number from 0 as the last word.
     :ivar error: why the last call did less than it should, as errno(3) has it.
     :raise OSError: if the system has no io_uring, or not for this process: Linux before 5.7, sysctl
         kernel.io_uring_disabled, a seccomp filter such as Docker's, too many open files.
@@ -111,7 +114,8 @@ class Uring:
 
         :param operations: the numbers of entries, in format ``I``; as many as there are, at most.
         :return: what the system calls would return, or ``-errno``. There are fewer if the system
-            had no room for more: the others were not done.
+            did not come to the last ones, for want of memory above all: those were not done.
+        :raise OSError: if an operation waits after all; the others were done.
         """
         count, start = len(operations), self._submitted % len(self._order)
         room = len(self._order) - start
@@ -119,14 +123,14 @@ class Uring:
         if count > room:
             self._order[: count - room] = operations[room:]
         self._words[self._tail] = (self._submitted + count) & _WORD
-        if self._enter(_ENTER, self._descriptor, count, 0, 0, None, 0) < count:
-            self.error = ctypes.get_errno()
-        results = self._take()
-        self._submitted = self._words[self._tail] = (self._submitted + len(results)) & _WORD
-        return results
+        done = self._enter(_ENTER, self._descriptor, count, 0, 0, None, 0)
+        if done < count:
+            self.error, done = ctypes.get_errno(), max(done, 0)
+        self._submitted = self._words[self._tail] = (self._submitted + done) & _WORD
+        return self._take(operations[:done].tolist())
 
     def close(self) -> None:
-        """Give the descriptor back; the memory goes with this object."""
+        """Give the descriptor back; the memory, with two more of them, goes with this object."""
         os.close(self._descriptor)
 
     def _map(self, made: _Parameters) -> None:
@@ -144,13 +148,26 @@ class Uring:
         self._ready = completion.tail // 4
         self._order = self._words[submission.entries // 4 :][: made.submissions]
         results = rings.cast("i")[completion.results // 4 :][: 4 * made.completions]
-        self._results = results[2::4]
+        self._numbers, self._results = results[_NUMBER::4], results[_RESULT::4]
 
-    def _take(self) -> list[int]:
-        """Take the results that there are."""
-        count = (self._words[self._ready] - self._completed) & _WORD
+    def _take(self, operations: list[int]) -> list[int]:
+        """Take the results of these operations, in their order.
+
+        Until Linux 6.2 the kernel's own order is another one where something was refused.
+        """
+        count = len(operations)
+        if (self._words[self._ready] - self._completed) & _WORD != count:
+            raise OSError(EINPROGRESS, os.strerror(EINPROGRESS))
         start = self._completed % len(self._results)
-        results: list[int] = self._results[start : start + count].tolist()
-        results += self._results[: count - len(results)].tolist()
+        numbers, results = (_round(ring, start, count) for ring in (self._numbers, self._results))
         self._completed = self._words[self._seen] = (self._completed + count) & _WORD
+        if numbers != operations:
+            by_number = dict(zip(numbers, results, strict=True))
+            results = [by_number[number] for number in operations]
         return results
+
+
+def _round(ring: memoryview, start: int, count: int) -> list[int]:
+    """Return so many words of a ring, which goes on at its beginning."""
+    words: list[int] = ring[start : start + count].tolist()
+    return words + ring[: count - len(words)].tolist()
