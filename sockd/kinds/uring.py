@@ -86,17 +86,9 @@ class Uring:
         library = ctypes.CDLL(None, use_errno=True)
         setup, self._enter = library["syscall"], library["syscall"]
         setup.argtypes = (ctypes.c_long, ctypes.c_uint, ctypes.c_void_p)
-        count = ctypes.c_uint
-        in_all = (
-            ctypes.c_long,
-            ctypes.c_int,
-            count,
-            count,
-            count,
-            ctypes.c_void_p,
-            ctypes.c_size_t,
-        )
-        self._enter.argtypes = in_all
+        descriptor_and_counts = (ctypes.c_int, *[ctypes.c_uint] * 3)
+        no_signals = (ctypes.c_void_p, ctypes.c_size_t)
+        self._enter.argtypes = (ctypes.c_long, *descriptor_and_counts, *no_signals)
         made = _Parameters()
         self._descriptor: int = setup(_SETUP, length, ctypes.byref(made))
         if self._descriptor < 0:
