@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -41,10 +42,10 @@ def capturing(lab: Sockd) -> Sockd:
 
 
 def failed(lab: Sockd) -> str:
-    """Return why the capture failed, once it has; by then the log has it, and echo works."""
+    """Return why the capture failed, once it has; the log has it too, and echo works."""
     wait_until(lambda: state(lab)["state"] == "failed", lab.output)
     error: str = state(lab)["error"]
-    assert error in lab.output
+    lab.wait_for(re.escape(error))
     assert_echoes(lab)
     return error
 
