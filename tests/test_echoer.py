@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EAGAIN, EBADF, ECONNRESET, EINVAL, EMFILE, EPIPE
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -20,6 +20,7 @@ from sockd.kinds.ring import Ring
 from sockd.kinds.uring import Uring
 from sockd.process.descriptors import LANE
 from tests.clients import receive, reset
+from tests.vitals import held
 
 
 def ring_out_of_order() -> Ring:
@@ -37,7 +38,7 @@ def ring_out_of_order() -> Ring:
                 words[place] = value
         return done
 
-    queues._enter = backwards  # type: ignore[assignment]
+    queues._enter = backwards
     return ring
 
 
@@ -215,18 +216,14 @@ def test_while_connections_come_and_go_even_many_are_served_like_few() -> None:
     assert few.calls == [1] + [PLACES] * SETTLED
 
 
-def descriptors_held() -> int:
-    """Return how many this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_a_ring_gives_back_all_the_descriptors_that_it_took() -> None:
-    before = descriptors_held()
+    gc.collect()  # what other tests have left
+    before = held(os.getpid(), "io_uring")
     made = best_echoer(may_use_io_uring=True)
-    assert descriptors_held() - before <= LANE - 1
+    assert held(os.getpid(), "io_uring") - before <= LANE - 1
     made.close()
     del made
-    assert descriptors_held() == before
+    assert held(os.getpid(), "io_uring") == before
 
 
 def test_where_there_is_no_room_for_a_ring_they_are_served_one_by_one(

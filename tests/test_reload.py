@@ -292,14 +292,14 @@ def test_connections_go_on_when_io_uring_is_switched_off_and_on(run_sockd: RunSo
     sockd = run_sockd(ini)
     with connect(sockd.port("s")) as client:
         assert ask(client, b"with") == b"with"
-        usual = held(sockd, "io_uring")
+        usual = held(sockd.pid, "io_uring")
         assert (usual > 0) == has_io_uring()
         reload(sockd, "[sockd]\nio_uring = no\n" + ini)
         assert ask(client, b"without") == b"without"
-        assert held(sockd, "io_uring") == 0
+        assert held(sockd.pid, "io_uring") == 0
         reload(sockd, ini)
         assert ask(client, b"again") == b"again"
-        assert held(sockd, "io_uring") == usual
+        assert held(sockd.pid, "io_uring") == usual
 
 
 def test_another_kind_takes_the_port_over_and_the_counters_go_on(run_sockd: RunSockd) -> None:

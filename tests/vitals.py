@@ -30,12 +30,12 @@ def vitals(sockd: Sockd) -> Vitals:
     return Vitals(len(list((process / "fd").iterdir())), int(found[1]))
 
 
-def held(sockd: Sockd, what: str) -> int:
-    """Return how many descriptors of a sort a daemon holds.
+def held(pid: int, what: str) -> int:
+    """Return how many descriptors of a sort a process holds.
 
     :param what: ``eventpoll`` or ``io_uring``, as proc(5) has them.
     """
-    links = [str(link.readlink()) for link in Path(f"/proc/{sockd.pid}/fd").iterdir()]
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
     return links.count(f"anon_inode:[{what}]")
 
 

@@ -21,7 +21,8 @@ MANY = 10
 """From here on it pays to serve them all at once."""
 
 SETTLED = 16
-"""After so many calls in which no connection has ended."""
+"""After so many calls in a row to which everybody had something to say, connections no longer come
+and go."""
 
 LATER = (-EAGAIN, -EINTR)
 """Results that are no error: nothing to read, or no room to write to, at the moment."""
@@ -98,14 +99,14 @@ class ByNumber:
     def __init__(self, few: IEchoer, many: IEchoer) -> None:
         self._few = self._last = few
         self._many = many
-        self._calls_since_end = SETTLED
+        self._settled_calls = SETTLED
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
         """Have them served by the one that is faster."""
-        are_many = len(descriptors) >= MANY and self._calls_since_end >= SETTLED
+        are_many = len(descriptors) >= MANY and self._settled_calls >= SETTLED
         self._last = self._many if are_many else self._few
         received, sent = self._last.echo(descriptors)
-        self._calls_since_end = self._calls_since_end + 1 if min(received) > 0 else 0
+        self._settled_calls = self._settled_calls + 1 if min(received) > 0 else 0
         return received, sent
 
     def unsent(self, place: int) -> bytes:

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, ByNumber, IEchoer, OneByOne
+from sockd.kinds.ring import Ring
 from sockd.reactor import IReactor
 from sockd.records import Connection, ServiceRecord
 
@@ -58,7 +59,7 @@ class Lane:
         self._epoll: select.epoll | None = None
         self._may_use_io_uring = True
         self._echoer: IEchoer = OneByOne()
-        self._places: dict[int, tuple[Connection, IRider]] = {}
+        self._riders: dict[int, tuple[Connection, IRider]] = {}
 
     def enter(self, handle: socket.socket, record: Connection, rider: IRider) -> None:
         """Echo what a socket receives from now on; nothing may wait to be sent on it.
@@ -68,7 +69,7 @@ class Lane:
         epoll = self._epoll or self._open()
         descriptor = handle.fileno()
         epoll.register(descriptor, select.EPOLLIN)
-        self._places[descriptor] = record, rider
+        self._riders[descriptor] = record, rider
 
     def allow(self, io_uring: bool) -> None:
         """Say whether messages may go by io_uring(7) from now on, where the system has it."""
@@ -79,13 +80,13 @@ class Lane:
 
     def leave(self, handle: socket.socket) -> None:
         """Leave a socket to its transport; do nothing if it is not here."""
-        if handle.fileno() in self._places:
+        if handle.fileno() in self._riders:
             self._remove(handle.fileno())
 
     def close(self) -> None:
         """Give the descriptor back; whoever is still here goes on without the lane."""
         if self._epoll is not None:
-            for descriptor, (_, rider) in tuple(self._places.items()):
+            for descriptor, (_, rider) in tuple(self._riders.items()):
                 self._remove(descriptor)
                 rider.lane_closed()
             self._reactor.removeReader(self)
@@ -143,21 +144,21 @@ class Lane:
         for place, descriptor in enumerate(descriptors):
             got = received[place]
             if got not in LATER and not got == sent[place] > 0:
-                self._part(descriptor, got, echoer.unsent(place))
+                self._let_go(descriptor, got, echoer.unsent(place))
         return size
 
     def _count(self, descriptors: list[int], sizes: list[int]) -> int:
         """Enter messages of so many bytes in the ledger; return how many bytes they have in all."""
         now, size = self._reactor.seconds(), sum(sizes)
-        places = self._places
+        riders = self._riders
         for descriptor, length in zip(descriptors, sizes, strict=True):
-            places[descriptor][0].echoed(length, now)
+            riders[descriptor][0].echoed(length, now)
         self._service.echoed(len(sizes), size)
         return size
 
-    def _part(self, descriptor: int, got: int, rest: bytes) -> None:
-        """Let go of a connection whose peer does not keep up, or that has come to an end."""
-        _, rider = self._places[descriptor]
+    def _let_go(self, descriptor: int, got: int, rest: bytes) -> None:
+        """Part with a connection whose peer does not keep up, or that has come to an end."""
+        _, rider = self._riders[descriptor]
         self._remove(descriptor)
         if rest:
             rider.fell_behind(rest)
@@ -169,7 +170,7 @@ class Lane:
         self._echoer = echoer
 
     def _remove(self, descriptor: int) -> None:
-        del self._places[descriptor]
+        del self._riders[descriptor]
         if self._epoll is not None:
             try:
                 self._epoll.unregister(descriptor)
@@ -180,8 +181,6 @@ class Lane:
 def best_echoer(may_use_io_uring: bool) -> IEchoer:
     """Return the fastest echoer that the system has, or the one that needs nothing special."""
     if may_use_io_uring:
-        from sockd.kinds.ring import Ring
-
         with suppress(OSError):
             return ByNumber(OneByOne(), Ring())
     return OneByOne()

@@ -12,16 +12,14 @@ import socket
 import struct
 import sys
 
+from sockd.kinds.places import Places, address_of
+
 IS_AVAILABLE = sys.platform == "linux"
 
 PLACES = 32
 """How many datagrams there is room for."""
 
 _LARGEST = 65536
-_STRIDE = _LARGEST + 17 * 64
-"""From place to place: with a power of 2 the processor would keep them all in the same few lines of
-its caches."""
-
 _ADDRESS_SIZE = 28
 _ADDRESSES = [struct.Struct(f"{_ADDRESS_SIZE}s" * count) for count in range(PLACES + 1)]
 _IPV4 = struct.Struct("!2xH4s20x")
@@ -72,12 +70,12 @@ class Batch:
         self._receive, self._send = library.recvmmsg, library.sendmmsg
         self._send.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
         self._receive.argtypes = (*self._send.argtypes, ctypes.c_void_p)
-        self._data = mmap.mmap(-1, PLACES * _STRIDE)
+        self._places = Places(PLACES, _LARGEST)
         self._names = mmap.mmap(-1, PLACES * _ADDRESS_SIZE)
         vectors = bytearray(PLACES * ctypes.sizeof(_Vector))
         headers = bytearray(PLACES * ctypes.sizeof(_Header))
-        self._first = _address(headers)
-        _connect(headers, vectors, _address(self._names), _address(self._data))
+        self._first = address_of(headers)
+        _connect(headers, vectors, address_of(self._names), self._places)
         self._sizes = _words(headers, _Header.size.offset, ctypes.sizeof(_Header))
         self._room = _words(vectors, _LOW_WORD, ctypes.sizeof(_Vector))
         self._all_room = memoryview(bytes(self._room)).cast("I")
@@ -100,8 +98,7 @@ class Batch:
 
     def data(self, place: int) -> bytes:
         """Return a datagram."""
-        start = place * _STRIDE
-        return self._data[start : start + self._sizes[place]]
+        return self._places.data(place, 0, self._sizes[place])
 
     def send_back(self, descriptor: int, count: int) -> list[int]:
         """Send the first so many datagrams to where they came from.
@@ -143,20 +140,16 @@ def kernel_name(address: SocketAddress) -> bytes:
     return family.to_bytes(2, sys.byteorder) + name[2:]
 
 
-def _address(memory: bytearray | mmap.mmap) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
-
-
 def _words(memory: bytearray, offset: int, step: int) -> memoryview:
     """Return the 32 bits at an offset, and those at each step from there on."""
     return memoryview(memory).cast("I")[offset // 4 :: step // 4]
 
 
-def _connect(headers: bytearray, vectors: bytearray, names: int, data: int) -> None:
+def _connect(headers: bytearray, vectors: bytearray, names: int, places: Places) -> None:
     """Have each header point to its address and its vector, and each vector to its bytes."""
     for place in range(PLACES):
         vector = _Vector.from_buffer(vectors, place * ctypes.sizeof(_Vector))
-        vector.base, vector.length = data + place * _STRIDE, _LARGEST
+        vector.base, vector.length = places.address(place), _LARGEST
         message = _Header.from_buffer(headers, place * ctypes.sizeof(_Header)).message
         message.name, message.name_length = names + place * _ADDRESS_SIZE, _ADDRESS_SIZE
         message.vectors, message.vector_count = ctypes.addressof(vector), 1

@@ -6,8 +6,6 @@ nor the addresses are looked at.
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import socket
 from array import array
 from errno import EAGAIN
@@ -15,15 +13,12 @@ from errno import EAGAIN
 from zope.interface import implementer
 
 from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, IEchoer
+from sockd.kinds.places import Places
 from sockd.kinds.uring import ENTRY, RECEIVE, SEND, Uring
 
 _READS = memoryview(array("I", range(PLACES)))
 _WRITES = memoryview(array("I", range(PLACES, 2 * PLACES)))
 """The numbers of the entries: a read for each place, then a write for each."""
-
-_STRIDE = READ_SIZE + 17 * 64
-"""From place to place: with a power of 2 the processor would keep them all in the same few lines of
-its caches."""
 
 _NOWHERE = -1
 _STEP = ENTRY.size // 4
@@ -39,9 +34,9 @@ class Ring:
     """
 
     def __init__(self) -> None:
-        self._data = mmap.mmap(-1, PLACES * _STRIDE)
+        self._places = Places(PLACES, READ_SIZE)
         self._uring = Uring(2 * PLACES)
-        self._prepare(ctypes.addressof(ctypes.c_char.from_buffer(self._data)))
+        self._prepare()
         words = memoryview(self._uring.entries).cast("i")
         descriptors, lengths = words[_DESCRIPTOR::_STEP], words[_LENGTH::_STEP]
         self._read_from, self._write_to = descriptors[:PLACES], descriptors[PLACES:]
@@ -64,21 +59,21 @@ class Ring:
 
     def unsent(self, place: int) -> bytes:
         """Return the rest of what lies in a place."""
-        start, size, sent = place * _STRIDE, self._received[place], self._sent[place]
+        size, sent = self._received[place], self._sent[place]
         if size < 0 or (sent < 0 and sent not in LATER):
             return b""
-        return self._data[start + max(sent, 0) : start + size]
+        return self._places.data(place, max(sent, 0), size)
 
     def close(self) -> None:
         """Give the ring back."""
         self._uring.close()
 
-    def _prepare(self, start: int) -> None:
+    def _prepare(self) -> None:
         """Write all entries, but for their sockets and the lengths of the writes."""
         flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         for numbers, operation in ((_READS, RECEIVE), (_WRITES, SEND)):
             for place, number in enumerate(numbers):
-                address = start + place * _STRIDE
+                address = self._places.address(place)
                 entry = (operation, _NOWHERE, 0, address, READ_SIZE, flags, number)
                 ENTRY.pack_into(self._uring.entries, number * ENTRY.size, *entry)
 

@@ -16,6 +16,7 @@ import mmap
 import os
 import struct
 import sys
+from collections.abc import Callable
 from errno import EINPROGRESS, ENOSYS
 
 ENTRY = struct.Struct("=BxxxiQQIIQ24x")
@@ -84,11 +85,12 @@ class Uring:
 
     def __init__(self, length: int) -> None:
         library = ctypes.CDLL(None, use_errno=True)
-        setup, self._enter = library["syscall"], library["syscall"]
+        setup, enter = library["syscall"], library["syscall"]
         setup.argtypes = (ctypes.c_long, ctypes.c_uint, ctypes.c_void_p)
         descriptor_and_counts = (ctypes.c_int, *[ctypes.c_uint] * 3)
         no_signals = (ctypes.c_void_p, ctypes.c_size_t)
-        self._enter.argtypes = (ctypes.c_long, *descriptor_and_counts, *no_signals)
+        enter.argtypes = (ctypes.c_long, *descriptor_and_counts, *no_signals)
+        self._enter: Callable[..., int] = enter
         made = _Parameters()
         self._descriptor: int = setup(_SETUP, length, ctypes.byref(made))
         if self._descriptor < 0:
