@@ -113,7 +113,7 @@ def test_under_select_services_that_say_no_number_share_what_is_left() -> None:
     configuration = read(MANY.format("a") + MANY.format("b") + TCP + UDP + "[stats]\n")
     fitted = descriptors.fitted(configuration, SELECT)
     assert needed(fitted) in (SELECT, SELECT - 1)
-    assert [spec.max_connections for spec in fitted.services[:2]] == [338, 338]
+    assert [spec.max_connections for spec in fitted.services[:2]] == [335, 335]
     assert fitted.services[2:] == configuration.services[2:]
     assert problems(fitted, 20_000, is_select=True) == []
 

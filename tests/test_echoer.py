@@ -1,4 +1,4 @@
-"""Both echoers: the same results, whether sockets are served one by one or all at once."""
+"""All echoers: the same results, whether they serve one by one, all at once, or without a copy."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import EAGAIN, EBADF, ECONNRESET, EINVAL, EMFILE, EPIPE
+from errno import EAGAIN, EBADF, ECONNRESET, EINVAL, EPERM, EPIPE
+from pathlib import Path
 from random import Random
 
 import pytest
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.kinds.echoer import MANY, PLACES, READ_SIZE, SETTLED, ByNumber, IEchoer, OneByOne
-from sockd.kinds.lane import best_echoer
+from sockd.kinds.choice import LARGE, MANY, SETTLED, SEVERAL, Chooser, best_echoer
+from sockd.kinds.echoer import PLACES, READ_SIZE, IEchoer, OneByOne
 from sockd.kinds.ring import Ring
+from sockd.kinds.splicer import Splicer
 from sockd.kinds.uring import Uring
 from sockd.process.descriptors import LANE
 from tests.clients import receive, reset
-from tests.vitals import held
 
 
 def ring_out_of_order() -> Ring:
@@ -42,12 +43,12 @@ def ring_out_of_order() -> Ring:
     return ring
 
 
-def by_number() -> ByNumber:
-    """Return one of both."""
-    return ByNumber(OneByOne(), Ring())
+def chooser() -> IEchoer:
+    """Return one that is all of them."""
+    return best_echoer(may_use_io_uring=True)
 
 
-@pytest.fixture(params=[Ring, ring_out_of_order, OneByOne, by_number])
+@pytest.fixture(params=[Ring, ring_out_of_order, Splicer, OneByOne, chooser])
 def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
     """Return an echoer of one kind."""
     try:
@@ -121,8 +122,12 @@ def test_one_read_brings_no_more_than_there_is_room_for(echoer: IEchoer) -> None
     with connected_pairs(1) as pairs:
         data = os.urandom(READ_SIZE + 10)
         pairs.clients[0].sendall(data)
-        assert echoer.echo(pairs.descriptors()) == ([READ_SIZE], [READ_SIZE])
-        assert echoer.echo(pairs.descriptors()) == ([10], [10])
+        sizes: list[int] = []
+        while sum(sizes) < len(data):
+            received, sent = echoer.echo(pairs.descriptors())
+            assert received == sent
+            sizes += received
+        assert max(sizes) <= READ_SIZE
         assert receive(pairs.clients[0], len(data)) == data
 
 
@@ -164,24 +169,40 @@ def test_nobody_has_said_anything(echoer: IEchoer) -> None:
         assert echoer.echo(pairs.descriptors()) == ([-EAGAIN] * 3, [0] * 3)
 
 
+def test_large_messages_of_several_go_back_to_whom_they_belong(echoer: IEchoer) -> None:
+    random = Random(4)  # noqa: S311 - sizes, not secrets
+    with connected_pairs(5) as pairs:
+        for _ in range(20):
+            said = [random.randbytes(random.randint(LARGE, 60_000)) for _ in pairs.clients]
+            left = [len(data) for data in said]
+            for client, data in zip(pairs.clients, said, strict=True):
+                client.sendall(data)
+            while any(left):
+                received, sent = echoer.echo(pairs.descriptors())
+                assert [size for size in received if size > 0] == [size for size in sent if size]
+                left = [rest - size for rest, size in zip(left, sent, strict=True)]
+            for client, data in zip(pairs.clients, said, strict=True):
+                assert receive(client, len(data)) == data
+
+
 @implementer(IEchoer)
 class Told:
     """An echoer that only notes for how many it was called.
 
-    :ivar has_end: whether one of them says that it has come to its end.
+    :ivar first: how much the first one says.
+    :ivar size: how much each of the others says.
     """
 
     def __init__(self, rest: bytes) -> None:
         self.calls: list[int] = []
-        self.has_end = False
-        self.is_closed = False
+        self.first = self.size = 1
+        self.times_closed = 0
         self._rest = rest
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Take note, and say that each had a byte to say."""
+        """Take note, and say how much each has said."""
         self.calls.append(len(descriptors))
-        received = [1] * len(descriptors)
-        received[0] = 0 if self.has_end else 1
+        received = [self.first, *[self.size] * (len(descriptors) - 1)]
         return received, received
 
     def unsent(self, place: int) -> bytes:
@@ -190,50 +211,106 @@ class Told:
 
     def close(self) -> None:
         """Take note."""
-        self.is_closed = True
+        self.times_closed += 1
+
+
+class Three:
+    """A chooser and those that it chooses from."""
+
+    def __init__(self) -> None:
+        self.usual, self.many, self.large = (Told(rest) for rest in (b"usual", b"many", b"large"))
+        self._chooser = Chooser(self.usual, self.many, self.large)
+
+    def who_serves(self, count: int, size: int = 1, first: int | None = None) -> bytes:
+        """Let so many say so much, the first one perhaps less, and return whose the rest is."""
+        for each in (self.usual, self.many, self.large):
+            each.size = size
+            each.first = size if first is None else first
+        self._chooser.echo([0] * count)
+        return self._chooser.unsent(0)
+
+    def close(self) -> None:
+        """Close what was chosen from."""
+        self._chooser.close()
 
 
 def test_few_are_served_by_one_echoer_and_many_by_another() -> None:
-    few, many = Told(b"few"), Told(b"many")
-    both = ByNumber(few, many)
-    for count, rest in ((MANY - 1, b"few"), (MANY, b"many"), (1, b"few"), (PLACES, b"many")):
-        both.echo([0] * count)
-        assert both.unsent(0) == rest
-    assert (few.calls, many.calls) == ([MANY - 1, 1], [MANY, PLACES])
-    both.close()
-    assert few.is_closed
-    assert many.is_closed
+    made = Three()
+    for count, who in ((MANY - 1, b"usual"), (MANY, b"many"), (1, b"usual"), (PLACES, b"many")):
+        assert made.who_serves(count) == who
 
 
 def test_while_connections_come_and_go_even_many_are_served_like_few() -> None:
-    few, many = Told(b"few"), Told(b"many")
-    both = ByNumber(few, many)
-    few.has_end = True
-    both.echo([0])
-    few.has_end = False
-    while not many.calls:
-        both.echo([0] * PLACES)
-    assert few.calls == [1] + [PLACES] * SETTLED
+    made = Three()
+    made.who_serves(1, first=0)
+    while made.who_serves(PLACES) == b"usual":
+        pass
+    assert made.usual.calls == [1] + [PLACES] * SETTLED
 
 
-def test_a_ring_gives_back_all_the_descriptors_that_it_took() -> None:
+@pytest.mark.parametrize("count", [SEVERAL, MANY, PLACES])
+def test_after_large_messages_large_ones_are_expected(count: int) -> None:
+    made = Three()
+    assert made.who_serves(count, LARGE) != b"large"
+    assert made.who_serves(count, LARGE) == b"large"
+    assert made.who_serves(count, LARGE - 1) == b"large"
+    assert made.who_serves(count) != b"large"
+
+
+def test_a_single_large_message_is_served_as_usual() -> None:
+    made = Three()
+    assert [made.who_serves(SEVERAL - 1, LARGE) for _ in range(3)] == [b"usual"] * 3
+
+
+def test_where_somebody_is_silent_after_large_messages_all_is_as_usual() -> None:
+    made = Three()
+    made.who_serves(SEVERAL, 2 * LARGE)
+    assert made.who_serves(SEVERAL, 2 * LARGE, first=0) == b"large"
+    assert made.who_serves(SEVERAL, 2 * LARGE) == b"usual"
+
+
+def test_all_that_were_chosen_from_are_closed() -> None:
+    made = Three()
+    made.close()
+    assert [each.times_closed for each in (made.usual, made.many, made.large)] == [1, 1, 1]
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process has."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_the_best_one_gives_back_all_the_descriptors_that_it_took() -> None:
     gc.collect()  # what other tests have left
-    before = held(os.getpid(), "io_uring")
+    before = descriptors()
     made = best_echoer(may_use_io_uring=True)
-    assert held(os.getpid(), "io_uring") - before <= LANE - 1
+    assert descriptors() - before <= LANE - 1
     made.close()
     del made
-    assert held(os.getpid(), "io_uring") == before
+    assert descriptors() == before
 
 
-def test_where_there_is_no_room_for_a_ring_they_are_served_one_by_one(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("part", ["ring.Uring", "splicer.os.pipe2", "splicer.os.splice"])
+def test_what_the_system_does_not_give_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    def no_room(_: int) -> Uring:
-        raise OSError(EMFILE, os.strerror(EMFILE))
+    def not_for_you(*_: int) -> None:
+        raise OSError(EPERM, os.strerror(EPERM))
 
-    monkeypatch.setattr("sockd.kinds.ring.Uring", no_room)
-    assert isinstance(best_echoer(may_use_io_uring=True), OneByOne)
+    gc.collect()
+    before = descriptors()
+    monkeypatch.setattr(f"sockd.kinds.{part}", not_for_you)
+    made = best_echoer(may_use_io_uring=True)
+    with connected_pairs(MANY) as pairs:
+        for size in (5, LARGE, LARGE):
+            for client in pairs.clients:
+                client.sendall(bytes(size))
+            assert made.echo(pairs.descriptors()) == ([size] * MANY, [size] * MANY)
+            for client in pairs.clients:
+                receive(client, size)
+    made.close()
+    del made
+    assert descriptors() == before
 
 
 def test_a_ring_that_the_system_does_not_make_is_an_error() -> None:

@@ -86,14 +86,17 @@ def test_messages_of_every_size_come_back_and_are_counted_to_the_byte(path: Path
         assert (row["bytes_in"], row["bytes_out"]) == (sum(EDGES), sum(EDGES))
 
 
-def test_many_clients_get_their_own_bytes_and_the_sums_are_right(path: Path) -> None:
+@pytest.mark.parametrize("sizes", [(1, 3000), (20_000, 60_000)], ids=["small", "large"])
+def test_many_clients_get_their_own_bytes_and_the_sums_are_right(
+    path: Path, sizes: tuple[int, int]
+) -> None:
     sockd = path.start()
     random = Random(7)  # noqa: S311 - sizes, not secrets
     sent = [0] * 30
     with ExitStack() as stack:
         clients = [stack.enter_context(path.dial(sockd)) for _ in sent]
         for _ in range(20):  # all at once: so many that the lane takes them together
-            said = [random.randbytes(random.randint(1, 3000)) for _ in clients]
+            said = [random.randbytes(random.randint(*sizes)) for _ in clients]
             for client, data in zip(clients, said, strict=True):
                 client.sendall(data)
             for who, data in enumerate(said):

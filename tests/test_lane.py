@@ -18,12 +18,15 @@ from zope.interface.verify import verifyClass, verifyObject
 
 from sockd.address import Address
 from sockd.kinds.connection import StreamConnection
-from sockd.kinds.echoer import READ_SIZE, OneByOne
+from sockd.kinds.echoer import READ_SIZE, IEchoer, OneByOne
 from sockd.kinds.lane import IRider, Lane
+from sockd.kinds.ring import Ring
+from sockd.kinds.splicer import Splicer
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.records import Connection, Listener
 from tests.clients import receive, reset
+from tests.paths import has_io_uring
 
 LISTENER = Listener("tcp", Address("127.0.0.1", 65432), 50)
 PEER = Address("127.0.0.1", 50001)
@@ -54,12 +57,11 @@ class Rider:
 class Road:
     """A lane with one connection on it, over real sockets, and a reactor that does nothing."""
 
-    def __init__(self, io_uring: bool) -> None:
+    def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
         ledger = Ledger(self.reactor.seconds)
         self.service = ledger.enrol("s", "multi", "echo")
         self.lane = Lane(cast(IReactor, self.reactor), self.service)
-        self.lane.allow(io_uring)
         self.record: Connection = ledger.open(self.service, LISTENER, LISTENER.address, PEER)
         self.rider = Rider()
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -76,12 +78,18 @@ class Road:
         self.handle.close()
 
 
-@pytest.fixture(params=[True, False], ids=["io_uring", "one by one"])
+@pytest.fixture(params=[Ring, Splicer, OneByOne])
 def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Road]:
-    """Make a lane with one connection, which is as good as many."""
-    monkeypatch.setattr("sockd.kinds.echoer.MANY", 1)
-    monkeypatch.setattr("sockd.kinds.echoer.SETTLED", 0)
-    made = Road(request.param)
+    """Make a lane with one connection, which is served by one sort of echoer."""
+    if request.param is Ring and not has_io_uring():
+        pytest.skip("the system has no io_uring")
+
+    def the_only_one(_: bool) -> IEchoer:
+        made: IEchoer = request.param()
+        return made
+
+    monkeypatch.setattr("sockd.kinds.lane.best_echoer", the_only_one)
+    made = Road()
     yield made
     made.close()
 

@@ -26,7 +26,11 @@ from sockd.config.endpoint import parse_stream
 from sockd.config.limits import network
 from sockd.config.specs import ServiceSpec
 from sockd.errors import Place
+from sockd.kinds.choice import best_echoer
 from sockd.kinds.context import ServiceContext
+from sockd.kinds.echoer import IEchoer, OneByOne
+from sockd.kinds.ring import Ring
+from sockd.kinds.splicer import Splicer
 from sockd.kinds.stream import StreamKind, StreamService
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
@@ -34,7 +38,7 @@ from sockd.records import Connection, Reason
 from sockd.replies.echo import Echo
 from tests.clients import reset
 from tests.harness import DEADLINE
-from tests.paths import HEADER
+from tests.paths import HEADER, has_io_uring
 
 PLACE = Place("lab.ini", 1, "service:s", "listen")
 SMALL = 4096
@@ -70,15 +74,13 @@ class Lab:
     :param is_relayed: whether clients begin with a PROXY header, and first words along with it.
     """
 
-    def __init__(self, has_lane: bool, is_relayed: bool, io_uring: bool) -> None:
+    def __init__(self, has_lane: bool, is_relayed: bool) -> None:
         self.reactor = EPollReactor()
         self.ledger = Ledger(self.reactor.seconds, history=10_000)
         endpoint = parse_stream("tcp:0:interface=127.0.0.1", PLACE)
         balancers = (network("127.0.0.1", PLACE),) if is_relayed else ()
         spec = ServiceSpec("s", "multi", (endpoint,), PLACE, proxy=balancers)
-        context = ServiceContext(
-            cast(IReactor, self.reactor), self.ledger, 0.0, lane=has_lane, io_uring=io_uring
-        )
+        context = ServiceContext(cast(IReactor, self.reactor), self.ledger, 0.0, lane=has_lane)
         service = StreamKind("multi").serve(spec, Echo(), context)
         assert isinstance(service, StreamService)
         self.service = service
@@ -216,12 +218,27 @@ class Lab:
 
 
 @contextmanager
-def lab(has_lane: bool, is_relayed: bool = False, io_uring: bool = True) -> Iterator[Lab]:
-    """Run a lab, and end all that is left of it."""
-    made = Lab(has_lane, is_relayed, io_uring)
+def lab(
+    has_lane: bool, is_relayed: bool = False, echoer: Callable[[], IEchoer] | None = None
+) -> Iterator[Lab]:
+    """Run a lab, and end all that is left of it.
+
+    :param echoer: makes what serves the lane while io_uring is allowed; ``None``: whatever is best
+        there, with so few clients and so small messages.
+    """
+
+    def made_for_it(io_uring: bool) -> IEchoer:
+        if echoer is None:
+            return best_echoer(io_uring)
+        return echoer() if io_uring else OneByOne()
+
+    if echoer is Ring and not has_io_uring():
+        pytest.skip("the system has no io_uring")
+    made = Lab(has_lane, is_relayed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sockd.kinds.echoer.MANY", 1)  # else so few clients would not have io_uring
-        patch.setattr("sockd.kinds.echoer.SETTLED", 0)
+        patch.setattr("sockd.kinds.lane.best_echoer", made_for_it)
+        for threshold, value in (("MANY", 2), ("SETTLED", 1), ("LARGE", 4096), ("SEVERAL", 1)):
+            patch.setattr(f"sockd.kinds.choice.{threshold}", value)
         try:
             yield made
         finally:
@@ -265,16 +282,26 @@ def do(made: Lab, deed: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_lane", "is_relayed", "io_uring"),
-    [(True, False, True), (True, False, False), (False, False, False), (True, True, True)],
-    ids=["lane", "one-by-one", "no-lane", "relayed"],
+    ("has_lane", "is_relayed", "echoer"),
+    [
+        (True, False, None),
+        (True, False, Ring),
+        (True, False, Splicer),
+        (True, False, OneByOne),
+        (False, False, None),
+        (True, True, None),
+    ],
+    ids=["lane", "ring", "splicer", "one-by-one", "no-lane", "relayed"],
 )
 @settings(max_examples=60, deadline=None)
 @given(deeds=st.lists(DEEDS, max_size=40))
 def test_no_byte_is_lost_or_repeated_and_the_ledger_is_exact(
-    has_lane: bool, is_relayed: bool, io_uring: bool, deeds: list[tuple[object, ...]]
+    has_lane: bool,
+    is_relayed: bool,
+    echoer: Callable[[], IEchoer] | None,
+    deeds: list[tuple[object, ...]],
 ) -> None:
-    with lab(has_lane, is_relayed, io_uring) as made:
+    with lab(has_lane, is_relayed, echoer) as made:
         made.connect()
         for deed in deeds:
             do(made, deed)

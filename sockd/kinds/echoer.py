@@ -1,7 +1,8 @@
 """How the fast lane reads and writes: what an echoer does, and one that needs nothing special.
 
-That one makes two system calls for a message. :mod:`sockd.kinds.ring` makes two for many messages,
-which pays where there are many.
+That one makes two system calls for a message and copies it. :mod:`sockd.kinds.ring` makes two for
+many messages, :mod:`sockd.kinds.splicer` copies nothing, and :mod:`sockd.kinds.choice` knows where
+each of them pays.
 """
 
 from __future__ import annotations
@@ -16,13 +17,6 @@ READ_SIZE = 65536
 
 PLACES = 64
 """How many sockets an echoer may be given at once."""
-
-MANY = 10
-"""From here on it pays to serve them all at once."""
-
-SETTLED = 16
-"""After so many calls in a row to which everybody had something to say, connections no longer come
-and go."""
 
 LATER = (-EAGAIN, -EINTR)
 """Results that are no error: nothing to read, or no room to write to, at the moment."""
@@ -72,8 +66,7 @@ class OneByOne:
                 if got:
                     put = write(descriptor, data)
             except OSError as error:
-                result = -(error.errno or EIO)
-                got, put = (got, result) if got else (result, 0)
+                got, put = broken_off(got, error)
             if data and (0 <= put < got or put in LATER):
                 self._unsent[place] = data[max(put, 0) :]
             received.append(got)
@@ -88,33 +81,10 @@ class OneByOne:
         """Do nothing: it holds nothing."""
 
 
-@implementer(IEchoer)
-class ByNumber:
-    """An echoer that leaves few sockets to one echoer and many to another.
+def broken_off(received: int, error: OSError) -> tuple[int, int]:
+    """Return the results of a read and a write of which the last one has failed.
 
-    While connections come and go, what that takes leaves the long way into the system cold in the
-    processor's caches, so that all are left to the first one.
+    :param received: how many bytes were read; 0 if it was the read that failed.
     """
-
-    def __init__(self, few: IEchoer, many: IEchoer) -> None:
-        self._few = self._last = few
-        self._many = many
-        self._settled_calls = SETTLED
-
-    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Have them served by the one that is faster."""
-        are_many = len(descriptors) >= MANY and self._settled_calls >= SETTLED
-        self._last = self._many if are_many else self._few
-        received, sent = self._last.echo(descriptors)
-        self._settled_calls = self._settled_calls + 1 if min(received) > 0 else 0
-        return received, sent
-
-    def unsent(self, place: int) -> bytes:
-        """Return what the echoer of the last call has."""
-        rest: bytes = self._last.unsent(place)
-        return rest
-
-    def close(self) -> None:
-        """Close both."""
-        self._few.close()
-        self._many.close()
+    result = -(error.errno or EIO)
+    return (received, result) if received else (result, 0)

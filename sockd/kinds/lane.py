@@ -14,15 +14,14 @@ from __future__ import annotations
 import select
 import socket
 import sys
-from contextlib import suppress
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, ByNumber, IEchoer, OneByOne
-from sockd.kinds.ring import Ring
+from sockd.kinds.choice import best_echoer
+from sockd.kinds.echoer import LATER, PLACES, READ_SIZE, IEchoer, OneByOne
 from sockd.reactor import IReactor
 from sockd.records import Connection, ServiceRecord
 
@@ -176,11 +175,3 @@ class Lane:
                 self._epoll.unregister(descriptor)
             except OSError:  # somebody at the prompt has closed the socket itself
                 return
-
-
-def best_echoer(may_use_io_uring: bool) -> IEchoer:
-    """Return the fastest echoer that the system has, or the one that needs nothing special."""
-    if may_use_io_uring:
-        with suppress(OSError):
-            return ByNumber(OneByOne(), Ring())
-    return OneByOne()

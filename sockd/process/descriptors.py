@@ -34,8 +34,8 @@ RESERVE = 128
 SELECT = 1024
 """What select(2) can watch: descriptors below this number."""
 
-LANE = 4
-"""An epoll(7) of a service's own, and an io_uring(7), which has two more for its memory."""
+LANE = 6
+"""An epoll(7) of a service's own, an io_uring(7), which has two more for its memory, a pipe(7)."""
 
 _ONE_AT_A_TIME = "tcp"
 _CONNECTIONS = "max_connections"
