@@ -164,6 +164,22 @@ def test_what_a_slow_reader_is_still_to_have_is_kept_until_the_next_call(echoer:
         assert echoer.unsent(1) == data[max(sent[1], 0) :]
 
 
+def test_urgent_data_is_left_out_and_what_follows_it_is_not_lost(echoer: IEchoer) -> None:
+    with connected_pairs(1) as pairs:
+        [client] = pairs.clients
+        client.send(b"hello")
+        client.send(b"!", socket.MSG_OOB)
+        client.send(b"world")
+        client.shutdown(socket.SHUT_WR)
+        said = b""
+        while True:
+            [got], [put] = echoer.echo(pairs.descriptors())
+            if not got:
+                break
+            said += receive(client, max(put, 0)) + echoer.unsent(0)
+        assert said == b"helloworld"
+
+
 def test_nobody_has_said_anything(echoer: IEchoer) -> None:
     with connected_pairs(3) as pairs:
         assert echoer.echo(pairs.descriptors()) == ([-EAGAIN] * 3, [0] * 3)

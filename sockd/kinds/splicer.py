@@ -7,10 +7,15 @@ copy a short message, and much less than to copy a long one.
 from __future__ import annotations
 
 import os
+from errno import EAGAIN
 
 from zope.interface import implementer
 
 from sockd.kinds.echoer import LATER, READ_SIZE, IEchoer, broken_off
+
+NOTHING = (0, -EAGAIN)
+"""What splice(2) says not only at the end, or of a socket that has nothing, but also before urgent
+data (TCP's, RFC 6093), whatever comes after that."""
 
 
 @implementer(IEchoer)
@@ -43,20 +48,32 @@ class Splicer:
                     put = splice(self._outlet, descriptor, got, flags=at_once)
             except OSError as error:
                 got, put = broken_off(got, error)
-            if put != got > 0:
+            if got in NOTHING:
+                got, put = self._read(place, descriptor)
+            elif put != got > 0:
                 self._take_out(place, put)
             received.append(got)
             sent.append(put)
         return received, sent
 
     def unsent(self, place: int) -> bytes:
-        """Return what was taken out of the pipe again."""
+        """Return what was taken out of the pipe again, or never went into it."""
         return self._unsent.get(place, b"")
 
     def close(self) -> None:
         """Give the pipe back."""
         os.close(self._outlet)
         os.close(self._inlet)
+
+    def _read(self, place: int, descriptor: int) -> tuple[int, int]:
+        """Look again where there seems to be nothing, and leave it to others to write what is."""
+        try:
+            data = os.read(descriptor, READ_SIZE)
+        except OSError as error:
+            return broken_off(0, error)
+        if data:
+            self._unsent[place] = data
+        return len(data), -EAGAIN if data else 0
 
     def _take_out(self, place: int, put: int) -> None:
         """Empty the pipe of what the kernel did not take, and keep it if it may take it later."""
