@@ -308,6 +308,13 @@ def test_no_byte_is_lost_or_repeated_and_the_ledger_is_exact(
         made.finish()
 
 
+def test_what_is_sent_in_two_pieces_does_not_wait_for_an_acknowledgement() -> None:
+    with lab(has_lane=True) as made:
+        made.connect()
+        [connection] = made.service._connections.values()
+        assert connection.transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def no_room(*_: object) -> None:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 

@@ -21,8 +21,8 @@ LARGE = 16384
 """From this size on, in bytes, it pays not to copy messages."""
 
 SEVERAL = 2
-"""So many of them there must be: a single one is found whole by who is slow, and in pieces by who
-is fast."""
+"""How many clients it takes: of a single one, who does not copy is so quick that he finds each
+message in pieces."""
 
 
 @implementer(IEchoer)
@@ -73,6 +73,6 @@ def best_echoer(may_use_io_uring: bool) -> IEchoer:
     if may_use_io_uring:
         with suppress(OSError):
             many = Ring()
-    with suppress(OSError):
+    with suppress(ImportError, OSError):
         large = Splicer()
     return Chooser(usual, many, large)

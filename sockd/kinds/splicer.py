@@ -13,6 +13,10 @@ from zope.interface import implementer
 
 from sockd.kinds.echoer import LATER, READ_SIZE, IEchoer, broken_off
 
+PIPE_SIZE = 4 * READ_SIZE
+"""A pipe has a slot for each 4 KiB, and a piece of a message takes one, however short it is: so
+there is room for a whole read in the pieces in which Ethernet brings it."""
+
 NOTHING = (0, -EAGAIN)
 """What splice(2) says not only at the end, or of a socket that has nothing, but also before urgent
 data (TCP's, RFC 6093), whatever comes after that."""
@@ -20,17 +24,23 @@ data (TCP's, RFC 6093), whatever comes after that."""
 
 @implementer(IEchoer)
 class Splicer:
-    """The echoer for large messages, on Linux. Between two messages its pipe is empty.
+    """The echoer for large messages. Between two messages its pipe is empty.
 
-    :raise OSError: if there is no room for a pipe, or if a filter of system calls (seccomp(2))
-        keeps this one away.
+    :raise ImportError: if this is not Linux, or an implementation of Python without splice(2).
+    :raise OSError: if there is no room for such a pipe (pipe(7) has the limits for users), or if a
+        filter of system calls (seccomp(2)) keeps splice(2) away.
     """
 
     def __init__(self) -> None:
+        from fcntl import F_SETPIPE_SZ, fcntl
+        from os import splice
+
+        self._splice = splice
         self._outlet, self._inlet = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._unsent: dict[int, bytes] = {}
         try:
-            os.splice(self._outlet, self._inlet, 0)
+            fcntl(self._inlet, F_SETPIPE_SZ, PIPE_SIZE)
+            splice(self._outlet, self._inlet, 0)
         except OSError:
             self.close()
             raise
@@ -38,7 +48,7 @@ class Splicer:
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
         """Pass on what each socket has, as much as the pipe takes at once."""
         self._unsent.clear()
-        splice, at_once = os.splice, os.SPLICE_F_NONBLOCK
+        splice, at_once = self._splice, os.SPLICE_F_NONBLOCK
         received, sent = [], []
         for place, descriptor in enumerate(descriptors):
             got = put = 0
@@ -50,7 +60,7 @@ class Splicer:
                 got, put = broken_off(got, error)
             if got in NOTHING:
                 got, put = self._read(place, descriptor)
-            elif put != got > 0:
+            elif got > 0 and put < got:
                 self._take_out(place, put)
             received.append(got)
             sent.append(put)
@@ -71,9 +81,10 @@ class Splicer:
             data = os.read(descriptor, READ_SIZE)
         except OSError as error:
             return broken_off(0, error)
-        if data:
-            self._unsent[place] = data
-        return len(data), -EAGAIN if data else 0
+        if not data:
+            return 0, 0
+        self._unsent[place] = data
+        return len(data), -EAGAIN
 
     def _take_out(self, place: int, put: int) -> None:
         """Empty the pipe of what the kernel did not take, and keep it if it may take it later."""
