@@ -20,7 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.tcp import Port
+from twisted.python.failure import Failure
 
 from sockd.config.endpoint import parse_stream
 from sockd.config.limits import network
@@ -248,6 +250,7 @@ def lab(
             while made.service.record.active:
                 made.turn()
             made.turn(3)
+            made.reactor.waker.connectionLost(Failure(ConnectionDone()))
 
 
 SIZES = st.sampled_from([1, 7, 1000, 4096, 65536, 70_000, 300_000])
