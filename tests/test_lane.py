@@ -145,6 +145,42 @@ def test_what_could_not_be_read_now_is_read_later(
     assert (road.record.reads, road.rider.end) == (1, None)
 
 
+class Breaks(OneByOne):
+    """Breaks off, with the error of a system that has no memory left."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__()
+        self._error = error
+
+    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Read and write nothing."""
+        raise self._error(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+
+def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road.lane, "_echoer", Breaks(OSError))
+    road.client.send(b"hello")
+    with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
+        road.lane.doRead()
+    road.lane.connectionLost(Failure(ConnectionLost()))
+    assert (road.rider.is_without_lane, road.rider.end) == (True, None)
+    assert road.handle.recv(5) == b"hello"
+
+
+def test_an_echoer_that_may_have_read_something_ends_whom_it_served(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road.lane, "_echoer", Breaks(MemoryError))
+    road.client.send(b"hello")
+    with pytest.raises(MemoryError):
+        road.lane.doRead()
+    assert road.rider.end is not None
+    assert road.rider.end.check(ConnectionLost)
+    assert is_let_go(road)
+
+
 def test_a_reactor_that_cannot_watch_the_lane_has_nobody_on_it(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:

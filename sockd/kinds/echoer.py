@@ -33,6 +33,7 @@ class IEchoer(Interface):
             or ``-errno`` (errno(3)). A read of 0 is the end of what the peer says. Where nothing
             was read, the write is 0.
         :raise OSError: if nothing could be read from any of them, for no fault of theirs.
+            After any other exception nobody knows what was.
         """
 
     def unsent(place: int) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import select
 import socket
 import sys
+from errno import EIO
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
@@ -132,7 +133,7 @@ class Lane:
         All is counted before anybody is told of an end.
         """
         echoer = self._echoer
-        received, sent = echoer.echo(descriptors)
+        received, sent = self._serve(echoer, descriptors)
         if received == sent and 0 not in received:
             return self._count(descriptors, received)
         size = 0
@@ -145,6 +146,21 @@ class Lane:
             if got not in LATER and not got == sent[place] > 0:
                 self._let_go(descriptor, got, echoer.unsent(place))
         return size
+
+    def _serve(self, echoer: IEchoer, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Read and write; end them all if it is not known what of theirs was read, and where it is.
+
+        To go on would be to leave something out.
+        """
+        try:
+            results: tuple[list[int], list[int]] = echoer.echo(descriptors)
+        except OSError:
+            raise
+        except Exception:
+            for descriptor in descriptors:
+                self._let_go(descriptor, -EIO, b"")
+            raise
+        return results
 
     def _count(self, descriptors: list[int], sizes: list[int]) -> int:
         """Enter messages of so many bytes in the ledger; return how many bytes they have in all."""

@@ -17,7 +17,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable
-from errno import EINPROGRESS, ENOSYS
+from errno import ENOSYS
 
 ENTRY = struct.Struct("=BxxxiQQIIQ24x")
 """``struct io_uring_sqe``: operation, descriptor, offset, address, length, flags, own number."""
@@ -109,7 +109,7 @@ class Uring:
         :param operations: the numbers of entries, in format ``I``; as many as there are, at most.
         :return: what the system calls would return, or ``-errno``. There are fewer if the system
             did not come to the last ones, for want of memory above all: those were not done.
-        :raise OSError: if an operation waits after all; the others were done.
+        :raise RuntimeError: if an operation waits after all; the others were done.
         """
         count, start = len(operations), self._submitted % len(self._order)
         room = len(self._order) - start
@@ -151,7 +151,8 @@ class Uring:
         """
         count = len(operations)
         if (self._words[self._ready] - self._completed) & _WORD != count:
-            raise OSError(EINPROGRESS, os.strerror(EINPROGRESS))
+            message = "io_uring(7): an operation waits that should not"
+            raise RuntimeError(message)
         start = self._completed % len(self._results)
         numbers, results = (_round(ring, start, count) for ring in (self._numbers, self._results))
         self._completed = self._words[self._seen] = (self._completed + count) & _WORD
