@@ -163,15 +163,19 @@ class Measure:
         return {"health_p50": percentile(took, 0.5), "health_p99": percentile(took, 0.99)}
 
     def _watched(self, work: Work, server: Server) -> dict[str, float]:
-        without = self._long.run("connect", server.port, work.clients, work.size)
-        with ExitStack() as stack:
-            for _ in range(_READERS):
-                stack.enter_context(_reading(server.contender, "/events"))
-            beside = self._long.run("connect", server.port, work.clients, work.size)
+        """Measure without readers and with them by turns, for a machine has slow seconds."""
+        without, beside = [], []
+        for _ in range(self._settings.turns):
+            without.append(self._short.run("connect", server.port, work.clients, work.size).rate)
+            with ExitStack() as stack:
+                for _ in range(_READERS):
+                    stack.enter_context(_reading(server.contender, "/events"))
+                load = self._short.run("connect", server.port, work.clients, work.size)
+                beside.append(load.rate)
         return {
-            "watched": beside.rate / without.rate,
-            "rate_without": without.rate,
-            "rate_beside": beside.rate,
+            "watched": sum(beside) / sum(without),
+            "rate_without": sum(without) / len(without),
+            "rate_beside": sum(beside) / len(beside),
         }
 
 
