@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from bench import proc
 from bench.cores import Cores
@@ -96,7 +97,12 @@ class Measure:
     def _side_by_side(
         self, number: int, work: Work, contenders: Sequence[Contender]
     ) -> Iterator[Outcome]:
-        """Start all servers, then let them take turns; those that wait for theirs are asleep."""
+        """Start all servers, then let them take turns; those that wait for theirs are asleep.
+
+        Who comes after whom changes from turn to turn, and is the same in each run: some leave
+        work behind for the system, whoever has the core then.
+        """
+        order = Random(number)  # noqa: S311 - an order, no secret
         with ExitStack() as stack:
             servers: list[Server] = []
             for contender in contenders:
@@ -105,7 +111,7 @@ class Measure:
                 except BenchError as error:
                     yield Failure(number, work.name, contender.name, str(error))
             for turn in range(1, self._settings.turns + 1):
-                for server in tuple(servers):
+                for server in order.sample(servers, len(servers)):
                     name = server.contender.name
                     try:
                         yield Sample(number, turn, work.name, name, self._load(work, server))
