@@ -102,7 +102,7 @@ class Measure:
         Who comes after whom changes from turn to turn, and is the same in each run: some leave
         work behind for the system, whoever has the core then.
         """
-        order = Random(number)  # noqa: S311 - an order, no secret
+        order = Random(number)
         with ExitStack() as stack:
             servers: list[Server] = []
             for contender in contenders:

@@ -108,7 +108,7 @@ def test_it_provides_what_it_says(echoer: IEchoer) -> None:
 
 
 def test_what_each_one_says_goes_back_to_it(echoer: IEchoer) -> None:
-    random = Random(3)  # noqa: S311 - sizes, not secrets
+    random = Random(3)
     with connected_pairs(PLACES) as pairs:
         for _ in range(50):
             who = random.sample(range(PLACES), random.randint(1, PLACES))
@@ -192,7 +192,7 @@ def test_nobody_has_said_anything(echoer: IEchoer) -> None:
 
 
 def test_large_messages_of_several_go_back_to_whom_they_belong(echoer: IEchoer) -> None:
-    random = Random(4)  # noqa: S311 - sizes, not secrets
+    random = Random(4)
     with connected_pairs(5) as pairs:
         for _ in range(20):
             said = [random.randbytes(random.randint(LARGE, 60_000)) for _ in pairs.clients]

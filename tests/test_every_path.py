@@ -91,7 +91,7 @@ def test_many_clients_get_their_own_bytes_and_the_sums_are_right(
     path: Path, sizes: tuple[int, int]
 ) -> None:
     sockd = path.start()
-    random = Random(7)  # noqa: S311 - sizes, not secrets
+    random = Random(7)
     sent = [0] * 30
     with ExitStack() as stack:
         clients = [stack.enter_context(path.dial(sockd)) for _ in sent]

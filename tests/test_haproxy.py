@@ -15,6 +15,7 @@ from tests.clients import LOOPBACK, ask, connect, receive_to_end
 from tests.conftest import RunSockd, ToolFinder
 from tests.haproxy import BALANCER, haproxy
 from tests.harness import DEADLINE, Sockd, wait_until
+from tests.vitals import descriptors
 
 MEBIBYTE = 1024 * 1024
 INI = f"""[service:s]
@@ -116,13 +117,13 @@ def test_whoever_is_denied_behind_a_balancer_leaves_no_socket(
     port = relay(sockd, "send-proxy-v2")
     with dial(port) as client:
         assert ask(client, b"let in") == b"let in"
-        before = len(list(Path(f"/proc/{sockd.pid}/fd").iterdir()))
+        before = descriptors(sockd)
         for _ in range(20):
             with dial(port, "127.0.0.66") as denied:
                 denied.sendall(b"x")
                 assert has_ended(denied)
         assert sockd.service("s")["refusals"] == {"denied": 20}
-        wait_until(lambda: len(list(Path(f"/proc/{sockd.pid}/fd").iterdir())) <= before)
+        wait_until(lambda: descriptors(sockd) <= before)
     sockd.wait_for(r"Refused 127\.0\.0\.66:\d+ on 127\.0\.0\.1:\d+: denied \(s\)$")
 
 

@@ -135,10 +135,8 @@ class BusyAtFirst(OneByOne):
         return ([self._results.pop()], [0]) if self._results else super().echo(descriptors)
 
 
-def test_what_could_not_be_read_now_is_read_later(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(road.lane, "_echoer", BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
+def test_what_could_not_be_read_now_is_read_later(road: Road) -> None:
+    road.lane._echo_by(BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
     road.client.send(b"hello")
     road.lane.doRead()
     assert receive(road.client, 5) == b"hello"
@@ -157,10 +155,8 @@ class Breaks(OneByOne):
         raise self._error(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
-def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(road.lane, "_echoer", Breaks(OSError))
+def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(road: Road) -> None:
+    road.lane._echo_by(Breaks(OSError))
     road.client.send(b"hello")
     with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
         road.lane.doRead()
@@ -169,10 +165,8 @@ def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
     assert road.handle.recv(5) == b"hello"
 
 
-def test_an_echoer_that_may_have_read_something_ends_whom_it_served(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(road.lane, "_echoer", Breaks(MemoryError))
+def test_an_echoer_that_may_have_read_something_ends_whom_it_served(road: Road) -> None:
+    road.lane._echo_by(Breaks(MemoryError))
     road.client.send(b"hello")
     with pytest.raises(MemoryError):
         road.lane.doRead()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from tests.certificates import TLSFiles
 from tests.clients import LOOPBACK, ask, connect, connected, receive, receive_to_end
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until
+from tests.vitals import descriptors
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 Dial = Callable[[Sockd], socket.socket]
@@ -49,11 +49,6 @@ def refused(dial: Dial, sockd: Sockd) -> bool:
             return ended(client)
     except (ConnectionResetError, ssl.SSLError, OSError):
         return True
-
-
-def descriptors(sockd: Sockd) -> int:
-    """Return how many descriptors a daemon holds (proc(5))."""
-    return len(list(Path(f"/proc/{sockd.pid}/fd").iterdir()))
 
 
 def test_a_full_service_refuses_counts_it_and_leaves_no_socket_open(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until
 from tests.proxy_headers import LOCAL, PROXY, addresses, extension, version_2
 from tests.test_kinds import PLACE, Bench, SocketTransport, say
+from tests.vitals import descriptors
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 SERVICE = "[service:s]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\nproxy = 127.0.0.1\n"
@@ -231,11 +231,6 @@ def test_the_log_has_both_and_refuses_clients_by_their_own_name(run_sockd: RunSo
     sockd.wait_for(rf"Refused 192\.0\.2\.1:50412 on 127\.0\.0\.1:{port}: denied \(s\)$")
     assert sockd.service("s")["refusals"] == {"denied": 20}
     wait_until(lambda: descriptors(sockd) <= before, "the refused sockets are closed")
-
-
-def descriptors(sockd: Sockd) -> int:
-    """Return how many descriptors a daemon holds (proc(5))."""
-    return len(list(Path(f"/proc/{sockd.pid}/fd").iterdir()))
 
 
 def ended(client: socket.socket) -> bool:

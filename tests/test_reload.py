@@ -84,7 +84,7 @@ class Transfers:
 
     async def run(self, name: str, port: int, seed: int) -> None:
         """Send over one connection, and compare every byte that comes back."""
-        chance = random.Random(seed)  # noqa: S311 - the same bytes at every run
+        chance = random.Random(seed)
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
         self._live += 1
         if self._live == TRANSFERS:

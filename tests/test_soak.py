@@ -195,7 +195,7 @@ def play(soak: Soak, seconds: float, seed: int) -> dict[str, Tally]:
     sums = dict.fromkeys((*EXACT, ""), Tally())
     with ThreadPoolExecutor(len(cast)) as pool:
         acts = [
-            (name, pool.submit(act, random.Random(f"{seed} {number}")))  # noqa: S311 - no secret
+            (name, pool.submit(act, random.Random(f"{seed} {number}")))
             for number, (name, act) in enumerate(cast)
         ]
         wait([act for _, act in acts], seconds, FIRST_COMPLETED)
@@ -221,7 +221,7 @@ def test_the_sums_are_exact_after_all_sorts_of_trouble(
     run_sockd: RunSockd, pytestconfig: pytest.Config
 ) -> None:
     seconds: float = pytestconfig.getoption("--soak-seconds")
-    seed = random.randrange(1_000_000)  # noqa: S311 - no secret
+    seed = random.randrange(1_000_000)
     print(f"seed {seed}")
     soak = Soak(run_sockd(LAB))
     first = play(soak, seconds / 3, seed)

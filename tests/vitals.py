@@ -27,7 +27,12 @@ def vitals(sockd: Sockd) -> Vitals:
     process = Path("/proc") / str(sockd.pid)
     found = re.search(r"^VmRSS:\s+(\d+)", (process / "status").read_text("ascii"), re.MULTILINE)
     assert found is not None
-    return Vitals(len(list((process / "fd").iterdir())), int(found[1]))
+    return Vitals(descriptors(sockd), int(found[1]))
+
+
+def descriptors(sockd: Sockd) -> int:
+    """Return how many descriptors a daemon holds (proc(5))."""
+    return len(list(Path(f"/proc/{sockd.pid}/fd").iterdir()))
 
 
 def held(pid: int, what: str) -> int:
