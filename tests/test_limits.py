@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
@@ -253,6 +254,25 @@ def test_who_is_denied_is_closed_without_a_word(run_sockd: RunSockd) -> None:
     with dial_from("::1", sockd, "::1") as client:
         assert ended(client)
     assert sockd.service("multi")["refusals"] == {"denied": 3}
+
+
+@pytest.mark.parametrize(
+    "waits", ["kind = tcp", "kind = multi\nmax_connections = 1\nwhen_full = wait"]
+)
+def test_one_client_turned_away_costs_nobody_a_place_in_the_queue(
+    run_sockd: RunSockd, waits: str
+) -> None:
+    ini = section("tcp:0:interface=127.0.0.1").replace("kind = multi", waits)
+    sockd = run_sockd(ini + "deny = 127.0.0.2\n" + STATS)
+    with dial_from("127.0.0.2", sockd) as unwelcome:
+        assert ended(unwelcome)
+    sockd.send_signal(SIGSTOP)
+    with connected(sockd.port("multi"), 3) as clients:
+        sockd.send_signal(SIGCONT)
+        for client in clients:
+            assert ask(client, b"x") == b"x"
+            client.close()
+    assert sockd.service("multi")["refusals"] == {"denied": 1}
 
 
 def test_one_at_a_time_serves_the_next_after_those_that_may_not_come_in(

@@ -167,6 +167,8 @@ class StreamService(BindingService):
             return ProxiedConnection(self, listener, peer)
         reason = self.objection(peer)
         if reason is not None:
+            if self._waits:  # or Twisted would let in twenty more than there is room for
+                self._mind_the_doors()
             return Refusal(self, listener, peer, reason)
         return StreamConnection(self, listener, peer)
 
