@@ -118,8 +118,9 @@ class IReloadableService(INetworkService):
         """Leave the sockets that are not among these with the spare ones; they go on listening."""
 
     def reconfigure(spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
-        """Serve the next clients by another section; those that are here stay with theirs.
+        """Serve the next clients by another section.
 
+        A conversation that is under way goes on with its reply, whatever the section says now.
         What it listens on, and does not hold already, is among the spare sockets.
         """
 

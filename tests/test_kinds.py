@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +20,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -164,9 +167,9 @@ class Bench:
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.ledger = Ledger(self.reactor.seconds)
-        context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
+        self.context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
         spec = ServiceSpec("s", "multi", (parse_stream("tcp:65432", PLACE),), PLACE, **options)
-        made = (kind or StreamKind("multi")).serve(spec, reply or Echo(), context)
+        made = (kind or StreamKind("multi")).serve(spec, reply or Echo(), self.context)
         assert isinstance(made, StreamService)
         self.service = made
         self.service.privilegedStartService()
@@ -295,6 +298,15 @@ def test_a_reply_that_fails_ends_the_connection_and_is_not_asked_again() -> None
     assert say(transport, b"z") == b""
     bench.lose(transport, ConnectionDone())
     assert (bench.only().reason, bench.only().bytes_in) == (Reason.ERROR, 3)
+
+
+def test_the_reply_that_failed_is_named_though_the_section_has_another_one_now() -> None:
+    bench = Bench(ScriptedReply(lambda: Script(ValueError("no"))))
+    transport = bench.connect()
+    bench.service.reconfigure(replace(bench.service.spec, reply="other"), Echo(), bench.context)
+    with capturedLogs() as events:
+        say(transport, b"x")
+    assert [formatEvent(event) for event in events] == ["The reply echo failed"]
 
 
 def test_a_reply_that_is_no_bytes_is_an_error_and_not_counted_as_said() -> None:
@@ -545,10 +557,10 @@ class DatagramBench:
     def __init__(self, reply: IReply, **options: Any) -> None:
         self.reactor = MemoryReactorClock()
         self.ledger = Ledger(self.reactor.seconds)
-        context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
+        self.context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
         listen = (parse_datagram("udp:0:interface=127.0.0.1", PLACE),)
-        spec = ServiceSpec("s", "udp", listen, PLACE, **options)
-        made = DatagramKind("udp").serve(spec, reply, context)
+        self.spec = ServiceSpec("s", "udp", listen, PLACE, **options)
+        made = DatagramKind("udp").serve(self.spec, reply, self.context)
         assert isinstance(made, DatagramService)
         self.service = made
         self.service.privilegedStartService()
@@ -603,6 +615,52 @@ def test_a_reply_that_fails_ends_its_flow_only() -> None:
     assert bench.reasons() == [Reason.ERROR]
     bench.receive(b"x", port=50002)
     assert bench.service.record.errors == 2
+    bench.service.stopService()
+
+
+def test_the_reply_that_failed_a_flow_is_named_though_the_section_has_another_one_now() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(b"x", ValueError("no"))))
+    bench.receive(b"x")
+    other = ScriptedReply(Script)
+    bench.service.reconfigure(replace(bench.spec, reply="other"), other, bench.context)
+    with capturedLogs() as events:
+        bench.receive(b"x")
+    assert [formatEvent(event) for event in events] == ["The reply echo failed"]
+    bench.service.stopService()
+
+
+def test_a_socket_that_the_reactor_gives_up_is_no_service_any_more() -> None:
+    bench = datagrams()
+    bench.receive(b"x")
+    [reader] = bench.reactor.getReaders()
+    address = bench.service.record.listeners[0].address
+    with capturedLogs() as events:
+        reader.connectionLost(Failure(MemoryError("no")))
+    assert bench.service.record.state is State.FAILED
+    assert bench.service.record.listeners == ()
+    assert bench.reasons() == [Reason.STOP]
+    [event] = events
+    assert formatEvent(event) == f"The socket at {address} is lost, and s has stopped: no"
+    bench.service.startService()
+    bench.receive(b"x")
+    bench.service.stopService()
+
+
+def test_a_datagram_is_an_error_where_the_system_cannot_tell_whether_many_got_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = datagrams()
+    [reader] = bench.reactor.getReaders()
+
+    def out_of_descriptors(source: bytes) -> bool:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(reader, "is_for_many", out_of_descriptors)
+    bench.receive(b"x")
+    assert (bench.service.record.errors, bench.reasons()) == (1, [])
+    monkeypatch.undo()
+    bench.receive(b"x")
+    assert bench.reasons() == [None]
     bench.service.stopService()
 
 

@@ -94,6 +94,7 @@ class StreamConnection(SelfStarter):
         self._reactor = service.reactor
         self._byte_limit = service.spec.limits.max_bytes or sys.maxsize
         self._replies_left = service.spec.replies
+        self._reply = service.spec.reply
         self._conversation: IConversation | None = None
         self._reason: Reason | None = None
         self._is_stalled = False
@@ -266,7 +267,7 @@ class StreamConnection(SelfStarter):
 
     def _fail(self) -> None:
         """Log the exception that the reply has just raised, and hang up."""
-        self._log.failure("The reply {reply} failed", reply=self._service.spec.reply)
+        self._log.failure("The reply {reply} failed", reply=self._reply)
         self.hang_up(Reason.ERROR)
 
     def _finish(self, reason: Reason = Reason.REPLIES) -> None:

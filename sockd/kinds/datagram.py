@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockd.config.endpoint import Endpoint
@@ -34,7 +35,7 @@ from sockd.limits.correspondence import Correspondence
 from sockd.limits.terms import terms
 from sockd.listening.endpoints import bind_problem
 from sockd.listening.spare import take
-from sockd.records import Connection, Listener, Reason
+from sockd.records import Connection, Listener, Reason, State
 from sockd.service import BindingService
 
 FLOW_TIMEOUT = 120.0
@@ -70,15 +71,17 @@ class DatagramKind:
 class _Flow:
     """What is kept of a peer between two datagrams.
 
+    :ivar reply: the name of what it converses with.
     :ivar is_echoed: whether its datagrams may be sent back unseen, in batches.
     """
 
-    __slots__ = ("conversation", "is_echoed", "purse", "record", "replies_left")
+    __slots__ = ("conversation", "is_echoed", "purse", "record", "replies_left", "reply")
 
     def __init__(
         self,
         record: Connection,
         conversation: IConversation,
+        reply: str,
         replies: int,
         purse: Purse,
         is_echoed: bool,
@@ -87,6 +90,7 @@ class _Flow:
         self.purse = purse
         self.record = record
         self.conversation = conversation
+        self.reply = reply
         self.replies_left = replies
 
 
@@ -143,7 +147,10 @@ class DatagramService(BindingService):
             self._end(key, Reason.STOP)
 
     def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
-        """Answer new flows by another section; those that are here stay with theirs."""
+        """Answer new flows by another section.
+
+        Those that are here keep their conversations and have the new idle time and budgets.
+        """
         is_bound = bool(self.record.listeners)
         self._follow(spec, reply, context)
         if is_bound:
@@ -206,10 +213,22 @@ class DatagramService(BindingService):
         for bound in sockets:
             bound.received = self._received
             bound.echo = self._echo if self._echoes else None
+            bound.lost = self._lost
             bound.start()
         self._sockets = listeners
         self.record.terms = terms(self._spec)
         self._ledger.bound(self.record, tuple(listeners.values()), known)
+
+    def _lost(self, bound: DatagramSocket, reason: Failure) -> None:
+        """Stop, as failed, with a socket that the reactor has given up; a start binds again."""
+        self._log.error(
+            "The socket at {address} is lost, and {service} has stopped: {reason}",
+            address=bound.address,
+            service=self.record.name,
+            reason=reason.getErrorMessage(),
+        )
+        self.stopService()
+        self._ledger.unbound(self.record, State.FAILED)
 
     def _rename_flows(self) -> None:
         """Go on with the flows that are here, by the names that their sockets have for them now."""
@@ -239,7 +258,8 @@ class DatagramService(BindingService):
             flow.record.received(len(data), now)
             self._answer(key, flow, data)
         except Exception:  # a reply that fails ends its flow, not the socket that all flows share
-            self._log.failure("The reply {reply} failed", reply=self._spec.reply)
+            name = self._spec.reply if flow is None else flow.reply
+            self._log.failure("The reply {reply} failed", reply=name)
             self._fail(key)
 
     def _echo(self, bound: DatagramSocket, batch: Batch) -> int:
@@ -290,7 +310,12 @@ class DatagramService(BindingService):
         """Return what a new flow would spend from, unless its peer gets no answer."""
         bound, peer, source = key
         address = address_of(peer)
-        objection = self.correspondence.objection(address, bound.is_for_many(source))
+        try:
+            is_for_many = bound.is_for_many(source)
+        except OSError:  # out of descriptors, most likely: that cannot be asked now
+            self.record.errors += 1
+            return None
+        objection = self.correspondence.objection(address, is_for_many)
         if objection is not None:
             self._refuse(key, objection)
             return None
@@ -321,7 +346,8 @@ class DatagramService(BindingService):
         conversation = self._reply.converse(self._spec, address)
         listener = self._sockets[bound]
         record = self._ledger.open(self.record, listener, bound.local(source), address)
-        flow = _Flow(record, conversation, self._spec.replies, purse, self._echoes)
+        spec = self._spec
+        flow = _Flow(record, conversation, spec.reply, spec.replies, purse, self._echoes)
         self._flows[key] = flow
         self._keys[record.id] = key
         if self._sweep_call is None:

@@ -46,6 +46,7 @@ Peer: TypeAlias = SocketAddress | bytes
 
 Receiver: TypeAlias = Callable[["DatagramSocket", bytes, Peer, bytes], None]
 Echo: TypeAlias = Callable[["DatagramSocket", Batch], int]
+Loser: TypeAlias = Callable[["DatagramSocket", Failure], None]
 
 
 @implementer(IReadDescriptor)
@@ -57,6 +58,8 @@ class DatagramSocket:
         word for the local address that was asked, to be handed back to :meth:`send`.
     :ivar echo: called with a batch of datagrams; sends the first of them back, as many as may be,
         and returns how many. The others are received one by one. ``None``: all of them are.
+    :ivar lost: called with this socket and the reason when the reactor has given it up, which it
+        does where an exception comes out of :meth:`doRead`; it is closed then.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class DatagramSocket:
         self.endpoint = endpoint
         self.received = received
         self.echo: Echo | None = None
+        self.lost: Loser | None = None
         self._batch: Batch | None = None
         self._buffer = bytearray(_LARGEST)
         self._view = memoryview(self._buffer)
@@ -126,6 +130,8 @@ class DatagramSocket:
         """Return whether a datagram was sent to a multicast or broadcast address.
 
         On a socket for all addresses that can be told where the system tells the destination.
+
+        :raise OSError: if the system cannot be asked now, for want of a descriptor.
         """
         if not source:
             return self._is_for_many
@@ -157,8 +163,10 @@ class DatagramSocket:
         return "udp"
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close; the reactor gives the descriptor up."""
+        """Close, and tell the service: the reactor gives the descriptor up."""
         self.close()
+        if self.lost is not None:
+            self.lost(self, reason)
 
     def doRead(self) -> None:
         """Read what has arrived, but not all of a flood, so that everything else has its turn."""

@@ -15,7 +15,10 @@ _DISCARD = 9
 
 
 def reaches_many(host: str) -> bool:
-    """Return whether what is sent to an address would reach more than one host."""
+    """Return whether what is sent to an address would reach more than one host.
+
+    :raise OSError: if the system cannot be asked, for want of a descriptor.
+    """
     address = ip_of(host)
     return address.is_multicast or (address.version == 4 and _is_broadcast(str(address)))
 

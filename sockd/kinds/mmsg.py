@@ -118,7 +118,7 @@ class Batch:
 
 
 def socket_address(name: bytes) -> SocketAddress:
-    """Return what Python's sockets call an address that :meth:`Batch.sender` returned."""
+    """Return what Python's sockets call an address that :meth:`Batch.senders` returned."""
     if int.from_bytes(name[:2], sys.byteorder) == socket.AF_INET:
         port, host = _IPV4.unpack(name)
         return socket.inet_ntop(socket.AF_INET, host), port
