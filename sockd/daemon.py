@@ -6,11 +6,10 @@ first; the stats endpoint and the admin shell stay up to show them drain.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -30,7 +29,7 @@ Banner = Callable[[], Iterable[str]]
 
 
 class StartError(SystemExit, Exception):
-    """The daemon could not start: the interpreter prints the problems and exits with status 1.
+    """The daemon could not start: the interpreter logs the problems and exits with status 1.
 
     As an :class:`Exception` it also passes through twistd's own clean-up, which removes the pidfile
     and lets a waiting parent process know.
@@ -43,6 +42,7 @@ class Daemon(TypedService):
 
     :param reactor_name: what ``twistd --reactor`` calls the reactor.
     :param started: when the process started, in seconds since the epoch.
+    :param tell: shows text to whoever starts it.
     """
 
     _log = Logger()
@@ -55,6 +55,7 @@ class Daemon(TypedService):
         reactor: IReactor,
         reactor_name: str,
         started: float,
+        tell: Callable[[str], None],
     ) -> None:
         self.name = name
         self.ledger = ledger
@@ -64,6 +65,7 @@ class Daemon(TypedService):
         self._reactor = reactor
         self.reactor_name = reactor_name
         self.started = started
+        self._tell = tell
         self.draining = False
         self.capture: ICapture | None = None
         self._leaving: list[INetworkService] = []
@@ -96,7 +98,9 @@ class Daemon(TypedService):
                 part.stopService()
             # Ports close in a round of the reactor, which will not run; unix sockets would stay.
             self._reactor.iterate(0)
-            _start_failed(str(SockdError(problems)))
+            text = str(SockdError(problems))
+            self._tell(text)
+            raise StartError(text)
 
     def startService(self) -> None:
         """Serve."""
@@ -207,12 +211,3 @@ class Daemon(TypedService):
         return stopping.addErrback(
             lambda failure: self._log.failure("{part} did not stop", failure, part=part)
         )
-
-
-def _start_failed(text: str) -> NoReturn:
-    """Tell the person at the terminal, and through the log whoever reads that.
-
-    By now twistd has made ``sys.stderr`` a part of the log.
-    """
-    print(text, file=sys.__stderr__)
-    raise StartError(text)

@@ -39,6 +39,7 @@ from sockd.process.hangup import Hangups, has_terminal
 from sockd.process.privileges import WARNING, is_root, shell_problems
 from sockd.process.signals import end_on_signals
 from sockd.process.supervisor import Supervisor, supervisor_of
+from sockd.process.terminal import Terminal
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
@@ -135,7 +136,11 @@ def makeService(options: Options) -> Daemon:
         raise SystemExit(str(error)) from None
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
     rlimit.claim(descriptors.SELECT if _is_select(reactor) else sys.maxsize)
-    daemon = Daemon(configuration.name, ledger, services, reactor, name, reactor.seconds())
+    terminal = Terminal()
+    reactor.callWhenRunning(terminal.close)
+    daemon = Daemon(
+        configuration.name, ledger, services, reactor, name, reactor.seconds(), terminal.tell
+    )
     _wire_views(daemon, configuration, reactor)
     supervisor = supervisor_of(os.environ, reactor)
     read = partial(_read, options.file, options.registry, unchecked_admin)

@@ -38,7 +38,9 @@ class Lab:
             FakeService(name, self.ledger) for name in ("one", "two", "view")
         )
         reactor = cast(IReactor, self.reactor)
-        self.daemon = Daemon("lab", self.ledger, [self.one, self.two], reactor, "fake", 0.0)
+        self.told: list[str] = []
+        services = [self.one, self.two]
+        self.daemon = Daemon("lab", self.ledger, services, reactor, "fake", 0.0, self.told.append)
         self.daemon.show([self.view], tuple)
 
     def states(self) -> list[State]:
@@ -52,6 +54,7 @@ def test_what_cannot_all_be_bound_is_all_closed_before_the_process_ends() -> Non
     lab.two.unbindable = BindError([problem])
     with pytest.raises(StartError, match=r"^a\.ini:3: no \(yes\)$"):
         lab.daemon.privilegedStartService()
+    assert lab.told == ["a.ini:3: no (yes)"]
     assert lab.states() == [State.STOPPED] * 3
     assert lab.reactor.rounds == 1
 

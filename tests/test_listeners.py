@@ -139,6 +139,24 @@ def test_one_endpoint_of_a_service_that_cannot_be_bound_stops_the_start(tmp_path
     assert len(said.splitlines()) == 1
 
 
+def test_in_the_background_the_terminal_sees_every_endpoint_that_cannot_be_bound(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        tcp = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        nowhere = "tcp:0:interface=192.0.2.1"
+        ini = service("tcp:0:interface=127.0.0.1") + service(tcp, nowhere, name="t")
+        (tmp_path / "sockd.ini").write_text(ini, encoding="utf-8")
+        words = ("--pidfile=pid", "--logfile=log", "sockd", "-c", "sockd.ini")
+        done = run_twistd(*words, folder=tmp_path)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("sockd.ini:")]
+    for line, number, endpoint in zip(lines, (8, 9), (tcp, nowhere), strict=True):
+        assert line.startswith(f"sockd.ini:{number}: [service:t] listen: {endpoint} cannot be")
+        assert line.endswith(")")
+    assert not (tmp_path / "pid").exists()
+
+
 @pytest.mark.parametrize("together", [True, False], ids=["one-service", "two-services"])
 @pytest.mark.parametrize("reactor", ["default", "asyncio"])
 def test_a_start_that_fails_leaves_no_unix_socket_behind(
