@@ -93,7 +93,13 @@ def test_a_default_fills_only_what_is_left_open() -> None:
     assert parsed("tcp:1").with_default("backlog", "50").parameter("backlog") == "50"
     assert parsed("tcp:1:backlog=5").with_default("backlog", "50").parameter("backlog") == "5"
     assert parsed("udp:1").with_default("backlog", "50").parameter("backlog") is None
-    assert parsed("haproxy:tcp:1").with_default("backlog", "50").parameter("backlog") is None
+    assert (
+        parsed("haproxy:tcp:1:backlog=5").with_default("backlog", "50").parameter("backlog") == "5"
+    )
+    assert parsed("systemd:index=0").with_default("backlog", "50").parameter("backlog") is None
+    foreign = parsed("haproxy:tcp:1").with_default("backlog", "50")
+    assert (foreign.parameter("backlog"), foreign.description) == ("50", "haproxy:tcp:1")
+    assert foreign.with_default("mode", "600") == foreign
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
 from signal import SIGCONT, SIGSTOP
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.certificates import TLSFiles
 from tests.clients import LOOPBACK, ask, connect, connected, receive, receive_to_end
-from tests.conftest import RunSockd
+from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, Sockd, wait_until
 from tests.vitals import descriptors
 
@@ -189,9 +190,19 @@ def start_connecting(port: int) -> socket.socket:
     return client
 
 
-def test_an_endpoint_that_names_its_own_backlog_keeps_it(run_sockd: RunSockd) -> None:
-    sockd = run_sockd(section("tcp:0:interface=127.0.0.1:backlog=9") + "backlog = 7\n" + STATS)
-    assert sockd.service("multi")["listeners"][0]["backlog"] == 9
+@pytest.mark.parametrize("kind", ["tcp", "haproxy:tcp"])
+@pytest.mark.parametrize(("own", "backlog"), [("", 7), (":backlog=9", 9)])
+def test_an_endpoint_has_the_backlog_of_its_section_or_its_own(
+    run_sockd: RunSockd, tool: ToolFinder, kind: str, own: str, backlog: int
+) -> None:
+    ss = tool("ss")
+    ini = section(f"{kind}:0:interface=127.0.0.1{own}") + "backlog = 7\n" + STATS
+    sockd = run_sockd(ini)
+    port = sockd.port("multi")
+    sockd.wait_for(rf"Listen on 127\.0\.0\.1:{port}, backlog {backlog} \(multi\)")
+    assert sockd.service("multi")["listeners"][0]["backlog"] == backlog
+    said = subprocess.check_output([ss, "-Hltn", f"sport = :{port}"], encoding="ascii")
+    assert said.split()[2] == str(backlog)
 
 
 def dial_from(source: str, sockd: Sockd, endpoint_host: str = LOOPBACK) -> socket.socket:

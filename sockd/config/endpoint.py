@@ -103,9 +103,14 @@ class Endpoint:
     parameters: tuple[tuple[str, str], ...]
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether only Twisted, or a plugin of its, knows what this kind takes."""
+        return self.kind not in _PARAMETERS
+
+    @property
     def description(self) -> str:
         """What Twisted is to bind."""
-        if self.kind not in _PARAMETERS:
+        if self.is_foreign:
             return self.text
         named = (f"{name}={_escape(value)}" for name, value in self.parameters)
         return ":".join([self.kind, *named])
@@ -154,7 +159,7 @@ class Endpoint:
 
         The backlog is no part of it, nor are certificates: they can change while a socket listens.
         """
-        if self.kind not in _PARAMETERS:
+        if self.is_foreign:
             return (self.text,)
         named = dict(self.with_default("mode", PRIVATE_MODE).parameters)
         for name in ("backlog", *self._certificates):
@@ -165,8 +170,11 @@ class Endpoint:
         return (kind, *(f"{name}={value}" for name, value in sorted(named.items())))
 
     def with_default(self, name: str, value: str) -> Endpoint:
-        """Return the endpoint with a parameter added, if it takes it and does not have it."""
-        takes_it = name in _PARAMETERS.get(self.kind, ())
+        """Return the endpoint with a parameter added, if it takes it and does not have it.
+
+        A backlog is for sockd to set where the kind is foreign, and for systemd where that binds.
+        """
+        takes_it = name in _PARAMETERS.get(self.kind, () if self.kind == SYSTEMD else ("backlog",))
         if not takes_it or self.parameter(name) is not None:
             return self
         return replace(self, parameters=(*self.parameters, (name, value)))

@@ -57,11 +57,13 @@ class Door:
     def bound(self, port: IListeningPort) -> None:
         """Take note of the port that the endpoint became."""
         self.port = port
-        self.listener = _listener(self.endpoint, port)
+        self.listener = listener = _listener(self.endpoint, port)
         accepting = self._accepting_port()
-        if accepting is not None and self.listener.transport != "unix":
+        if accepting is not None and listener.transport != "unix":
             _tune(accepting.socket)
             accepting.transport = PatientServer
+        if accepting is not None and self.endpoint.is_foreign and listener.backlog is not None:
+            accepting.socket.listen(listener.backlog)
 
     def become(self, endpoint: Endpoint) -> None:
         """Have another endpoint of the same identity, its backlog and its certificates."""
@@ -137,5 +139,6 @@ def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
         transport = "unix"
     else:
         transport = "tls" if endpoint.kind in _TLS_KINDS else "tcp"
-    backlog = endpoint.parameter("backlog")
+    is_unknown = endpoint.is_foreign and not isinstance(port, tcp.Port)
+    backlog = None if is_unknown else endpoint.parameter("backlog")
     return Listener(transport, known_address(host), int(backlog) if backlog else None)
