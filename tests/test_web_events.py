@@ -231,7 +231,7 @@ def test_a_burst_is_summed_up(endpoint: Endpoint, echo: FakeService) -> None:
     echo.refuse()
     late = echo.open()
     echo.close(stays)
-    *told, burst = watcher.told()
+    burst, *told = watcher.told()
     assert len(told) < 50
     assert told[-1].data["connection"]["id"] == late.id
     assert burst.data["closed"] == [stays.id]
@@ -239,7 +239,7 @@ def test_a_burst_is_summed_up(endpoint: Endpoint, echo: FakeService) -> None:
     assert burst.data["left_out"] == 2003 - len(told)
     counters = {"active": 1, "opened": 1002, "closed": 1001, "refused": 1}
     assert burst.data["services"] == [{"name": "echo", **counters}]
-    assert burst.id == endpoint.get("/stats")["event_id"]
+    assert told[-1].id == endpoint.get("/stats")["event_id"]
 
 
 Step = tuple[str, int]
@@ -261,6 +261,29 @@ def test_whoever_follows_the_events_knows_who_is_there(ticks: list[list[Step]]) 
         assert len(told) <= MOST_TOLD + 1
         follow(there, told)
     follow(there, watcher.told(4.0))
+    assert there == set(echo.record.connections)
+
+
+@settings(deadline=None, max_examples=30)
+@given(STEPS, STEPS, st.data())
+def test_whoever_is_cut_off_within_a_burst_and_goes_on_knows_who_is_there(
+    before: list[Step], after: list[Step], data: st.DataObject
+) -> None:
+    endpoint = Endpoint()
+    echo = endpoint.daemon.add("echo")
+    watcher = Watcher(endpoint)
+    happen(echo, "open", 60)
+    there: set[int] = set()
+    follow(there, watcher.told())
+    for step in before:
+        happen(echo, *step)
+    happen(echo, "open", MOST_TOLD)
+    told = watcher.told(4.0)
+    heard = told[: data.draw(st.integers(1, len(told)))]
+    follow(there, heard)
+    for step in after:
+        happen(echo, *step)
+    follow(there, Watcher(endpoint, last_id=heard[-1].id).told(4.0))
     assert there == set(echo.record.connections)
 
 
@@ -292,7 +315,7 @@ def test_many_who_go_at_once_are_told_at_once(endpoint: Endpoint, echo: FakeServ
     watcher = Watcher(endpoint)
     for connection in connections:
         echo.close(connection)
-    *told, burst = watcher.told()
+    burst, *told = watcher.told()
     assert set(words(told)) == {"close"}
     assert len(told) < 50
     assert len(told) + len(burst.data["closed"]) == 3000

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from sockd.records import Event, ServiceRecord, Word
 from sockd.text import rfc3339
@@ -109,9 +110,14 @@ class News:
         return Chunk(frame("lost", data, self._id(self.front)), self.front)
 
     def _burst(self, events: list[Event], number: int) -> Chunk:
+        """Return what a burst tells, with the sum of what it does not in front.
+
+        So a reader who is cut off within it, and goes on from there, has heard of every end.
+        """
         told, ended, walked = _summed_up(events)
-        last = number + walked
-        parts = [event_frame(events[place], self._id(number + place + 1)) for place in told]
+        ids = [self._id(number + place) for place in (0, *(place + 1 for place in told))]
+        ids[-1] = self._id(number + walked)
+        parts = [event_frame(events[place], own) for place, own in zip(told, ids[1:], strict=True)]
         if walked > len(told):
             data = {
                 "time": rfc3339(events[walked - 1].time),
@@ -119,8 +125,8 @@ class News:
                 "closed": ended,
                 "services": self._counters,
             }
-            parts.append(frame("burst", encoded(data), self._id(last)))
-        return Chunk(b"".join(parts), last)
+            parts.insert(0, frame("burst", encoded(data), ids[0]))
+        return Chunk(b"".join(parts), number + walked)
 
     def _frames(self, events: list[Event], number: int) -> list[bytes]:
         return [
@@ -134,14 +140,16 @@ class News:
 def _summed_up(events: list[Event]) -> tuple[list[int], list[int], int]:
     """Return what a burst tells: the places of events, and connections of which only the end is.
 
-    The third is how many events both and those left out are.
+    The latter came before it. The third is how many events both and those left out are.
     """
     told: list[int] = []
     ended: list[int] = []
-    for place in _lasting(events):
-        event = events[place]
-        if event.word is Word.CLOSE and event.connection is not None and len(told) >= 2 * SAMPLE:
-            ended.append(event.connection.id)
+    first = _first_to_come(events)
+    for place in _lasting(events, first):
+        word, connection = events[place].word, events[place].connection
+        is_end = word is Word.CLOSE and len(told) >= 2 * SAMPLE
+        if is_end and connection is not None and connection.id < first:
+            ended.append(connection.id)
         elif len(told) == MOST_TOLD:
             return told, ended, place
         else:
@@ -149,16 +157,20 @@ def _summed_up(events: list[Event]) -> tuple[list[int], list[int], int]:
     return told, ended, len(events)
 
 
-def _lasting(events: list[Event]) -> list[int]:
+def _first_to_come(events: list[Event]) -> float:
+    """Return the number of the first connection that comes; infinity if none does."""
+    accept = Word.ACCEPT
+    came = (event.connection for event in events if event.word is accept)
+    return next((one.id for one in came if one is not None), inf)
+
+
+def _lasting(events: list[Event], first: float) -> list[int]:
     """Return the places of the events that matter to who is there, and of a few others.
 
     Connections are numbered in the order in which they come, so whoever is closed by now and has
     a greater number than the first that comes here both comes and goes here.
     """
-    accept, refuse = Word.ACCEPT, Word.REFUSE
-    came = (event.connection for event in events if event.word is accept)
-    first = next((one.id for one in came if one is not None), None)
-    brief = float("inf") if first is None else first + SAMPLE
+    refuse, brief = Word.REFUSE, first + SAMPLE
     return [
         place
         for place, event in enumerate(events)
