@@ -9,6 +9,7 @@ from __future__ import annotations
 from sockd.config.endpoint import DATAGRAM, SYSTEMD, Endpoint
 from sockd.config.specs import AdminSpec, ServiceSpec
 from sockd.errors import Problem
+from sockd.listening.certificates import check_certificates
 from sockd.listening.endpoints import server_endpoint
 from sockd.reactor import IReactor
 
@@ -21,7 +22,9 @@ def usable(endpoint: Endpoint, reactor: IReactor) -> None:
 
     :raise sockd.errors.Unfit: if they do not take it.
     """
-    if endpoint.kind not in _AT_START:
+    if endpoint.is_encrypted:
+        check_certificates(endpoint)
+    elif endpoint.kind not in _AT_START:
         server_endpoint(reactor, endpoint)
 
 

@@ -39,12 +39,15 @@ class TLSFiles:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def make_tls_files(folder: Path) -> TLSFiles:
-    """Make them."""
+def make_tls_files(folder: Path, host: str = "localhost") -> TLSFiles:
+    """Make them.
+
+    :param host: the DNS name that the certificate is for; empty: none, but for its subject's.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -52,10 +55,12 @@ def make_tls_files(folder: Path) -> TLSFiles:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
     )
+    if host:
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     key_pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

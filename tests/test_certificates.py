@@ -18,7 +18,7 @@ from sockd.listening.certificates import renew
 from tests.certificates import TLSFiles, make_tls_files
 from tests.clients import ask, connect
 from tests.conftest import RunSockd
-from tests.harness import Sockd
+from tests.harness import Sockd, run_twistd
 from tests.test_reload import ports, reload
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
@@ -95,6 +95,44 @@ def test_a_certificate_that_is_not_usable_changes_nothing_and_says_why(
     assert f"{sockd.file}:3: [service:s] listen: 'ssl:0:privateKey=" in log
     assert "do not match" in log
     assert "Nothing was changed" in log
+
+
+@pytest.mark.parametrize("what", ["no folder", "no file", "no PEM", "another key", "no host"])
+def test_a_folder_without_a_usable_certificate_is_an_error_of_the_file(
+    tmp_path: Path, tls_files: TLSFiles, renewed: TLSFiles, what: str
+) -> None:
+    [pem] = tls_files.pems.iterdir()
+    pem.unlink()
+    match what:
+        case "no folder":
+            tls_files.pems.rmdir()
+        case "no PEM":
+            pem.write_text("this is none\n", encoding="ascii")
+        case "another key":
+            pem.write_bytes(renewed.key.read_bytes() + tls_files.certificate.read_bytes())
+        case "no host":
+            (tmp_path / "nameless").mkdir()
+            nameless = make_tls_files(tmp_path / "nameless", host="")
+            pem.write_bytes(nameless.key.read_bytes() + nameless.certificate.read_bytes())
+    (tmp_path / "sockd.ini").write_text(service("tls", tls_files), encoding="utf-8")
+    done = run_twistd("-n", "sockd", "-c", "sockd.ini", "--check", folder=tmp_path)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("sockd.ini:3: [service:s] listen: ")
+    assert "has no certificate to show (a file that ends in .pem in that folder, " in line
+
+
+def test_a_folder_that_has_no_certificate_any_more_leaves_the_old_one_in_use(
+    run_sockd: RunSockd, tls_files: TLSFiles
+) -> None:
+    ini = service("tls", tls_files)
+    sockd = run_sockd(ini + STATS)
+    [pem] = tls_files.pems.iterdir()
+    pem.unlink()
+    log = reload(sockd, ini + "max_bytes = 5B\n" + STATS)
+    assert "has no certificate to show" in log
+    assert "Nothing was changed" in log
+    assert is_trusted(sockd, tls_files.client_context())
 
 
 def test_a_port_that_changes_hands_has_the_certificate_of_its_new_owner(

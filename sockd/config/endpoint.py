@@ -103,6 +103,11 @@ class Endpoint:
     parameters: tuple[tuple[str, str], ...]
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether its connections speak TLS."""
+        return self.kind in _CERTIFICATES
+
+    @property
     def is_foreign(self) -> bool:
         """Whether only Twisted, or a plugin of its, knows what this kind takes."""
         return self.kind not in _PARAMETERS

@@ -1,16 +1,17 @@
-"""Reads the certificates of a TLS endpoint again, for a socket that goes on listening.
+"""Reads the certificates of a TLS endpoint, without binding it.
 
 Twisted reads them when it makes the endpoint, and binds a port for them. Here it makes the endpoint
-once more, on a reactor that binds nothing, and what would serve the clients of that port serves
-those of the old one.
+on a reactor that binds nothing: to see whether there is a certificate, and to have what would serve
+the clients of that port serve those of one that goes on listening.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IOpenSSLContextFactory, IProtocolFactory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -20,8 +21,10 @@ from sockd.listening.endpoints import server_endpoint
 from sockd.reactor import IReactor
 from sockd.text import quoted
 
-if TYPE_CHECKING:
-    from twisted.internet.protocol import Factory
+_FOLDER_REMEDY = (
+    "a file that ends in .pem in that folder, with a key and a certificate whose subjectAltName"
+    " has DNS:HOST"
+)
 
 
 class _Unbound:
@@ -46,6 +49,28 @@ class _Unbound:
     ) -> None:
         """Take note of a factory, once it speaks TLS."""
         self.factory = TLSMemoryBIOFactory(contextFactory, False, factory)
+
+
+class _Nowhere:
+    """A transport, as far as the first step of a handshake needs one."""
+
+    def write(self, data: bytes) -> None:
+        """Drop the data."""
+
+
+def check_certificates(endpoint: Endpoint) -> None:
+    """See whether clients would be shown a certificate.
+
+    :raise Unfit: if there is none, as in a folder that has none with its key and a host's name.
+    """
+    unbound = _Unbound()
+    server_endpoint(cast("IReactor", unbound), endpoint).listen(Factory.forProtocol(Protocol))
+    if unbound.factory is not None:
+        tls = unbound.factory.buildProtocol(None)
+        tls.makeConnection(_Nowhere())
+        if tls.getHandle().get_certificate() is None:
+            wrong = f"{quoted(endpoint.text)} has no certificate to show"
+            raise Unfit(wrong, _FOLDER_REMEDY)
 
 
 def renew(endpoint: Endpoint, port: tcp.Port) -> None:

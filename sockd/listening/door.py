@@ -26,9 +26,6 @@ from sockd.text import quoted
 _BATCH = 100
 """How many clients one round of the reactor accepts at most, give or take a few."""
 
-_TLS_KINDS = frozenset({"ssl", "tls"})
-"""Endpoints whose connections are encrypted."""
-
 
 class Tenant(Protocol):
     """A service that has a door."""
@@ -74,7 +71,7 @@ class Door:
         listener = _listener(endpoint, port)
         if listener.backlog is not None and listener.backlog != self.listener.backlog:
             port.socket.listen(listener.backlog)
-        if endpoint.kind in _TLS_KINDS:
+        if endpoint.is_encrypted:
             renew(endpoint, port)
         self.listener = listener
 
@@ -138,7 +135,7 @@ def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
     if isinstance(host, UNIXAddress):
         transport = "unix"
     else:
-        transport = "tls" if endpoint.kind in _TLS_KINDS else "tcp"
+        transport = "tls" if endpoint.is_encrypted else "tcp"
     is_unknown = endpoint.is_foreign and not isinstance(port, tcp.Port)
     backlog = None if is_unknown else endpoint.parameter("backlog")
     return Listener(transport, known_address(host), int(backlog) if backlog else None)
