@@ -675,6 +675,13 @@ def test_a_conversation_that_cannot_begin_is_counted() -> None:
     bench.service.stopService()
 
 
+def test_a_reply_that_is_no_bytes_is_an_error_however_long_it_is() -> None:
+    bench = datagrams(ScriptedReply(lambda: Script(cast("bytes", "no bytes at all"))))
+    bench.receive(b"x")
+    assert (bench.service.record.errors, bench.service.record.refusals) == (1, {})
+    bench.service.stopService()
+
+
 def test_a_datagram_that_the_system_does_not_take_is_an_error_and_not_sent() -> None:
     bench = datagrams()
     bench.receive(bytes(70000))

@@ -29,6 +29,7 @@ from sockd.interfaces import (
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram_socket import DatagramSocket, Peer, address_of
 from sockd.kinds.mmsg import IS_AVAILABLE, Batch
+from sockd.kinds.said import said
 from sockd.limits.buckets import Allowance, Bucket
 from sockd.limits.budget import Purse
 from sockd.limits.correspondence import Correspondence
@@ -288,7 +289,7 @@ class DatagramService(BindingService):
         is_last = False
         answer = flow.conversation.answer(data)
         if answer is not None:
-            if len(answer) > len(data):
+            if len(said(answer)) > len(data):
                 self._refuse(key, Reason.AMPLIFIES)
             else:
                 self._send(key, flow, answer)
