@@ -23,6 +23,8 @@ class Ledger:
 
     :param clock: returns the time in seconds since the epoch.
     :param history: how many closed connections are remembered, over all services.
+    :ivar names: those of all services that there were since the start: closed connections of one
+        that is gone may still be remembered.
     """
 
     def __init__(self, clock: Clock, history: int = 1000) -> None:
@@ -33,9 +35,11 @@ class Ledger:
         self._last_id = 0
         self._observers: tuple[Observer, ...] = ()
         self.services: dict[str, ServiceRecord] = {}
+        self.names: set[str] = set()
 
     def enrol(self, name: str, kind: str, reply: str) -> ServiceRecord:
         """Begin a service's account, or go on with the one that there is under its name."""
+        self.names.add(name)
         return self.services.setdefault(name, ServiceRecord(name, kind, reply))
 
     def forget(self, service: ServiceRecord) -> None:

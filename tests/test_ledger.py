@@ -223,6 +223,7 @@ def test_a_forgotten_service_leaves_its_closed_connections() -> None:
     gone = lab.open()
     lab.close(gone)
     lab.ledger.forget(lab.one)
+    assert lab.ledger.names == {"one", "two"}
     assert lab.ledger.services == {"two": lab.two}
     assert lab.ledger.find(gone.id) is gone
 

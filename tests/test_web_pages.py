@@ -215,6 +215,17 @@ def test_next_counts_only_what_is_selected() -> None:
     assert endpoint.get("/connections?service=echo&limit=2")["next"] is None
 
 
+def test_closed_connections_of_a_service_that_is_gone_can_be_asked_for() -> None:
+    endpoint = Endpoint()
+    gone, echo = endpoint.daemon.add("gone"), endpoint.daemon.add("echo")
+    closed = gone.open()
+    gone.close(closed)
+    echo.close(echo.open())
+    endpoint.daemon.ledger.forget(gone.record)
+    [found] = endpoint.get("/connections?service=gone&state=closed")["connections"]
+    assert found["id"] == closed.id
+
+
 def test_names_are_escaped() -> None:
     endpoint = Endpoint()
     endpoint.daemon.name = 'a"b\n\x1b[2J\u202e'

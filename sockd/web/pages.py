@@ -154,7 +154,7 @@ class Pages:
 
     def _connections(self, target: Target) -> Answer:
         ledger = self._daemon.ledger
-        query = parse_query(target.parameters, ledger.services)
+        query = parse_query(target.parameters, sorted(ledger.names))
         selection = Selection(query.source(ledger), query)
         form = format_of(target)
         if form is not Format.JSON:
