@@ -33,7 +33,8 @@ from sockd.text import nearest, printable, quoted, summary
 
 _REMEDIES = {
     errno.EADDRINUSE: "somebody else has it, `ss -lntup` shows who; stop them or choose another",
-    errno.EACCES: "ports below 1024 are for root or CAP_NET_BIND_SERVICE; choose a higher one",
+    errno.EACCES: "ports below 1024 are for root or CAP_NET_BIND_SERVICE; choose a higher one, or"
+    " restart if --uid has dropped root since the start",
     errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` lists those it has",
     errno.ENOENT: "the directory of the socket must exist",
     errno.EAFNOSUPPORT: "this system has no IPv6; interface=0.0.0.0 is every IPv4 address",

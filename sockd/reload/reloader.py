@@ -6,8 +6,6 @@ a configuration.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
@@ -166,9 +164,6 @@ class Reloader:
                 if endpoint.collides_with(other):
                     remedy = f"sockd has it as {other.text}: reload once without it, or restart"
                     return replace(problem, remedy=remedy)
-            if os.strerror(errno.EACCES) in problem.wrong:
-                remedy = f"{problem.remedy}; once --uid has dropped root, restart"
-                return replace(problem, remedy=remedy)
         return problem
 
     def _undo(self, transition: _Transition) -> None:
