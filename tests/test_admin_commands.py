@@ -242,6 +242,15 @@ def test_stop_says_that_it_drains_and_when_it_is_done(lab: Lab) -> None:
     assert ended == [None]
 
 
+def test_a_service_that_was_started_again_while_it_drained_is_not_called_stopped(lab: Lab) -> None:
+    lab.echo.open()
+    lab.echo.finish = Deferred()
+    lab.commands.stop("echo")
+    lab.commands.start("echo")
+    lab.echo.finish.callback(None)
+    assert lab.said.endswith("echo is listening\n")
+
+
 def test_stop_and_start_say_when_there_is_nothing_to_do(lab: Lab) -> None:
     lab.commands.start("echo")
     assert lab.complaints == "echo listens already on 127.0.0.1:65432\n"

@@ -150,7 +150,7 @@ class Commands:
         if record.active:
             drains = f"{record.name} listens no more; {record.active} open connections may finish"
             self._console.say(drains)
-        self._report(stopping, lambda: f"{record.name} is stopped")
+        self._report(stopping, lambda: f"{record.name} is {record.state}")
 
     def start(self, name: str) -> None:
         """Start a stopped service again: start('NAME')."""
