@@ -30,6 +30,10 @@ from tests.namespaces import Host
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark is for Linux")
 
+SIZES = [1_000, 5_000]
+"""The load sends the first one by io_uring(7), where the system has it, and the other one by
+system calls of its own."""
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -65,28 +69,49 @@ def bench(*words: str, folder: Path, host: Host | None = None) -> subprocess.Com
     )
 
 
-def test_an_echo_that_changes_a_byte_stops_the_measurement(built: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_an_echo_that_changes_a_byte_stops_the_measurement(built: Path, size: int) -> None:
     def spoil(server: socket.socket) -> None:
         with server.accept()[0] as client:
             client.send(client.recv(1))
-            data = client.recv(1000, socket.MSG_WAITALL)
+            data = client.recv(size, socket.MSG_WAITALL)
             client.send(data[:-1] + b"\xff")
             client.recv(1)
 
     generator = Generator(built / "load", 0, 5)
     other = "what came back is not what was sent"
     with served(socket.SOCK_STREAM, spoil) as port, pytest.raises(BenchError, match=other):
-        generator.run("tcp", port, clients=1, size=1000)
+        generator.run("tcp", port, clients=1, size=size)
 
 
-def test_a_server_that_hangs_up_stops_the_measurement(built: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_an_echo_in_pieces_is_one_message(built: Path, size: int) -> None:
+    def cut(server: socket.socket) -> None:
+        with server.accept()[0] as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.send(client.recv(1))
+            while data := client.recv(size, socket.MSG_WAITALL):
+                client.send(data[:10])
+                client.sendall(data[10:])
+                messages.append(data)
+
+    messages: list[bytes] = []
+    generator = Generator(built / "load", 0, 0.3)
+    with served(socket.SOCK_STREAM, cut) as port:
+        load = generator.run("tcp", port, clients=1, size=size)
+    assert load.total == len(messages) > 0
+    assert {len(data) for data in messages} == {size}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_server_that_hangs_up_stops_the_measurement(built: Path, size: int) -> None:
     def hang_up(server: socket.socket) -> None:
         with server.accept()[0] as client:
             client.send(client.recv(1))
 
     generator = Generator(built / "load", 0, 5)
     with served(socket.SOCK_STREAM, hang_up) as port, pytest.raises(BenchError):
-        generator.run("tcp", port, clients=1, size=64)
+        generator.run("tcp", port, clients=1, size=size)
 
 
 def test_a_lost_datagram_is_sent_again_and_counted(built: Path) -> None:

@@ -1,4 +1,4 @@
-/* A load generator for echo servers: one thread, one epoll, closed loop.
+/* A load generator for echo servers: one thread, closed loop.
  *
  * Each client has one message in flight; what comes back is compared with what was sent. */
 
