@@ -16,6 +16,11 @@ from sockd.records import Connection, Event, Listener, Reason, ServiceRecord, St
 
 Clock = Callable[[], float]
 Observer = Callable[[Event], None]
+Failed = Callable[[Exception], object]
+
+
+def _surface(error: Exception) -> None:
+    raise error
 
 
 class Ledger:
@@ -23,12 +28,15 @@ class Ledger:
 
     :param clock: returns the time in seconds since the epoch.
     :param history: how many closed connections are remembered, over all services.
+    :param failed: called with what an observer raises; the service and the other observers go on,
+        unless this raises in its turn, as it does by default.
     :ivar names: those of all services that there were since the start: closed connections of one
         that is gone may still be remembered.
     """
 
-    def __init__(self, clock: Clock, history: int = 1000) -> None:
+    def __init__(self, clock: Clock, history: int = 1000, failed: Failed = _surface) -> None:
         self._clock = clock
+        self._failed = failed
         self._history: deque[Connection] = deque()
         self._history_limit = history
         self._by_id: dict[int, Connection] = {}
@@ -155,4 +163,7 @@ class Ledger:
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:
-            observer(event)
+            try:
+                observer(event)
+            except Exception as error:  # who watches must not hold up who serves
+                self._failed(error)

@@ -125,7 +125,7 @@ def makeService(options: Options) -> Daemon:
     """
     reactor = _reactor()
     configuration = options.configuration
-    ledger = Ledger(reactor.seconds, configuration.history)
+    ledger = Ledger(reactor.seconds, configuration.history, _observer_failed)
     ledger.subscribe(Narrator(reactor).tell)
     context = ServiceContext(
         reactor, ledger, configuration.drain, configuration.lane, configuration.io_uring
@@ -154,6 +154,10 @@ def makeService(options: Options) -> Daemon:
     reactor.callWhenRunning(lambda: supervisor.ready(_status(daemon)))
     reactor.addSystemEventTrigger("before", "shutdown", supervisor.stopping)
     return daemon
+
+
+def _observer_failed(error: Exception) -> None:
+    Logger(__name__).failure("An observer of the ledger failed", Failure(error))
 
 
 def _reload_on_hangups(daemon: Daemon, reactor: IReactor) -> None:

@@ -101,6 +101,14 @@ def test_nothing_is_left_of_a_session_that_drops(lab: Lab, command: str) -> None
     assert lab.run(timers, user="admin")[0] == "[]\n"
 
 
+def test_an_observer_that_fails_is_in_the_log_and_clients_do_not_notice(lab: Lab) -> None:
+    lab.daemon.may_fail = True
+    lab.run("forget = daemon.ledger.subscribe(lambda event: 1 / 0)", user="admin")
+    with client_of(lab):
+        lab.daemon.wait_for(r"An observer of the ledger failed\n[\s\S]*ZeroDivisionError")
+    lab.daemon.wait_for(r"Closed .*: eof, 5 bytes in, 5 out \(echo #1\)")
+
+
 def test_at_shutdown_the_screen_is_brought_back_first(lab: Lab) -> None:
     with prompt(lab, "mary") as ssh:
         ssh.enter("top()")

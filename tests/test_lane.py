@@ -6,12 +6,14 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyClass, verifyObject
@@ -241,6 +243,37 @@ def test_what_the_kernel_does_not_take_leaves_the_lane_with_the_connection(road:
     assert taken + road.rider.rest == sent[: road.record.bytes_in]
     assert road.record.bytes_out == road.record.bytes_in
     assert is_let_go(road)
+
+
+class BadRider(Rider):
+    """Does not bear to hear of the end."""
+
+    def ended(self, reason: Failure) -> None:
+        """Raise something."""
+        raise ValueError(reason)
+
+
+def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(road: Road) -> None:
+    precious = os.urandom(READ_SIZE)
+    road.lane.leave(road.handle)
+    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with suppress(BlockingIOError):
+        while True:
+            road.handle.send(bytes(READ_SIZE))
+    other = Road()
+    try:
+        other.lane.leave(other.handle)
+        road.lane.enter(other.handle, other.record, BadRider())
+        other.client.shutdown(socket.SHUT_WR)
+        road.lane.enter(road.handle, road.record, road.rider)
+        road.client.sendall(precious)
+        with capturedLogs() as events:
+            road.lane.doRead()
+    finally:
+        other.close()
+    assert road.rider.rest
+    assert precious.endswith(road.rider.rest)
+    assert [event["log_failure"].type for event in events] == [ValueError]
 
 
 def test_one_that_leaves_is_left_alone(road: Road) -> None:

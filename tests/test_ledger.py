@@ -242,3 +242,25 @@ def test_a_listener_that_changed_hands_was_not_bound_again() -> None:
     lab.ledger.bound(lab.one, (longer, UDP), known=(TCP,))
     assert [event.listener for event in lab.events] == [UDP]
     assert lab.one.listeners == (TCP, UDP)
+
+
+def fail(event: Event) -> None:
+    raise ValueError(event.word)
+
+
+def test_an_observer_that_fails_keeps_nobody_from_being_told() -> None:
+    failures: list[Exception] = []
+    told: list[Event] = []
+    ledger = Ledger(lambda: 0.0, failed=failures.append)
+    ledger.subscribe(fail)
+    ledger.subscribe(told.append)
+    ledger.bound(ledger.enrol("one", "udp", "echo"), (UDP,))
+    assert [event.word for event in told] == [Word.BIND]
+    assert [type(each) for each in failures] == [ValueError]
+
+
+def test_where_nobody_is_told_of_failures_they_surface() -> None:
+    lab = Lab()
+    lab.ledger.subscribe(fail)
+    with pytest.raises(ValueError, match="bind"):
+        lab.ledger.bound(lab.one, (UDP,))

@@ -18,6 +18,7 @@ from errno import EIO
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
@@ -52,6 +53,8 @@ class IRider(Interface):
 @implementer(IReadDescriptor)
 class Lane:
     """The connections of a service that are echoed past the reactor."""
+
+    _log = Logger()
 
     def __init__(self, reactor: IReactor, service: ServiceRecord) -> None:
         self._reactor = reactor
@@ -172,13 +175,20 @@ class Lane:
         return size
 
     def _let_go(self, descriptor: int, got: int, rest: bytes) -> None:
-        """Part with a connection whose peer does not keep up, or that has come to an end."""
+        """Part with a connection whose peer does not keep up, or that has come to an end.
+
+        If it does not take that well, the others have their turn all the same: what was read of
+        theirs is nowhere but here.
+        """
         _, rider = self._riders[descriptor]
         self._remove(descriptor)
-        if rest:
-            rider.fell_behind(rest)
-        else:
-            rider.ended(_LOST if got else _DONE)
+        try:
+            if rest:
+                rider.fell_behind(rest)
+            else:
+                rider.ended(_LOST if got else _DONE)
+        except Exception:
+            self._log.failure("A connection failed as it left the lane")
 
     def _echo_by(self, echoer: IEchoer) -> None:
         self._echoer.close()
