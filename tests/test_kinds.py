@@ -31,18 +31,20 @@ from sockd.config.limits import LimitsSpec
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.errors import Place
 from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKind
-from sockd.kinds import datagram
+from sockd.kinds import datagram, datagram_socket
 from sockd.kinds.connection import LINGER, PATIENCE
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram import DatagramKind, DatagramService
 from sockd.kinds.datagram_socket import DatagramSocket
 from sockd.kinds.drain import Drain
+from sockd.kinds.mmsg import Batch
 from sockd.kinds.stream import StreamKind, StreamService
 from sockd.ledger import Ledger
 from sockd.limits.buckets import Allowance
 from sockd.reactor import IReactor
 from sockd.records import Connection, Event, Listener, Reason, State, Word
 from sockd.replies.echo import Echo
+from tests.clients import udp_client
 
 PLACE = Place("lab.ini", 3, "service:s", "listen")
 LOCAL = IPv4Address("TCP", "127.0.0.1", 65432)
@@ -554,10 +556,10 @@ def test_a_transport_that_closes_at_once_leaves_no_timer() -> None:
 class DatagramBench:
     """A datagram service on a reactor in memory; its socket is real, and only it is used."""
 
-    def __init__(self, reply: IReply, **options: Any) -> None:
+    def __init__(self, reply: IReply, lane: bool = False, **options: Any) -> None:
         self.reactor = MemoryReactorClock()
         self.ledger = Ledger(self.reactor.seconds)
-        self.context = ServiceContext(cast(IReactor, self.reactor), self.ledger, drain=5.0)
+        self.context = ServiceContext(cast(IReactor, self.reactor), self.ledger, 5.0, lane)
         listen = (parse_datagram("udp:0:interface=127.0.0.1", PLACE),)
         self.spec = ServiceSpec("s", "udp", listen, PLACE, **options)
         made = DatagramKind("udp").serve(self.spec, reply, self.context)
@@ -643,6 +645,31 @@ def test_a_socket_that_the_reactor_gives_up_is_no_service_any_more() -> None:
     assert formatEvent(event) == f"The socket at {address} is lost, and s has stopped: no"
     bench.service.startService()
     bench.receive(b"x")
+    bench.service.stopService()
+
+
+def test_a_flow_goes_on_one_datagram_at_a_time_while_there_is_no_memory_for_a_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = datagrams(lane=True)
+    [reader] = bench.reactor.getReaders()
+    address = bench.service.record.listeners[0].address
+    shortages = [OSError(errno.ENOMEM, "Cannot allocate memory")]
+
+    def batch() -> Batch:
+        if shortages:
+            raise shortages.pop()
+        return Batch()
+
+    monkeypatch.setattr(datagram_socket, "Batch", batch)
+    with udp_client() as client:
+        client.connect((address.host, address.port))
+        for _ in range(2):
+            client.send(b"x")
+            reader.doRead()
+            assert client.recv(10) == b"x"
+    assert bench.reasons() == [None]
+    assert bench.service.record.bytes_out == 2
     bench.service.stopService()
 
 

@@ -182,7 +182,11 @@ class DatagramSocket:
         return None if self._tells_destination else self.echo
 
     def _read_batches(self, echo: Echo) -> None:
-        batch = self._batch = self._batch or Batch()
+        try:
+            batch = self._batch = self._batch or Batch()
+        except OSError:  # no memory for a batch; there is a place for one
+            self._read_one_by_one()
+            return
         for _ in range(MOST // PLACES):
             if not batch.receive(self.fileno()):
                 return
@@ -205,7 +209,7 @@ class DatagramSocket:
             except OSError:
                 # Nothing left; or, on some systems, word of an earlier answer that did not arrive.
                 return
-            self.received(self, bytes(self._view[:size]), peer, source)
+            self.received(self, bytes(self._view[:size]), self.named(peer), source)
 
     def _passed(self) -> socket.socket:
         return passed_socket(self._reactor, self.endpoint)
