@@ -20,6 +20,7 @@ from sockd.errors import ConfigurationError, Place, Problem, SockdError
 from sockd.interfaces import ICapture, IDaemon, INetworkService
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
+from sockd.records import Connection
 from sockd.service import TypedService
 
 if TYPE_CHECKING:
@@ -155,6 +156,15 @@ class Daemon(TypedService):
     def disconnect(self, connection: int) -> bool:
         """Close an open connection by its number; return whether there was one."""
         return any(service.disconnect(connection) for service in self._everyone())
+
+    def tcp_info(self, connection: Connection) -> Mapping[str, object] | None:
+        """Return the kernel's view of an open connection, ``None`` where it has none."""
+        for service in self._everyone():
+            if service.record is connection.service:
+                info = service.tcp_info(connection.id)
+                if info is not None:
+                    return info
+        return None
 
     def stop(self, name: str) -> Deferred[None]:
         """Stop a service; the Deferred fires when its connections are gone."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sockd.config.values import Option
     from sockd.kinds.context import ServiceContext
     from sockd.ledger import Ledger
-    from sockd.records import Listener, ServiceRecord
+    from sockd.records import Connection, Listener, ServiceRecord
     from sockd.reload.plan import Plan
 
 
@@ -169,6 +169,12 @@ class IDaemon(Interface):
 
     def disconnect(connection: int) -> bool:
         """Close an open connection by its number; return whether there was one."""
+
+    def tcp_info(connection: Connection) -> Mapping[str, object] | None:
+        """Return the kernel's view of an open connection, ``None`` where it has none.
+
+        A service that was replaced may have it still, under the name of the one that is there now.
+        """
 
     def stop(name: str) -> Deferred[None]:
         """Stop a service; return a Deferred that fires when its connections are gone.

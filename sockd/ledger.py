@@ -30,8 +30,6 @@ class Ledger:
     :param history: how many closed connections are remembered, over all services.
     :param failed: called with what an observer raises; the service and the other observers go on,
         unless this raises in its turn, as it does by default.
-    :ivar names: those of all services that there were since the start: closed connections of one
-        that is gone may still be remembered.
     """
 
     def __init__(self, clock: Clock, history: int = 1000, failed: Failed = _surface) -> None:
@@ -43,16 +41,25 @@ class Ledger:
         self._last_id = 0
         self._observers: tuple[Observer, ...] = ()
         self.services: dict[str, ServiceRecord] = {}
-        self.names: set[str] = set()
+        self._former: set[str] = set()
 
     def enrol(self, name: str, kind: str, reply: str) -> ServiceRecord:
         """Begin a service's account, or go on with the one that there is under its name."""
-        self.names.add(name)
         return self.services.setdefault(name, ServiceRecord(name, kind, reply))
+
+    def withdraw(self, service: ServiceRecord) -> None:
+        """End the account of a service that has never served."""
+        del self.services[service.name]
 
     def forget(self, service: ServiceRecord) -> None:
         """End the account of a service that is gone; its closed connections are remembered."""
-        del self.services[service.name]
+        self.withdraw(service)
+        self._former.add(service.name)
+
+    @property
+    def names(self) -> set[str]:
+        """Those of all services that there are, and that there were."""
+        return self._former.union(self.services)
 
     def remember(self, history: int) -> None:
         """Remember so many closed connections from now on."""

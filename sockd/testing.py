@@ -145,6 +145,11 @@ class FakeDaemon:
         """Close an open connection by its number; return whether there was one."""
         return any(service.disconnect(connection) for service in self.services.values())
 
+    def tcp_info(self, connection: Connection) -> Mapping[str, object] | None:
+        """Return what the connection's service knows of it, if that is there still."""
+        service = self.services.get(connection.service.name)
+        return None if service is None else service.tcp_info(connection.id)
+
     def stop(self, name: str) -> Deferred[None]:
         """Stop a service; return a Deferred that fires when its connections are gone."""
         return self.services[name].stopService()

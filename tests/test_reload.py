@@ -7,10 +7,12 @@ import os
 import random
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -200,12 +202,15 @@ def test_when_a_port_cannot_be_had_everything_stays_as_it_was(run_sockd: RunSock
     with pytest.raises(ConnectionRefusedError):
         connect(spare)
     wait_until(lambda: sockd.get("/stats")["totals"]["active"] == 0)
+    with pytest.raises(HTTPError, match="400"):
+        sockd.get("/connections?service=new")
     after = sockd.get("/services")
     assert [one["listeners"] for one in after["services"]] == [
         one["listeners"] for one in before["services"]
     ]
     log = reload(sockd, service("new", spare) + service("first", taken) + STATS)
     assert "Reloaded: kept 0, changed first, added new, removed second" in log
+    assert sockd.get("/connections?service=second")["connections"] == []
     assert ask(connect(taken), b"hello") == b"hello"
 
 
@@ -315,6 +320,19 @@ def test_another_kind_takes_the_port_over_and_the_counters_go_on(run_sockd: RunS
             assert (shown["kind"], shown["opened"], shown["bytes_in"]) == ("multi", 2, 16)
             [row] = sockd.get("/ports")["ports"]
             assert row["distinct_peer_ports"] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_who_stays_with_a_service_that_was_replaced_is_shown_as_the_kernel_sees_it(
+    run_sockd: RunSockd,
+) -> None:
+    [port] = ports(1)
+    sockd = run_sockd(service("s", port) + STATS)
+    with connect(port) as client:
+        assert ask(client, b"hello") == b"hello"
+        reload(sockd, service("s", 0, "udp") + STATS)
+        [shown] = sockd.get("/connections")["connections"]
+        assert shown["tcp"]["state"] == "established"
 
 
 def test_a_longer_backlog_is_there_without_a_new_socket(run_sockd: RunSockd) -> None:

@@ -94,10 +94,7 @@ class Commands:
         found = self._connection(number)
         if found is None:
             return
-        tcp = None
-        service = self._daemon.services.get(found.service.name)
-        if found.closed is None and service is not None:
-            tcp = service.tcp_info(found.id)
+        tcp = self._daemon.tcp_info(found)
         view = connection_view(found, None)
         del view["tcp"]
         view |= {"local": found.local, "peer": found.peer, "via": found.via}

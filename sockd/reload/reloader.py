@@ -171,7 +171,7 @@ class Reloader:
             service.stopService()
         ledger = self._context.ledger
         for name in ledger.services.keys() - transition.known:
-            ledger.forget(ledger.services[name])
+            ledger.withdraw(ledger.services[name])
 
     def _commit(self, transition: _Transition, new: Configuration, context: ServiceContext) -> None:
         todo = transition.plan

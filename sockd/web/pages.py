@@ -170,10 +170,7 @@ class Pages:
         return json_answer(self._connection_view(found))
 
     def _connection_view(self, connection: Connection) -> View:
-        service = self._daemon.services.get(connection.service.name)
-        is_open = connection.closed is None
-        tcp = service.tcp_info(connection.id) if service is not None and is_open else None
-        return connection_view(connection, tcp)
+        return connection_view(connection, self._daemon.tcp_info(connection))
 
     def _stream(self, target: Target) -> Answer:
         given = single_values(target.parameters, ("last_event_id",))
