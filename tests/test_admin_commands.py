@@ -248,7 +248,20 @@ def test_a_service_that_was_started_again_while_it_drained_is_not_called_stopped
     lab.commands.stop("echo")
     lab.commands.start("echo")
     lab.echo.finish.callback(None)
-    assert lab.said.endswith("echo is listening\n")
+    assert lab.said.endswith("echo listens on 127.0.0.1:65432\n")
+
+
+def test_a_service_whose_old_sockets_are_not_closed_yet_is_called_neither_stopped_nor_listening(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.echo, "privilegedStartService", lambda: None)
+    lab.echo.open()
+    lab.echo.finish = Deferred()
+    lab.commands.stop("echo")
+    lab.commands.start("echo")
+    lab.echo.finish.callback(None)
+    starts = "echo starts; services() shows when it listens"
+    assert lab.said.splitlines()[1:] == [starts, starts]
 
 
 def test_stop_and_start_say_when_there_is_nothing_to_do(lab: Lab) -> None:

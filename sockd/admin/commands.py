@@ -147,7 +147,7 @@ class Commands:
         if record.active:
             drains = f"{record.name} listens no more; {record.active} open connections may finish"
             self._console.say(drains)
-        self._report(stopping, lambda: f"{record.name} is {record.state}")
+        self._report(stopping, lambda: _now(service))
 
     def start(self, name: str) -> None:
         """Start a stopped service again: start('NAME')."""
@@ -159,7 +159,7 @@ class Commands:
             self._console.complain(f"{record.name} listens already on {places(record.listeners)}")
             return
         starting: Deferred[object] = maybeDeferred(self._daemon.start, record.name)
-        self._report(starting, lambda: f"{record.name} listens on {places(record.listeners)}")
+        self._report(starting, lambda: _now(service))
 
     def reload(self) -> None:
         """Read the configuration again and follow it; if it is wrong, nothing changes."""
@@ -224,6 +224,16 @@ class Commands:
             self._console.complain(str(error))
         else:
             self._console.complain(printable(f"{type(error).__name__}: {error}"))
+
+
+def _now(service: INetworkService) -> str:
+    """Return where a service is after a stop or a start, or one upon the other."""
+    record = service.record
+    if record.listeners:
+        return f"{record.name} listens on {places(record.listeners)}"
+    if service.running and record.state is State.STOPPED:
+        return f"{record.name} starts; services() shows when it listens"
+    return f"{record.name} is {record.state}"
 
 
 def _port_lines(row: PortRow, lines: list[str]) -> Iterator[str]:
