@@ -10,7 +10,7 @@ from playwright.sync_api import Route, expect
 from tests.browser import ANY_PORTS, LivePage, NewPage, OpenPage, port_of
 from tests.clients import connect, connected
 from tests.conftest import RunSockd
-from tests.harness import Sockd
+from tests.harness import Sockd, wait_until
 from tests.muffler import Muffler
 
 MOST_CONNECTIONS = 6
@@ -80,6 +80,30 @@ def test_once_the_events_get_through_the_page_is_live_and_tells_nothing_twice(
         with connect(sockd.port("multi")) as late:
             expect(hasty.client_ports("multi")).to_have_text([port_of(early), port_of(late)])
         expect(told).to_have_count(1)
+
+
+def test_whoever_went_while_the_page_asked_who_is_there_does_not_stay_in_it(
+    new_page: NewPage, sockd: Sockd
+) -> None:
+    live = new_page()
+    lists: list[int] = []
+
+    def list_in_a_burst(route: Route) -> None:
+        if lists:
+            route.continue_()
+            return
+        with connected(sockd.port("multi"), 400):
+            wait_until(lambda: sockd.service("multi")["active"] == 400)
+            answer = sockd.get("/connections?limit=400")
+        lists.append(len(answer["connections"]))
+        wait_until(lambda: sockd.service("multi")["active"] == 0)
+        route.fulfill(json=answer)
+
+    live.page.route("**/connections*", list_in_a_burst)
+    live.open(sockd.stats_url)
+    with connect(sockd.port("multi")) as client:
+        expect(live.client_ports("multi")).to_have_text([port_of(client)])
+    assert lists == [400]
 
 
 def test_a_stream_that_falls_silent_is_found_out_and_taken_up_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sockd.records import Connection, Reason, State
@@ -12,7 +12,7 @@ from sockd.views import connection_view
 from sockd.web import delivery
 from sockd.web.backlog import SIZE, Backlog
 from sockd.web.events import MOST_READERS, TICK
-from sockd.web.news import MOST_TOLD, News
+from sockd.web.news import MOST_TOLD, SAMPLE, News
 from sockd.web.reader import PATIENCE, SILENCE
 from sockd.web.site import REQUEST_TIME
 from sockd.web.totals import LOOKED_AT, MOST_BUSY, NEWEST, Traffic
@@ -235,6 +235,7 @@ def test_a_burst_is_summed_up(endpoint: Endpoint, echo: FakeService) -> None:
     assert len(told) < 50
     assert told[-1].data["connection"]["id"] == late.id
     assert burst.data["closed"] == [stays.id]
+    assert burst.data["brief"] == [stays.id + 1 + SAMPLE, late.id]
     assert burst.word == "burst"
     assert burst.data["left_out"] == 2003 - len(told)
     counters = {"active": 1, "opened": 1002, "closed": 1001, "refused": 1}
@@ -260,6 +261,24 @@ def test_whoever_follows_the_events_knows_who_is_there(ticks: list[list[Step]]) 
         told = watcher.told()
         assert len(told) <= MOST_TOLD + 1
         follow(there, told)
+    follow(there, watcher.told(4.0))
+    assert there == set(echo.record.connections)
+
+
+@settings(deadline=None, max_examples=30)
+@given(STEPS, STEPS)
+@example([("open", 200)], [("close", 80), ("brief", 80), ("close", 80), ("close", 40)])
+def test_whoever_lists_what_is_there_behind_the_hello_is_left_with_nobody_who_is_gone(
+    before: list[Step], after: list[Step]
+) -> None:
+    endpoint = Endpoint()
+    echo = endpoint.daemon.add("echo")
+    watcher = Watcher(endpoint)
+    for step in before:
+        happen(echo, *step)
+    there = set(echo.record.connections)
+    for step in after:
+        happen(echo, *step)
     follow(there, watcher.told(4.0))
     assert there == set(echo.record.connections)
 
@@ -308,6 +327,8 @@ def follow(there: set[int], told: list[Sent]) -> None:
             there.discard(one.data["connection"]["id"])
         elif one.word == "burst":
             there.difference_update(one.data["closed"])
+            first, last = one.data["brief"] or (0, -1)
+            there.difference_update(range(first, last + 1))
 
 
 def test_many_who_go_at_once_are_told_at_once(endpoint: Endpoint, echo: FakeService) -> None:
@@ -319,6 +340,7 @@ def test_many_who_go_at_once_are_told_at_once(endpoint: Endpoint, echo: FakeServ
     assert set(words(told)) == {"close"}
     assert len(told) < 50
     assert len(told) + len(burst.data["closed"]) == 3000
+    assert burst.data["brief"] is None
 
 
 def test_what_all_are_told_is_encoded_once() -> None:

@@ -2,14 +2,15 @@
 
 In a burst most clients are gone before anybody could have looked at them. Those are left out, but
 for a few; what is told one by one are the connections that came and stayed. Of those that were told
-before and are gone now the numbers are told, and the services' counters go along. So a reader
-knows who is there and what has passed, and what it costs has a bound.
+before and are gone now the numbers are told, and of those left out the first and the last: a reader
+may know them from elsewhere. The services' counters go along. So a reader knows who is there and
+what has passed, and what it costs has a bound.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -123,6 +124,7 @@ class News:
                 "time": rfc3339(events[walked - 1].time),
                 "left_out": walked - len(told),
                 "closed": ended,
+                "brief": _brief(events[:walked]),
                 "services": self._counters,
             }
             parts.insert(0, frame("burst", encoded(data), ids[0]))
@@ -144,7 +146,7 @@ def _summed_up(events: list[Event]) -> tuple[list[int], list[int], int]:
     """
     told: list[int] = []
     ended: list[int] = []
-    first = _first_to_come(events)
+    first = next(_arrivals(events), inf)
     for place in _lasting(events, first):
         word, connection = events[place].word, events[place].connection
         is_end = word is Word.CLOSE and len(told) >= 2 * SAMPLE
@@ -157,11 +159,21 @@ def _summed_up(events: list[Event]) -> tuple[list[int], list[int], int]:
     return told, ended, len(events)
 
 
-def _first_to_come(events: list[Event]) -> float:
-    """Return the number of the first connection that comes; infinity if none does."""
+def _brief(events: list[Event]) -> tuple[int, int] | None:
+    """Return the first and the last number of those who came; but for the sample.
+
+    Whoever has a number in between, and is not told of behind that, is gone already.
+    """
+    first = next(_arrivals(events), inf) + SAMPLE
+    last = next(_arrivals(reversed(events)), 0)
+    return (int(first), last) if first <= last else None
+
+
+def _arrivals(events: Iterable[Event]) -> Iterator[int]:
+    """Return the numbers of the connections that come."""
     accept = Word.ACCEPT
     came = (event.connection for event in events if event.word is accept)
-    return next((one.id for one in came if one is not None), inf)
+    return (one.id for one in came if one is not None)
 
 
 def _lasting(events: list[Event], first: float) -> list[int]:

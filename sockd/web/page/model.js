@@ -92,6 +92,8 @@ class Model {
     this.changes = 0;
     this._busy = new Set();
     this._before = null;
+    /** @type {Map<number, Connection>} who is gone unless it is told of next */
+    this._doubtful = new Map();
     /** @type {Map<string, string>} */
     this._places = new Map();
   }
@@ -116,6 +118,7 @@ class Model {
     this.closed.clear();
     this.samples = [];
     this._busy.clear();
+    this._doubtful.clear();
     this._before = null;
     this.changes += 1;
   }
@@ -127,10 +130,9 @@ class Model {
    */
   enter(connection) {
     if (this.closed.has(connection.id)) return false;
-    const known = this.open.get(connection.id);
-    if (known === undefined) {
-      this.open.set(connection.id, connection);
-    } else if (connection.bytesIn + connection.bytesOut >= known.bytesIn + known.bytesOut) {
+    const known = this.open.get(connection.id) ?? this._doubtful.get(connection.id);
+    this.open.set(connection.id, known ?? connection);
+    if (known && connection.bytesIn + connection.bytesOut >= known.bytesIn + known.bytesOut) {
       Object.assign(known, connection, { rate: known.rate });
     }
     this.changes += 1;
@@ -167,6 +169,17 @@ class Model {
     const gone = [...this.open.values()].filter((one) => one.id <= newest && !listed.has(one.id));
     for (const one of gone) this.end({ ...one, closed: now, reason: one.reason });
     return gone;
+  }
+
+  /**
+   * Let go those who came and went in a burst; of these whoever is there still is told of next.
+   * @param {number} first  of the numbers that they have
+   * @param {number} last
+   */
+  letPass(first, last) {
+    this._doubtful = new Map([...this.open].filter(([id]) => first <= id && id <= last));
+    for (const id of this._doubtful.keys()) this.open.delete(id);
+    this.changes += 1;
   }
 
   /** Return the greatest number of a connection that is open. */
