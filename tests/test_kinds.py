@@ -355,6 +355,16 @@ def test_somebody_who_hangs_up_gives_the_peer_a_moment() -> None:
     assert bench.service.tcp_info(bench.only().id) is None
 
 
+def test_who_has_said_something_that_was_not_read_yet_is_not_idle() -> None:
+    bench = Bench(idle_timeout=10.0)
+    transport = bench.connect()
+    bench.reactor.callLater(10, say, transport, b"hello")
+    bench.reactor.advance(10)
+    assert not transport.disconnecting
+    bench.reactor.advance(10)
+    assert transport.disconnecting
+
+
 def test_an_idle_connection_is_closed_when_it_was_quiet_for_the_whole_time() -> None:
     bench = Bench(idle_timeout=10.0)
     transport = bench.connect()

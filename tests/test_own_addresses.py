@@ -61,6 +61,14 @@ def test_a_sandbox_without_netlink_is_no_reason_to_fail(monkeypatch: pytest.Monk
     assert own_hosts().is_dual in {True, False}
 
 
+def test_a_process_without_a_descriptor_left_knows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: int) -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "socket", refused)
+    assert own_hosts().ipv4 == ()
+
+
 def asked(host: Host) -> list[str]:
     """Return the IPv4 addresses, the IPv6 addresses and whether ``::`` is for both."""
     return host.run(sys.executable, "-c", ASK).splitlines()

@@ -297,19 +297,23 @@ class StreamConnection(SelfStarter):
         if lifetime:
             self._lifetime = self._reactor.callLater(lifetime, self.hang_up, Reason.LIFETIME)
 
-    def _check_idleness(self, timeout: float) -> None:
+    def _check_idleness(self, timeout: float, is_sure: bool = False) -> None:
         """Close the connection if it was idle; one timer serves however much traffic.
 
-        A slow reader is not idle: the kernel goes on sending what was handed over long ago.
+        A slow reader is not idle: the kernel goes on sending what was handed over long ago. Nor is
+        whoever has said what was not read yet, after the process stood still: the reactor has a
+        turn in between.
         """
         quiet = self._reactor.seconds() - self._record.last_activity
         quiet = min(quiet, seconds_since_send(self._socket_transport().getHandle()))
-        if quiet >= timeout:
-            self.hang_up(Reason.IDLE)
-        else:
+        if quiet < timeout:
             self._idle_check = self._reactor.callLater(
                 timeout - quiet, self._check_idleness, timeout
             )
+        elif is_sure:
+            self.hang_up(Reason.IDLE)
+        else:
+            self._idle_check = self._reactor.callLater(0, self._check_idleness, timeout, True)
 
     def _suitable_lane(self) -> Lane | None:
         """Return the lane, if there is nothing to do but to send back what is received."""

@@ -82,7 +82,11 @@ def _of_interfaces() -> Iterator[str]:
         return
     from fcntl import ioctl  # POSIX alone
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    try:
+        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError:
+        return
+    with probe:
         for name in _interfaces():
             request = _REQUEST.pack(os.fsencode(name))
             try:
