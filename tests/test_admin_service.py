@@ -27,7 +27,9 @@ from sockd.admin.ssh import Login, SSHClient, SSHDoor
 from sockd.admin.telnet import TelnetDoor
 from sockd.process.state import HOST_KEY, PASSWORD
 from sockd.reactor import IReactor
+from tests.conftest import RunSockd
 from tests.harness import run_twistd
+from tests.test_admin_roles import line
 from tests.test_admin_ssh import INI
 
 PEER = IPv4Address("TCP", "192.0.2.1", 1234)
@@ -52,6 +54,22 @@ def test_ports_that_cannot_be_had_are_all_named(tmp_path: Path) -> None:
         said = start(tmp_path, f"{ini}telnet = tcp:{telnet}:interface=127.0.0.1\n")
     assert f"a.ini:7: [admin] ssh: tcp:{ssh}:interface=127.0.0.1 cannot be bound" in said
     assert f"a.ini:8: [admin] telnet: tcp:{telnet}:interface=127.0.0.1 cannot be bound" in said
+
+
+@pytest.mark.parametrize("option", ["ssh = tcp:0", "listen = tcp:0"])
+def test_a_start_that_fails_leaves_no_password_that_nobody_was_shown(
+    tmp_path: Path, option: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ini = INI.replace(option, option.replace("0", str(taken.getsockname()[1])), 1)
+        assert "cannot be bound" in start(tmp_path, ini)
+    assert not (tmp_path / "var" / PASSWORD).exists()
+
+
+def test_the_banner_names_somebody_who_can_log_in(run_sockd: RunSockd, tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text(line("mary") + line("john"), encoding="utf-8")
+    sockd = run_sockd(f"{INI}passwd = {tmp_path}/passwd\n")
+    sockd.wait_for(r"admin: ssh -p \d+ mary@127\.0\.0\.1$")
 
 
 @pytest.mark.parametrize("name", [HOST_KEY, PASSWORD])

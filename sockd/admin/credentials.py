@@ -70,6 +70,12 @@ class Credentials:
         return {**self.viewer_hashes, **self.hashes}
 
     @property
+    def somebody(self) -> str:
+        """An admin who can log in: the user of the keys, or the first one with a password."""
+        has_way = bool(self.keys) or self.user in self.hashes
+        return self.user if has_way else [self.user, *self.hashes][-1]
+
+    @property
     def all_keys(self) -> Mapping[str, Sequence[Key]]:
         """The keys of everybody who has one, by user name."""
         everybody = {VIEWER: self.viewer_keys, self.user: self.keys}

@@ -48,8 +48,9 @@ T = TypeVar("T")
 class AdminService(BindingService):
     """The shell of a daemon, over SSH and telnet.
 
-    :ivar user: who logs in where there is no htpasswd file.
-    :ivar new_password: the password that was made at this start; ``None`` if none was.
+    :ivar user: an admin who can log in.
+    :ivar new_password: the password that was made at this start; ``None`` if none was. It is kept
+        once the service runs: until then nobody has been shown it.
     """
 
     _log = Logger()
@@ -89,6 +90,9 @@ class AdminService(BindingService):
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and end the sessions; the Deferred fires when that is done."""
+        if self.new_password is not None and not self.running:
+            self._state.discard(PASSWORD)
+        self.new_password = None
         self.end()
         return Deferred.fromCoroutine(self._stop())
 
@@ -99,6 +103,7 @@ class AdminService(BindingService):
         await self._guests.show_out()
 
     def _listen(self, host_key: Key, known: Credentials) -> None:
+        self.user = known.somebody
         passwords = PasswordChecker(self._reactor, known.all_hashes)
         checkers: list[ICredentialsChecker] = []
         if known.all_hashes:

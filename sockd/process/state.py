@@ -92,6 +92,10 @@ class StateDirectory:
             wrong = f"{_shown(self.path / name)} cannot be written: {_reason(error)}"
             raise self.error(wrong, _MAKE) from None
 
+    def discard(self, name: str) -> None:
+        """Remove what was kept under a name."""
+        (self.path / name).unlink(missing_ok=True)
+
     def error(self, wrong: str, remedy: str) -> ConfigurationError:
         """Return what to raise about something in here."""
         return ConfigurationError([Problem(self._place, wrong, remedy)])
