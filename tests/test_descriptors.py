@@ -54,9 +54,9 @@ def test_the_error_names_the_numbers_the_largest_service_and_the_remedies() -> N
     assert problems(configuration, limit) == []
     (problem,) = problems(configuration, limit - 1)
     assert str(problem) == (
-        f"{FILE}:5: [service:many] max_connections: {limit} descriptors are needed in all, and the "
-        f"hard limit is {limit - 1} (lower max_connections, or raise the limit: `ulimit -Hn`, or "
-        "LimitNOFILE= for systemd)"
+        f"{FILE}:10: [service:many] max_connections: {limit} descriptors are needed in all, and "
+        f"the hard limit is {limit - 1} (lower max_connections, or raise the limit: `ulimit -Hn`, "
+        "or LimitNOFILE= for systemd)"
     )
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_fit_is_refused_before_anything_listens(
     )
     assert done.returncode == 1
     need = needed(read(file.read_text(encoding="utf-8")))
-    assert done.stderr.startswith(f"{file}:1: [service:many] max_connections: {need} descriptors")
+    assert done.stderr.startswith(f"{file}:4: [service:many] max_connections: {need} descriptors")
     assert done.stderr.count("\n") == 1
 
 
@@ -134,7 +134,7 @@ def test_the_error_names_the_reactor_where_that_is_the_bound() -> None:
     need = needed(configuration)
     (problem,) = problems(configuration, 20_000, is_select=True)
     assert str(problem) == (
-        f"{FILE}:1: [service:many] max_connections: {need} descriptors are needed in all, and the "
+        f"{FILE}:6: [service:many] max_connections: {need} descriptors are needed in all, and the "
         "reactor select serves 1024 (lower max_connections, or take another reactor: "
         "`twistd --help-reactors` lists them)"
     )

@@ -109,4 +109,6 @@ def problems(configuration: Configuration, limit: int, is_select: bool = False) 
     if is_select and limit >= SELECT:
         wrong = f"{need} descriptors are needed in all, and the reactor select serves {SELECT}"
         remedy = _REMEDY_SELECT
-    return [Problem(replace(largest.place, option=_CONNECTIONS), wrong, remedy)]
+    section = replace(largest.place, option=_CONNECTIONS)
+    place = configuration.places.get((section.section, _CONNECTIONS), section)
+    return [Problem(place, wrong, remedy)]
