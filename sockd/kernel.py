@@ -1,4 +1,4 @@
-"""What the kernel knows of a TCP socket (Linux: tcp(7), ``TCP_INFO``); elsewhere ``None``."""
+"""What the kernel knows of a stream socket (Linux: tcp(7), ``TCP_INFO``); elsewhere ``None``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import socket
 import struct
 import sys
 from typing import NamedTuple
+
+from sockd import unix_diag
 
 # FreeBSD has an option of the same name, with other numbers in it.
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
@@ -92,10 +94,12 @@ def tcp_view(sock: socket.socket) -> dict[str, object] | None:
 
 
 def accept_queue(sock: socket.socket) -> int | None:
-    """Return how many clients of a listening TCP socket wait to be accepted.
+    """Return how many clients of a listening socket wait to be accepted.
 
-    Of a socket in the state LISTEN, ``tcpi_unacked`` is the length of the accept queue.
+    Of a TCP socket in the state LISTEN, ``tcpi_unacked`` is the length of the accept queue.
     """
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        return unix_diag.accept_queue(sock)
     info = _tcp_info(sock)
     return None if info is None else info.unacked
 

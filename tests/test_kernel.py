@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from sockd.kernel import (
     tcp_view,
     unpacked,
 )
+from sockd.unix_diag import queue_in
 from tests.fresh import REPOSITORY
 
 SIZE = 104
@@ -88,6 +92,56 @@ def test_a_socket_is_asked_from_its_first_connection_to_its_end() -> None:
     assert tcp_view(client) is None
     assert accept_queue(server) is None
     assert seconds_since_send(client) == math.inf
+
+
+@on_linux
+def test_a_unix_socket_is_asked_how_many_wait_at_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert accept_queue(server) is None
+        server.listen()
+        assert accept_queue(server) == 0
+        with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+            one.connect(path)
+            other.connect(path)
+            assert accept_queue(server) == 2
+            server.accept()[0].close()
+            assert accept_queue(server) == 1
+    assert accept_queue(server) is None
+
+
+QUEUE = bytes.fromhex(
+    "3400000014000000010000006570000001010a00a7015900c1110000000000000c00040003000000320000000500"
+    "060000000000"
+)
+"""What Linux answers of the socket 0x5901a7, at which 3 of at most 50 wait."""
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="it was a little-endian machine")
+def test_an_answer_about_another_socket_or_of_another_sort_is_none() -> None:
+    assert queue_in(QUEUE, 0x5901A7) == 3
+    assert queue_in(QUEUE, 0x5901A8) is None
+    assert queue_in(QUEUE[:32], 0x5901A7) is None
+    assert queue_in(QUEUE[:32] + QUEUE[44:], 0x5901A7) is None
+    assert queue_in(QUEUE[:20], 0x5901A7) is None
+    assert queue_in(b"", 0x5901A7) is None
+    refusal = QUEUE[:4] + b"\x02\x00" + QUEUE[6:]
+    assert queue_in(refusal, 0x5901A7) is None
+
+
+@on_linux
+def test_where_netlink_is_not_allowed_nobody_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(*_: int) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        server.listen()
+        monkeypatch.setattr(socket, "socket", refused)
+        assert accept_queue(server) is None
 
 
 def test_other_sockets_tell_nothing() -> None:

@@ -219,6 +219,17 @@ def test_unix_sockets_are_their_owners_alone(
     assert not path.exists()
 
 
+def test_clients_who_wait_at_a_unix_socket_are_counted(
+    run_sockd: RunSockd, tmp_path: Path
+) -> None:
+    path = tmp_path / "lab.sock"
+    sockd = run_sockd(ini("tcp", f"unix:{path}"))
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        first.connect(str(path))
+        second.connect(str(path))
+        wait_until(lambda: sockd.service("s")["listeners"][0]["waiting"] == 1)
+
+
 def test_a_unix_client_that_just_closes_is_no_reset(run_sockd: RunSockd, tmp_path: Path) -> None:
     path = tmp_path / "lab.sock"
     sockd = run_sockd(ini("multi", f"unix:{path}"))

@@ -1,0 +1,67 @@
+"""How many clients wait at a listening unix socket (Linux: sock_diag(7)); elsewhere ``None``.
+
+A unix socket has no ``TCP_INFO`` of its own, so the kernel is asked as ss(8) asks it: over netlink,
+for the one socket with an inode. It answers before send(2) returns, so nothing waits.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+
+_SOCK_DIAG = 4
+_BY_FAMILY = 20
+_REQUEST = 1
+_ANY_STATE = 0xFFFFFFFF
+_NO_COOKIE = 0xFFFFFFFF
+_SHOW_QUEUE = 0x10
+_QUEUE = 4
+"""``NETLINK_SOCK_DIAG``, ``SOCK_DIAG_BY_FAMILY``, ``NLM_F_REQUEST``, ``UDIAG_SHOW_RQLEN`` and
+``UNIX_DIAG_RQLEN`` of linux/netlink.h, sock_diag.h and unix_diag.h."""
+
+_HEADER = struct.Struct("=IHHII")
+_QUESTION = struct.Struct("=BBHIIIII")
+_ANSWER = struct.Struct("=4BI8x")
+_ATTRIBUTE = struct.Struct("=HHI")
+_ALIGNMENT = 4
+_LISTENING = 10
+_LARGEST = 4096
+
+
+def accept_queue(listening: socket.socket) -> int | None:
+    """Return how many clients of a listening unix socket wait to be accepted."""
+    if sys.platform != "linux":
+        return None
+    try:
+        inode = os.fstat(listening.fileno()).st_ino
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+            kernel.send(_question(inode))
+            return queue_in(kernel.recv(_LARGEST, socket.MSG_DONTWAIT), inode)
+    except OSError:  # no such protocol in this kernel, or a sandbox that has no netlink
+        return None
+
+
+def queue_in(answer: bytes, inode: int) -> int | None:
+    """Return the length of the queue that the kernel answers with; ``None`` if it has no answer."""
+    start = _HEADER.size + _ANSWER.size
+    if len(answer) < start or _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
+        return None
+    *_, state, _, told = _ANSWER.unpack_from(answer, _HEADER.size)
+    if (state, told) != (_LISTENING, inode & 0xFFFFFFFF):
+        return None
+    while start + _ATTRIBUTE.size <= len(answer):
+        length, sort, value = _ATTRIBUTE.unpack_from(answer, start)
+        if sort == _QUEUE:
+            queue: int = value
+            return queue
+        start += max(_ALIGNMENT, length + -length % _ALIGNMENT)
+    return None
+
+
+def _question(inode: int) -> bytes:
+    wanted = _QUESTION.pack(
+        socket.AF_UNIX, 0, 0, _ANY_STATE, inode & 0xFFFFFFFF, _SHOW_QUEUE, _NO_COOKIE, _NO_COOKIE
+    )
+    return _HEADER.pack(_HEADER.size + len(wanted), _BY_FAMILY, _REQUEST, 0, 0) + wanted
