@@ -210,6 +210,7 @@ def test_when_a_port_cannot_be_had_everything_stays_as_it_was(run_sockd: RunSock
     ]
     log = reload(sockd, service("new", spare) + service("first", taken) + STATS)
     assert "Reloaded: kept 0, changed first, added new, removed second" in log
+    assert f"new starting on {spare}" in log
     assert sockd.get("/connections?service=second")["connections"] == []
     assert ask(connect(taken), b"hello") == b"hello"
 

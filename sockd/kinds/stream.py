@@ -300,7 +300,7 @@ class _Doorkeeper(Factory):
 
     def logPrefix(self) -> str:
         """Return what Twisted's own log lines call it."""
-        return "nobody" if self._door.tenant is None else self._door.tenant.record.name
+        return self._door.endpoint.place.section.removeprefix("service:")
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return what TLS clients may agree on: Twisted rejects those who offer only others."""
