@@ -219,9 +219,7 @@ def test_unix_sockets_are_their_owners_alone(
     assert not path.exists()
 
 
-def test_clients_who_wait_at_a_unix_socket_are_counted(
-    run_sockd: RunSockd, tmp_path: Path
-) -> None:
+def test_clients_who_wait_at_a_unix_socket_are_counted(run_sockd: RunSockd, tmp_path: Path) -> None:
     path = tmp_path / "lab.sock"
     sockd = run_sockd(ini("tcp", f"unix:{path}"))
     with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:

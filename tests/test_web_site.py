@@ -176,7 +176,10 @@ def test_garbage_ends_the_connection_and_is_no_failure(
     client.send(data)
     endpoint.clock.advance(0)
     assert client.transport.disconnecting
-    assert client.taken() in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    (reply,) = replies(client.taken())
+    assert reply.status == 400
+    assert reply.headers["connection"] == "close"
+    assert set(reply.json) == {"error"}
     assert failures == []
 
 

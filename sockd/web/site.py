@@ -29,7 +29,7 @@ from zope.interface import implementer
 import sockd
 from sockd.listening.endpoints import known_address
 from sockd.process import descriptors
-from sockd.web.answers import REASONS, Answer
+from sockd.web.answers import BAD_REQUEST, REASONS, Answer, encoded
 from sockd.web.delivery import PATIENCE, Delivery, IExchange
 from sockd.web.guard import Head, admitted
 from sockd.web.hosts import KnownHosts
@@ -123,19 +123,26 @@ class Exchange:
 
     def _headers(self, answer: Answer) -> dict[str, str]:
         request = self._request
-        headers = {
-            "Date": datetimeToString().decode("ascii"),
-            "Server": f"sockd/{sockd.__version__}",
-            "Content-Type": answer.content_type,
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            **answer.headers,
-        }
-        if isinstance(answer.body, bytes):
-            headers["Content-Length"] = str(len(answer.body))
-        elif request.method == b"HEAD" and request.clientproto == b"HTTP/1.1":
+        headers = _headers(answer)
+        is_long = not isinstance(answer.body, bytes)
+        if is_long and request.method == b"HEAD" and request.clientproto == b"HTTP/1.1":
             headers["Transfer-Encoding"] = "chunked"
         return headers
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    """Return what every answer carries, and its length if that is known."""
+    headers = {
+        "Date": datetimeToString().decode("ascii"),
+        "Server": f"sockd/{sockd.__version__}",
+        "Content-Type": answer.content_type,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        **answer.headers,
+    }
+    if isinstance(answer.body, bytes):
+        headers["Content-Length"] = str(len(answer.body))
+    return headers
 
 
 @implementer(IHalfCloseableProtocol)
@@ -183,6 +190,22 @@ class StatsChannel(HTTPChannel):
         super().requestDone(request)  # type: ignore[no-untyped-call]
         if self._is_read_out and not self.is_serving:
             self.loseConnection()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Say that what has such a long line is no request."""
+        self._respondToBadRequestAndDisconnect()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Answer what is no request, with JSON like everything else; Twisted sends a bare status.
+
+        It has no public name for this; if it should find another one, the status is bare again.
+        """
+        body = encoded({"error": "this is no HTTP request, or has too long a head"}) + b"\n"
+        headers = _headers(Answer(body, BAD_REQUEST)) | {"Connection": "close"}
+        lines = [f"HTTP/1.1 {BAD_REQUEST} {REASONS[BAD_REQUEST]}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+        self.loseConnection()
 
     def loseConnection(self) -> None:
         """Close once what was written is sent, which the client must take in a while."""
