@@ -91,6 +91,12 @@ def test_an_unknown_format_is_told_which_there_are(path: str, query: str) -> Non
     assert ("json, text or csv" in reply.json["error"]) == ("&" not in query)
 
 
+@pytest.mark.parametrize("path", ["/services", "/ports"])
+def test_what_cannot_be_selected_there_is_told_and_not_passed_over(path: str) -> None:
+    reply = busy().ask(f"{path}?service=echo")
+    assert (reply.status, reply.json["error"]) == (400, "unknown parameter; known: format")
+
+
 def test_the_services_are_a_table() -> None:
     endpoint = busy()
     lines = table(endpoint.ask("/services?format=text"))

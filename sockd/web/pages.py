@@ -141,7 +141,7 @@ class Pages:
 
     def _services(self, target: Target) -> Answer:
         services = list(self._daemon.services.values())
-        form = format_of(target)
+        form = _only_format(target)
         if form is not Format.JSON:
             return services_listing(form, services)
         return json_answer({"services": list(map(_service_view, services))}, headers=VARY)
@@ -179,10 +179,19 @@ class Pages:
     def _ports(self, target: Target) -> Answer:
         connections = self._daemon.ledger.open_connections()
         table = PortsTable(one.record for one in self._daemon.services.values())
-        form = format_of(target)
+        form = _only_format(target)
         if form is not Format.JSON:
             return ports_listing(form, connections, table)
         return Answer(port_slices(connections, table), headers=VARY)
+
+
+def _only_format(target: Target) -> Format:
+    """Return the form that is asked for.
+
+    :raise RequestError: if anything else is asked for along with it.
+    """
+    single_values(target.parameters, ("format",))
+    return format_of(target)
 
 
 def _service_view(service: INetworkService) -> View:
