@@ -409,6 +409,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         "[sockd]\ndrain =\n" + SERVICE,
         [f"2: [sockd] drain: '' is no duration {_DURATION}"],
     ),
+    "duration of many digits": (
+        "[sockd]\ndrain = 99999999999999999999s\n" + SERVICE,
+        ["2: [sockd] drain: '99999999999999999999s' is longer than a year (0 where none is meant)"],
+    ),
     "duration too long": (
         "[sockd]\ndrain = 99999h\n" + SERVICE,
         ["2: [sockd] drain: '99999h' is longer than a year (0 where none is meant)"],

@@ -30,7 +30,7 @@ _SIZES = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]{1,99}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)")
 _SIZE = re.compile(r"([0-9]{1,15}) ?([A-Za-z]+)")
 _RATE = re.compile(r"([0-9]{1,9}) ?/ ?(ms|s|m|h)")
 _BYTE_RATE = re.compile(rf"({_SIZE.pattern.replace('(', '(?:')}) ?/ ?(ms|s|m|h)")

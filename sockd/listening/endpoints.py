@@ -12,6 +12,7 @@ import os
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -122,11 +123,24 @@ def _parsed(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
 def bind_problem(endpoint: Endpoint, error: OSError | CannotListenError) -> Problem:
     """Return what to tell a person whose endpoint could not be bound."""
     cause = error.socketError if isinstance(error, CannotListenError) else error
+    if not isinstance(cause, OSError) and (owner := _owner(endpoint)):
+        wrong = f"{quoted(endpoint.text)[1:-1]} cannot be bound: it is process {owner}'s"
+        return Problem(endpoint.place, wrong, "stop that, or choose another")
     reason = getattr(cause, "strerror", None) or str(cause)
     wrong = f"{quoted(endpoint.text)[1:-1]} cannot be bound: {printable(reason)}"
     number: int = getattr(cause, "errno", None) or 0
     remedies = _REMEDIES if endpoint.path is None else _REMEDIES | _UNIX_REMEDIES
     return Problem(endpoint.place, wrong, remedies.get(number, "choose another endpoint"))
+
+
+def _owner(endpoint: Endpoint) -> int | None:
+    """Return the process whose a unix socket is, by the lock that Twisted keeps beside it."""
+    if endpoint.path is None:
+        return None
+    try:
+        return int(str(Path(f"{endpoint.path}.lock").readlink()))
+    except (OSError, ValueError):
+        return None
 
 
 def known_address(address: IAddress) -> Address:
