@@ -12,7 +12,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import cast
 
@@ -47,6 +47,7 @@ SMALL = 4096
 """What the sockets' buffers are asked to hold: the kernel makes some more of it."""
 
 MOST_TURNS = 20_000
+A_LONG_TIME = 3600.0
 FIRST_WORDS = 30_000
 """How many bytes come along with a PROXY header: more than the buffers take."""
 PATTERN = Random(1).randbytes(1_000_003)
@@ -82,8 +83,10 @@ class Lab:
         endpoint = parse_stream("tcp:0:interface=127.0.0.1", PLACE)
         balancers = (network("127.0.0.1", PLACE),) if is_relayed else ()
         spec = ServiceSpec("s", "multi", (endpoint,), PLACE, proxy=balancers)
-        context = ServiceContext(cast(IReactor, self.reactor), self.ledger, 0.0, lane=has_lane)
-        service = StreamKind("multi").serve(spec, Echo(), context)
+        self._context = ServiceContext(
+            cast(IReactor, self.reactor), self.ledger, 0.0, lane=has_lane
+        )
+        service = StreamKind("multi").serve(spec, Echo(), self._context)
         assert isinstance(service, StreamService)
         self.service = service
         self._is_relayed = is_relayed
@@ -189,9 +192,33 @@ class Lab:
     def stop(self) -> None:
         """Stop the service; the connections have no time to finish."""
         if self.service.running:
-            for client in self.clients:
-                client.may_end |= {Reason.STOP, Reason.RESET}
+            self._have_time(0.0)
+            self._may_be_stopped()
             self.service.stopService()
+
+    def shut_down(self) -> None:
+        """Stop as the daemon does: whoever is here has time to finish."""
+        if self.service.running:
+            self._have_time(A_LONG_TIME)
+            self.service.stopService()
+
+    def hurry(self) -> None:
+        """End that time, as a second Ctrl-C does."""
+        if self.service._drains:
+            self._may_be_stopped()
+        self.service.hurry()
+
+    def _have_time(self, drain: float) -> None:
+        """Reload, with another time to finish."""
+        self._context = replace(self._context, drain=drain)
+        self.service.reconfigure(self.service.spec, Echo(), self._context)
+
+    def _may_be_stopped(self) -> None:
+        """Take note that whoever is here may be cut off."""
+        for client in self.clients:
+            record = self.record(client)
+            if record is not None and record.closed is None:
+                client.may_end |= {Reason.STOP, Reason.RESET}
 
     def finish(self) -> None:
         """Let every connection end, and compare."""
@@ -245,6 +272,7 @@ def lab(
             yield made
         finally:
             made.stop()
+            made.hurry()
             for client in made.clients:
                 client.handle.close()
             while made.service.record.active:
@@ -267,6 +295,8 @@ DEEDS = st.one_of(
     st.tuples(st.just("close_lane")),
     st.tuples(st.just("allow"), st.booleans()),
     st.tuples(st.just("stop")),
+    st.tuples(st.just("shut_down")),
+    st.tuples(st.just("hurry")),
     st.tuples(st.just("start")),
 )
 
@@ -274,7 +304,7 @@ DEEDS = st.one_of(
 def do(made: Lab, deed: tuple[object, ...]) -> None:
     """Do one thing; a client who is not there yet, or not any more, does nothing."""
     match deed:
-        case ("connect" | "stop" | "start" | "close_lane" as name,):
+        case ("connect" | "stop" | "shut_down" | "hurry" | "start" | "close_lane" as name,):
             getattr(made, name)()
         case ("allow" | "turn" as name, argument):
             getattr(made, name)(argument)

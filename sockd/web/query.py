@@ -129,6 +129,10 @@ def _number(name: str, given: Mapping[str, str], default: int, fits: Callable[[i
     if text is None:
         return default
     if not _NUMBER.fullmatch(text) or not fits(int(text)):
-        remedy = "a number from 1 up, of 18 digits at most" if name == "limit" else "the number of a connection"
+        remedy = (
+            "a number from 1 up, of 18 digits at most"
+            if name == "limit"
+            else "the number of a connection"
+        )
         raise RequestError(BAD_REQUEST, f"{name} must be {remedy}")
     return int(text)
