@@ -18,15 +18,16 @@ _ANY_STATE = 0xFFFFFFFF
 _NO_COOKIE = 0xFFFFFFFF
 _SHOW_QUEUE = 0x10
 _QUEUE = 4
-"""``NETLINK_SOCK_DIAG``, ``SOCK_DIAG_BY_FAMILY``, ``NLM_F_REQUEST``, ``UDIAG_SHOW_RQLEN`` and
-``UNIX_DIAG_RQLEN`` of linux/netlink.h, sock_diag.h and unix_diag.h."""
+_LISTENING = 10
+"""``NETLINK_SOCK_DIAG``, ``SOCK_DIAG_BY_FAMILY``, ``NLM_F_REQUEST``, ``UDIAG_SHOW_RQLEN``,
+``UNIX_DIAG_RQLEN`` and ``TCP_LISTEN``, which is unix sockets' state, too: of linux/netlink.h,
+sock_diag.h, unix_diag.h and tcp_states.h."""
 
 _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBHIIIII")
 _ANSWER = struct.Struct("=4BI8x")
 _ATTRIBUTE = struct.Struct("=HHI")
 _ALIGNMENT = 4
-_LISTENING = 10
 _LARGEST = 4096
 
 
