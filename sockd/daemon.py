@@ -159,7 +159,7 @@ class Daemon(TypedService):
 
     def tcp_info(self, connection: Connection) -> Mapping[str, object] | None:
         """Return the kernel's view of an open connection, ``None`` where it has none."""
-        for service in self._everyone():
+        for service in self._everyone() if connection.closed is None else ():
             if service.record is connection.service:
                 info = service.tcp_info(connection.id)
                 if info is not None:

@@ -113,6 +113,22 @@ def seconds_since_send(sock: socket.socket) -> float:
     return math.inf if info is None else info.last_data_sent / _MILLISECONDS
 
 
+def unread(sock: socket.socket) -> int:
+    """Return how many received bytes wait to be read (ioctl_tty(2), ``FIONREAD``).
+
+    0 where that is not known.
+    """
+    if sys.platform == "win32":
+        return 0
+    from fcntl import ioctl  # POSIX alone
+    from termios import FIONREAD
+
+    try:
+        return int.from_bytes(ioctl(sock, FIONREAD, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):  # ValueError: it is closed
+        return 0
+
+
 def _tcp_info(sock: socket.socket) -> TCPInfo | None:
     if _TCP_INFO is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None

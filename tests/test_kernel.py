@@ -20,6 +20,7 @@ from sockd.kernel import (
     seconds_since_send,
     tcp_view,
     unpacked,
+    unread,
 )
 from sockd.unix_diag import queue_in
 from tests.fresh import REPOSITORY
@@ -142,6 +143,17 @@ def test_where_netlink_is_not_allowed_nobody_knows(
         server.listen()
         monkeypatch.setattr(socket, "socket", refused)
         assert accept_queue(server) is None
+
+
+def test_what_waits_to_be_read_is_told_and_left_there() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert unread(one) == 0
+        other.sendall(b"hello")
+        assert unread(one) == 5
+        assert one.recv(10) == b"hello"
+        assert unread(one) == 0
+    assert unread(one) == 0
 
 
 def test_other_sockets_tell_nothing() -> None:

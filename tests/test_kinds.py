@@ -32,7 +32,7 @@ from sockd.config.specs import WAIT, ServiceSpec
 from sockd.errors import Place
 from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKind
 from sockd.kinds import datagram, datagram_socket
-from sockd.kinds.connection import LINGER, PATIENCE
+from sockd.kinds.connection import LINGER, MOMENT, PATIENCE
 from sockd.kinds.context import ServiceContext
 from sockd.kinds.datagram import DatagramKind, DatagramService
 from sockd.kinds.datagram_socket import DatagramSocket
@@ -363,6 +363,25 @@ def test_who_has_said_something_that_was_not_read_yet_is_not_idle() -> None:
     assert not transport.disconnecting
     bench.reactor.advance(10)
     assert transport.disconnecting
+
+
+def test_whom_one_turn_of_the_reactor_has_not_reached_is_not_idle() -> None:
+    handle, client = socket.socketpair()
+
+    class Transport(SocketTransport):
+        def getHandle(self) -> socket.socket:
+            return handle
+
+    with handle, client:
+        bench = Bench(idle_timeout=10.0)
+        transport = bench.connect(transport=Transport())
+        assert transport.producer is not None
+        client.send(b"hello")
+        bench.reactor.advance(10 + 2 * MOMENT)
+        assert not transport.disconnecting
+        transport.producer.pauseProducing()
+        bench.reactor.advance(MOMENT)
+        assert transport.disconnecting
 
 
 def test_an_idle_connection_is_closed_when_it_was_quiet_for_the_whole_time() -> None:

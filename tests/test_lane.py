@@ -245,6 +245,15 @@ def test_what_the_kernel_does_not_take_leaves_the_lane_with_the_connection(road:
     assert is_let_go(road)
 
 
+def clog(road: Road) -> None:
+    """Take the connection off the lane, and send until its client takes no more."""
+    road.lane.leave(road.handle)
+    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with suppress(BlockingIOError):
+        while True:
+            road.handle.send(bytes(READ_SIZE))
+
+
 class BadRider(Rider):
     """Does not bear to hear of the end."""
 
@@ -255,11 +264,7 @@ class BadRider(Rider):
 
 def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(road: Road) -> None:
     precious = os.urandom(READ_SIZE)
-    road.lane.leave(road.handle)
-    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    with suppress(BlockingIOError):
-        while True:
-            road.handle.send(bytes(READ_SIZE))
+    clog(road)
     other = Road()
     try:
         other.lane.leave(other.handle)
@@ -274,6 +279,35 @@ def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(r
     assert road.rider.rest
     assert precious.endswith(road.rider.rest)
     assert [event["log_failure"].type for event in events] == [ValueError]
+
+
+class Spiteful(Rider):
+    """Has another one leave the lane at its own end, as who disconnects it would."""
+
+    def __init__(self, other: Road) -> None:
+        super().__init__()
+        self._other = other
+
+    def ended(self, reason: Failure) -> None:
+        """Let the other one go."""
+        self._other.lane.leave(self._other.handle)
+
+
+def test_an_end_that_has_another_one_leave_loses_nothing_of_what_was_read(road: Road) -> None:
+    precious = os.urandom(READ_SIZE)
+    clog(road)
+    other = Road()
+    try:
+        other.lane.leave(other.handle)
+        road.lane.enter(other.handle, other.record, Spiteful(road))
+        other.client.shutdown(socket.SHUT_WR)
+        road.lane.enter(road.handle, road.record, road.rider)
+        road.client.sendall(precious)
+        road.lane.doRead()
+    finally:
+        other.close()
+    assert road.rider.rest
+    assert precious.endswith(road.rider.rest)
 
 
 def test_one_that_leaves_is_left_alone(road: Road) -> None:

@@ -164,6 +164,7 @@ def test_a_posted_form_is_not_even_parsed() -> None:
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"1" * 5000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 600 + b"\r\n",
         b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],

@@ -53,7 +53,7 @@ class Credentials:
     """What opens the door. No name and no key stands for both roles.
 
     :ivar user: whom the keys belong to.
-    :ivar hashes: bcrypt hashes by user name.
+    :ivar hashes: bcrypt hashes by user name, the first of the file last.
     :ivar viewer_keys: the keys of the user :data:`sockd.admin.roles.VIEWER`.
     :ivar viewer_hashes: bcrypt hashes of viewers by user name.
     """

@@ -49,8 +49,8 @@ class AdminService(BindingService):
     """The shell of a daemon, over SSH and telnet.
 
     :ivar user: an admin who can log in.
-    :ivar new_password: the password that was made at this start; ``None`` if none was. It is kept
-        once the service runs: until then nobody has been shown it.
+    :ivar new_password: the password that was made at this start; ``None`` if none was. A start that
+        cannot bind all its ports drops it again: nobody has been shown it.
     """
 
     _log = Logger()

@@ -33,7 +33,7 @@ from zope.interface import Attribute, implementer
 
 from sockd.address import Address
 from sockd.interfaces import IConversation
-from sockd.kernel import seconds_since_send, tcp_view
+from sockd.kernel import seconds_since_send, tcp_view, unread
 from sockd.kinds.lane import IRider, Lane
 from sockd.kinds.said import said
 from sockd.listening.endpoints import known_address
@@ -50,6 +50,9 @@ LINGER = 1.0
 
 FAREWELL = 30.0
 """Over TLS, which has no half-close here: how long the peer may take to say goodbye, in seconds."""
+
+MOMENT = 0.05
+"""How much later somebody is looked at again who has said something, in seconds."""
 
 PATIENCE = 2.0
 """When somebody closes a connection, how long what is on its way may take, in seconds."""
@@ -301,8 +304,8 @@ class StreamConnection(SelfStarter):
         """Close the connection if it was idle; one timer serves however much traffic.
 
         A slow reader is not idle: the kernel goes on sending what was handed over long ago. Nor is
-        whoever has said what was not read yet, after the process stood still: the reactor has a
-        turn in between.
+        whoever has said what was not read yet, after the process stood still: it is looked at again
+        after a turn of the reactor, and, where one turn is not enough for all, a little later.
         """
         quiet = self._reactor.seconds() - self._record.last_activity
         quiet = min(quiet, seconds_since_send(self._socket_transport().getHandle()))
@@ -310,10 +313,12 @@ class StreamConnection(SelfStarter):
             self._idle_check = self._reactor.callLater(
                 timeout - quiet, self._check_idleness, timeout
             )
-        elif is_sure:
+        elif not is_sure:
+            self._idle_check = self._reactor.callLater(0, self._check_idleness, timeout, True)
+        elif self._is_stalled or not unread(self._socket_transport().getHandle()):
             self.hang_up(Reason.IDLE)
         else:
-            self._idle_check = self._reactor.callLater(0, self._check_idleness, timeout, True)
+            self._idle_check = self._reactor.callLater(MOMENT, self._check_idleness, timeout, True)
 
     def _suitable_lane(self) -> Lane | None:
         """Return the lane, if there is nothing to do but to send back what is received."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import select
 import socket
 import sys
+from collections.abc import Iterable
 from errno import EIO
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -144,10 +145,12 @@ class Lane:
         if heard:
             sizes = [received[place] for place in heard]
             size = self._count([descriptors[place] for place in heard], sizes)
-        for place, descriptor in enumerate(descriptors):
-            got = received[place]
-            if got not in LATER and not got == sent[place] > 0:
-                self._let_go(descriptor, got, echoer.unsent(place))
+        leaving = [
+            (self._off(descriptor), received[place], echoer.unsent(place))
+            for place, descriptor in enumerate(descriptors)
+            if received[place] not in LATER and not received[place] == sent[place] > 0
+        ]
+        self._let_go(leaving)
         return size
 
     def _serve(self, echoer: IEchoer, descriptors: list[int]) -> tuple[list[int], list[int]]:
@@ -160,8 +163,7 @@ class Lane:
         except OSError:
             raise
         except Exception:
-            for descriptor in descriptors:
-                self._let_go(descriptor, -EIO, b"")
+            self._let_go([(self._off(descriptor), -EIO, b"") for descriptor in descriptors])
             raise
         return results
 
@@ -174,21 +176,28 @@ class Lane:
         self._service.echoed(len(sizes), size)
         return size
 
-    def _let_go(self, descriptor: int, got: int, rest: bytes) -> None:
-        """Part with a connection whose peer does not keep up, or that has come to an end.
+    def _let_go(self, leaving: Iterable[tuple[IRider, int, bytes]]) -> None:
+        """Part with connections whose peers do not keep up, or that have come to an end.
 
-        If it does not take that well, the others have their turn all the same: what was read of
-        theirs is nowhere but here.
+        They are off the lane, whatever one of them does to the others. If one does not take it
+        well, they have their turn all the same: what was read of theirs is nowhere but here.
+
+        :param leaving: what was read last, as a size or an error, and the rest of it, if there is.
         """
+        for rider, got, rest in leaving:
+            try:
+                if rest:
+                    rider.fell_behind(rest)
+                else:
+                    rider.ended(_LOST if got else _DONE)
+            except Exception:
+                self._log.failure("A connection failed as it left the lane")
+
+    def _off(self, descriptor: int) -> IRider:
+        """Take a connection off the lane, before it is told why."""
         _, rider = self._riders[descriptor]
         self._remove(descriptor)
-        try:
-            if rest:
-                rider.fell_behind(rest)
-            else:
-                rider.ended(_LOST if got else _DONE)
-        except Exception:
-            self._log.failure("A connection failed as it left the lane")
+        return rider
 
     def _echo_by(self, echoer: IEchoer) -> None:
         self._echoer.close()

@@ -11,6 +11,7 @@ import secrets
 import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sockd.errors import ConfigurationError, Place, Problem
@@ -93,8 +94,9 @@ class StateDirectory:
             raise self.error(wrong, _MAKE) from None
 
     def discard(self, name: str) -> None:
-        """Remove what was kept under a name."""
-        (self.path / name).unlink(missing_ok=True)
+        """Remove what was kept under a name, if that can be done."""
+        with suppress(OSError):
+            (self.path / name).unlink()
 
     def error(self, wrong: str, remedy: str) -> ConfigurationError:
         """Return what to raise about something in here."""

@@ -191,6 +191,15 @@ class StatsChannel(HTTPChannel):
         if self._is_read_out and not self.is_serving:
             self.loseConnection()
 
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; a length that is too long to be a number for Python is no request's."""
+        try:
+            is_sound: bool = super().headerReceived(line)  # type: ignore[no-untyped-call]
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return is_sound
+
     def lineLengthExceeded(self, line: bytes) -> None:
         """Say that what has such a long line is no request."""
         self._respondToBadRequestAndDisconnect()
