@@ -158,7 +158,7 @@ class Page {
       const one = this.model.open.get(id);
       if (one !== undefined && this.model.end({ ...one, closed: time })) this._fade(one);
     }
-    if (data.brief !== null) this.model.letPass(data.brief[0], data.brief[1]);
+    if (data.brief) this.model.letPass(data.brief[0], data.brief[1]);
     this.model.count(data.services);
     this._tell("burst", time, "", null, { leftOut: this._words.number(data.left_out) });
   }
