@@ -57,12 +57,17 @@ def _link(descriptor: Path) -> str:
 
 def assert_recovered(sockd: Sockd, before: Vitals) -> None:
     """Wait until everything is given back: connections, descriptors, and all but 10 % of memory."""
-    wait_until(lambda: not unfinished(sockd), "no connection is open")
-    wait_until(lambda: vitals(sockd).descriptors <= before.descriptors, "no descriptor is leaked")
+    wait_until_closed(sockd, before)
     after = vitals(sockd)
     assert after.resident < 1.1 * before.resident, (before, after)
     assert sockd.get("/health") == {"status": "ok"}
     assert_unshaken(sockd)
+
+
+def wait_until_closed(sockd: Sockd, before: Vitals) -> None:
+    """Wait until connections and descriptors are given back."""
+    wait_until(lambda: not unfinished(sockd), "no connection is open")
+    wait_until(lambda: vitals(sockd).descriptors <= before.descriptors, "no descriptor is leaked")
 
 
 def assert_unshaken(sockd: Sockd) -> None:
