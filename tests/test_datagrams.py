@@ -187,7 +187,7 @@ def test_a_flow_is_one_peer_on_one_local_address(run_sockd: RunSockd) -> None:
 
 
 def test_a_quiet_flow_ends(run_sockd: RunSockd) -> None:
-    sockd = run_sockd(udp(more="idle_timeout = 200ms\n"))
+    sockd = run_sockd(udp(more="idle_timeout = 1s\n"))
     with udp_client() as client:
         exchange(client, b"once", ("127.0.0.1", sockd.port("udp")))
         wait_until(lambda: sockd.service("udp")["closed"] == 1)

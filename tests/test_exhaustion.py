@@ -183,9 +183,11 @@ def ask_and_never_read(sockd: Sockd) -> None:
 
 
 def test_clients_who_read_no_answer_do_not_either(lab: Sockd, before: Vitals) -> None:
-    """The allocator keeps what it once had, so that memory grows at first; then it must settle.
+    """Memory grows at first, and then it must settle.
 
-    How far it grows by then is chance, but for what all of them may have at once.
+    Connections that are gone leave cycles of objects, which wait for the garbage collector, and
+    the allocator keeps what lies between them. How far it grows by then is chance, but for what all
+    of them may have at once.
     """
     sizes = [before.resident]
     while len(sizes) < 4 or sizes[-1] > 1.03 * sizes[-3]:
