@@ -159,7 +159,9 @@ class Daemon(TypedService):
 
     def tcp_info(self, connection: Connection) -> Mapping[str, object] | None:
         """Return the kernel's view of an open connection, ``None`` where it has none."""
-        for service in self._everyone() if connection.closed is None else ():
+        if connection.closed is not None:
+            return None
+        for service in self._everyone():
             if service.record is connection.service:
                 info = service.tcp_info(connection.id)
                 if info is not None:

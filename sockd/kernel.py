@@ -1,4 +1,7 @@
-"""What the kernel knows of a stream socket (Linux: tcp(7), ``TCP_INFO``); elsewhere ``None``."""
+"""What the kernel knows of a stream socket, most of it by Linux's ``TCP_INFO`` (tcp(7)).
+
+Where a system does not tell something, that is said to be ``None``, never, or nothing.
+"""
 
 from __future__ import annotations
 

@@ -262,20 +262,29 @@ class BadRider(Rider):
         raise ValueError(reason)
 
 
-def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(road: Road) -> None:
-    precious = os.urandom(READ_SIZE)
+def served_beside_an_end(road: Road, rider: Rider) -> bytes:
+    """Serve one whose client takes nothing along with one that ends; return what it has said.
+
+    :param rider: who hears of the end.
+    """
+    said = os.urandom(READ_SIZE)
     clog(road)
     other = Road()
     try:
         other.lane.leave(other.handle)
-        road.lane.enter(other.handle, other.record, BadRider())
+        road.lane.enter(other.handle, other.record, rider)
         other.client.shutdown(socket.SHUT_WR)
         road.lane.enter(road.handle, road.record, road.rider)
-        road.client.sendall(precious)
-        with capturedLogs() as events:
-            road.lane.doRead()
+        road.client.sendall(said)
+        road.lane.doRead()
     finally:
         other.close()
+    return said
+
+
+def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(road: Road) -> None:
+    with capturedLogs() as events:
+        precious = served_beside_an_end(road, BadRider())
     assert road.rider.rest
     assert precious.endswith(road.rider.rest)
     assert [event["log_failure"].type for event in events] == [ValueError]
@@ -294,18 +303,7 @@ class Spiteful(Rider):
 
 
 def test_an_end_that_has_another_one_leave_loses_nothing_of_what_was_read(road: Road) -> None:
-    precious = os.urandom(READ_SIZE)
-    clog(road)
-    other = Road()
-    try:
-        other.lane.leave(other.handle)
-        road.lane.enter(other.handle, other.record, Spiteful(road))
-        other.client.shutdown(socket.SHUT_WR)
-        road.lane.enter(road.handle, road.record, road.rider)
-        road.client.sendall(precious)
-        road.lane.doRead()
-    finally:
-        other.close()
+    precious = served_beside_an_end(road, Spiteful(road))
     assert road.rider.rest
     assert precious.endswith(road.rider.rest)
 

@@ -53,7 +53,7 @@ class Credentials:
     """What opens the door. No name and no key stands for both roles.
 
     :ivar user: whom the keys belong to.
-    :ivar hashes: bcrypt hashes by user name, the first of the file last.
+    :ivar hashes: bcrypt hashes by user name, in the order of the file.
     :ivar viewer_keys: the keys of the user :data:`sockd.admin.roles.VIEWER`.
     :ivar viewer_hashes: bcrypt hashes of viewers by user name.
     """
@@ -73,7 +73,7 @@ class Credentials:
     def somebody(self) -> str:
         """An admin who can log in: the user of the keys, or the first one with a password."""
         has_way = bool(self.keys) or self.user in self.hashes
-        return self.user if has_way else [self.user, *self.hashes][-1]
+        return self.user if has_way else next(iter(self.hashes), self.user)
 
     @property
     def all_keys(self) -> Mapping[str, Sequence[Key]]:
@@ -110,14 +110,15 @@ def load(spec: AdminSpec) -> Credentials:
     """
     problems: list[Problem] = []
     keys: tuple[Key, ...] = ()
-    hashes: Mapping[str, bytes] = {}
+    hashes: dict[str, bytes] = {}
     if spec.authorized_keys is not None:
         place = spec.places["authorized_keys"]
         found = _read(spec.authorized_keys, place, _authorized_key, problems)
         keys = tuple(key for _, key in found)
     if spec.passwd is not None:
         pairs = _read(spec.passwd, spec.places["passwd"], _password_line, problems)
-        hashes = dict(pair for _, pair in reversed(pairs))
+        for _, (user, hashed) in pairs:
+            hashes.setdefault(user, hashed)
     admins = Credentials(spec.user, keys, MappingProxyType(hashes))
     known = _with_viewers(admins, spec, problems)
     if problems:
