@@ -29,6 +29,7 @@ PURE = (
     "sockd.capture.pcapng",
     "sockd.config",
     "sockd.errors",
+    "sockd.files",
     "sockd.ledger",
     "sockd.limits",
     "sockd.narration.invitation",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sockd.config.limits import LimitsSpec
-from sockd.config.load import LARGEST_FILE, load, parse
+from sockd.config.load import load, parse
 from sockd.errors import ConfigurationError, Unfit
+from sockd.files import LARGEST_FILE
 from tests.configurations import KINDS, REPLIES, SERVICE, errors
 
 if TYPE_CHECKING:

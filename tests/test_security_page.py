@@ -6,8 +6,8 @@ import pytest
 
 from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS
 from sockd.capture.service import MOST_VIEWERS
-from sockd.config.load import LARGEST_FILE
 from sockd.config.values import allowance, byte_allowance, duration, size
+from sockd.files import LARGEST_FILE
 from sockd.kinds.datagram import MOST_FLOWS
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import MOST_SOURCES

@@ -19,9 +19,9 @@ from sockd.admin.passwords import checked_hash
 from sockd.admin.roles import VIEWER, Role
 from sockd.config.specs import AdminSpec
 from sockd.errors import ConfigurationError, Place, Problem, Unfit
+from sockd.files import content, shown
 from sockd.text import printable, quoted
 
-_LARGEST_FILE = 1024 * 1024
 _GRANTED = frozenset(
     {
         "agent-forwarding",
@@ -43,6 +43,7 @@ _KEY_LINE = re.compile(
         (?: [ \t] .* )?""",
     re.VERBOSE,
 )
+_PKCS8_ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _ONE_LINE_PER_KEY = "one public key a line, as in ~/.ssh/id_ed25519.pub"
 
 T = TypeVar("T")
@@ -176,27 +177,27 @@ def given_host_key(spec: AdminSpec) -> Key | None:
     if spec.host_key is None:
         return None
     try:
-        return private_key(_content(spec.host_key))
+        return private_key(content(spec.host_key), f" in {shown(spec.host_key)}")
     except Unfit as unfit:
         raise ConfigurationError([unfit.at(spec.places["host_key"])]) from None
 
 
-def private_key(data: bytes) -> Key:
+def private_key(data: bytes, where: str = "") -> Key:
     """Return a private key in one of OpenSSH's formats.
 
+    :param where: which one it is, for error messages.
     :raise Unfit: if it is not one, or is locked with a passphrase.
     """
     remedy = "a private key of OpenSSH without a passphrase, from `ssh-keygen -t ed25519`"
     try:
         key: Key = Key.fromString(data)
-    except EncryptedKeyError:
-        wrong = "the host key is locked with a passphrase"
-        raise Unfit(wrong, remedy) from None
     except Exception as error:  # the parser lets out whatever its parts raise
-        wrong = "the host key cannot be read as one"
+        is_locked = isinstance(error, EncryptedKeyError) or _PKCS8_ENCRYPTED in data
+        how = "is locked with a passphrase" if is_locked else "cannot be read as one"
+        wrong = f"the host key{where} {how}"
         raise Unfit(wrong, remedy) from error
     if key.isPublic():
-        wrong = "the host key is a public one"
+        wrong = f"the host key{where} is a public one"
         raise Unfit(wrong, remedy)
     return key
 
@@ -208,7 +209,7 @@ def _read(
     entries: list[tuple[Place, T]] = []
     count = len(problems)
     try:
-        for number, line in _lines(_content(path)):
+        for number, line in _lines(content(path)):
             here = Place(printable(str(path)), number)
             try:
                 entries.append((here, parse(line)))
@@ -220,20 +221,6 @@ def _read(
         wrong = f"{quoted(str(path))} lets nobody in: it holds no entry"
         problems.append(Problem(place, wrong, "add one, or drop the option"))
     return entries
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        wrong = f"{quoted(str(path))} cannot be read: {printable(reason)}"
-        raise Unfit(wrong, "a file that exists, and that this user may read") from None
-    if len(data) > _LARGEST_FILE:
-        wrong = f"{quoted(str(path))} is longer than {_LARGEST_FILE} bytes"
-        raise Unfit(wrong, "another file")
-    return data
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, str]]:

@@ -44,6 +44,7 @@ from sockd.config.values import (
     user_name,
 )
 from sockd.errors import ConfigurationError, Place, Problem
+from sockd.files import LARGEST_FILE, NotRegularError, read_regular, reason
 from sockd.text import nearest, quoted
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ if TYPE_CHECKING:
     from sockd.config.endpoint import EndpointCheck
     from sockd.interfaces import IReply, IServiceKind
 
-LARGEST_FILE = 1024 * 1024
-"""In bytes."""
-
+_CHECK_PATH = "check the path after -c"
 _SERVICE = "service:"
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -121,12 +120,12 @@ def _text(file: str, path: Path) -> str:
 
 def _bytes(file: str, path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        wrong = f"the file cannot be read: {reason}"
-        raise _unreadable(file, 1, wrong, "check the path after -c") from None
+        data = read_regular(path, LARGEST_FILE)
+    except OSError as error:
+        wrong = f"the file cannot be read: {reason(error)}"
+        is_odd = isinstance(error, NotRegularError)
+        remedy = "a regular file, which a reload can read again" if is_odd else _CHECK_PATH
+        raise _unreadable(file, 1, wrong, remedy) from None
     if len(data) > LARGEST_FILE and b"\0" not in data:
         wrong = f"the file is longer than {LARGEST_FILE} bytes"
         raise _unreadable(file, _line_of(data, LARGEST_FILE), wrong, "is it a configuration?")

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sockd.errors import ConfigurationError, Place, Problem
+from sockd.files import read_regular, reason
 from sockd.text import printable
 
 HOST_KEY = "ssh_host_ed25519_key"
@@ -71,12 +72,11 @@ class StateDirectory:
             if not self.path.exists():
                 return None
             self._guard()
-            with (self.path / name).open("rb") as stream:
-                return stream.read(_LARGEST_FILE)
+            return read_regular(self.path / name, _LARGEST_FILE)
         except FileNotFoundError:
             return None
         except OSError as error:
-            wrong = f"{_shown(self.path / name)} cannot be read: {_reason(error)}"
+            wrong = f"{_shown(self.path / name)} cannot be read: {reason(error)}"
             raise self.error(wrong, "it must belong to the user that sockd runs as") from None
 
     def keep(self, name: str, data: bytes) -> bytes:
@@ -88,9 +88,9 @@ class StateDirectory:
             self.path.mkdir(_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             self._guard()
             _write_once(self.path / name, data)
-            return (self.path / name).read_bytes()
+            return read_regular(self.path / name, _LARGEST_FILE)
         except OSError as error:
-            wrong = f"{_shown(self.path / name)} cannot be written: {_reason(error)}"
+            wrong = f"{_shown(self.path / name)} cannot be written: {reason(error)}"
             raise self.error(wrong, _MAKE) from None
 
     def discard(self, name: str) -> None:
@@ -141,7 +141,3 @@ def _write_once(path: Path, data: bytes) -> None:
 
 def _shown(path: Path) -> str:
     return printable(str(path))
-
-
-def _reason(error: OSError) -> str:
-    return printable(error.strerror or str(error))

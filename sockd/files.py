@@ -1,0 +1,98 @@
+"""Reads the files that the configuration names, and never waits for one of them.
+
+Opening a FIFO waits for a writer, a terminal or a pipe may never come to an end, and ``/dev/zero``
+has none. A reload reads its files in the reactor's thread, so only regular files are read, and of
+those only so much.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from sockd.errors import Unfit
+from sockd.text import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST_FILE = 1024 * 1024
+"""The limit for a file that the configuration names, in bytes."""
+
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOCTTY", "O_NONBLOCK"))
+"""Even a FIFO that takes the place of a regular file at the last moment is opened at once."""
+
+_SORTS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class NotRegularError(OSError):
+    """A pipe, a device or a socket in place of a regular file; ``strerror`` says which."""
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file, up to a limit and one byte more.
+
+    :param limit: in bytes. A longer result means that the file is longer.
+    :raise NotRegularError: if it is not a regular file.
+    :raise OSError: if it cannot be read.
+    """
+    try:
+        _check_regular(path.stat())
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:  # a name that no file can have
+        raise OSError(None, str(error)) from None
+    try:
+        _check_regular(os.fstat(descriptor))
+        return _read(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
+
+
+def content(path: Path) -> bytes:
+    """Return the content of a file that the configuration names.
+
+    :raise Unfit: if it is not a regular file, is too long, or cannot be read.
+    """
+    try:
+        data = read_regular(path, LARGEST_FILE)
+    except OSError as error:
+        wrong = f"{shown(path)} cannot be read: {reason(error)}"
+        is_odd = isinstance(error, NotRegularError)
+        remedy = "a regular file" if is_odd else "a file that exists, and that this user may read"
+        raise Unfit(wrong, remedy) from None
+    if len(data) > LARGEST_FILE:
+        wrong = f"{shown(path)} is longer than {LARGEST_FILE} bytes"
+        raise Unfit(wrong, "another file")
+    return data
+
+
+def shown(path: Path) -> str:
+    """Return a path for an error message: complete, printable, in quotation marks."""
+    return f"'{printable(str(path))}'"
+
+
+def reason(error: OSError) -> str:
+    """Return why a file cannot be read, printable."""
+    return printable(error.strerror or str(error))
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        sort = next((name for is_it, name in _SORTS if is_it(status.st_mode)), "something else")
+        raise NotRegularError(None, f"it is {sort}, not a regular file")
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size and (part := os.read(descriptor, size - len(data))):
+        data += part
+    return bytes(data)
