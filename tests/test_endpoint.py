@@ -121,6 +121,10 @@ def test_file_names_are_taken_from_a_folder(text: str, description: str) -> None
     assert parsed(text).relative_to(Path("/lab")).description == description
 
 
+def test_binding_looks_no_name_up() -> None:
+    assert parsed("tcp:1:interface=localhost").description == "tcp:port=1:interface=127.0.0.1"
+
+
 WORD = st.text("ab/\\:=, é", min_size=1, max_size=8).map(
     lambda text: text.replace("\\", "\\\\").replace(":", "\\:").replace("=", "\\=")
 )

@@ -117,7 +117,10 @@ class Endpoint:
         """What Twisted is to bind."""
         if self.is_foreign:
             return self.text
-        named = (f"{name}={_escape(value)}" for name, value in self.parameters)
+        literal = dict(self.parameters)
+        if "interface" in literal:  # a name would be looked up, and that may take its time
+            literal["interface"] = self.host
+        named = (f"{name}={_escape(value)}" for name, value in literal.items())
         return ":".join([self.kind, *named])
 
     def parameter(self, name: str) -> str | None:
