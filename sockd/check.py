@@ -6,10 +6,13 @@ must hold what they should.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+
 from sockd.config.endpoint import DATAGRAM, SYSTEMD, Endpoint
-from sockd.config.specs import AdminSpec, ServiceSpec
-from sockd.errors import Problem
-from sockd.listening.certificates import check_certificates
+from sockd.config.specs import AdminSpec, Configuration, ServiceSpec
+from sockd.errors import Problem, Unfit
+from sockd.listening.certificates import certificates_of
 from sockd.listening.endpoints import server_endpoint
 from sockd.reactor import IReactor
 
@@ -22,9 +25,7 @@ def usable(endpoint: Endpoint, reactor: IReactor) -> None:
 
     :raise sockd.errors.Unfit: if they do not take it.
     """
-    if endpoint.is_encrypted:
-        check_certificates(endpoint)
-    elif endpoint.kind not in _AT_START:
+    if endpoint.kind not in _AT_START:
         server_endpoint(reactor, endpoint)
 
 
@@ -33,6 +34,18 @@ def admin_files(spec: AdminSpec) -> list[Problem]:
     from sockd.admin import credentials  # conch is for those who asked for a shell
 
     return credentials.check(spec)
+
+
+def warnings(configuration: Configuration, now: float) -> Iterator[Problem]:
+    """Return what people should know of a configuration that is usable all the same.
+
+    :param now: in seconds since the epoch.
+    """
+    for endpoint in configuration.endpoints:
+        if endpoint.is_encrypted:
+            with suppress(Unfit):  # replaced a moment ago; using it says what is wrong
+                for unfit in certificates_of(endpoint).warnings(now):
+                    yield unfit.at(endpoint.place)
 
 
 def summary(spec: ServiceSpec) -> str:

@@ -97,11 +97,14 @@ class Listener:
     :ivar transport: ``tcp``, ``udp``, ``unix`` or ``tls``.
     :ivar backlog: the length of listen(2)'s queue; ``None`` for UDP. It can change while the
         listener stays the same.
+    :ivar not_after: when the first of the certificates that it shows expires; ``None`` without
+        TLS. It can change too.
     """
 
     transport: str
     address: Address
     backlog: int | None = field(compare=False)
+    not_after: float | None = field(default=None, compare=False)
 
 
 class ServiceRecord:

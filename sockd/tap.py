@@ -104,6 +104,8 @@ class Options(usage.Options):
         except ConfigurationError as error:
             raise SystemExit(str(error)) from None
         if self["check"]:
+            for warning in check.warnings(self.configuration, _reactor().seconds()):
+                sys.stderr.write(f"{warning}\n")
             raise _said(*map(check.summary, self.configuration.services))
         _allow_a_second_lab(_twistd(self))
 
@@ -233,6 +235,8 @@ def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Conf
     problems += descriptors.problems(fitted, rlimit.hard_limit(), is_select)
     if problems:
         raise ConfigurationError(problems)
+    for warning in check.warnings(fitted, _reactor().seconds()):
+        Logger(__name__).warn("{warning}", warning=str(warning))
     return fitted
 
 

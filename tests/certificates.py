@@ -1,4 +1,4 @@
-"""A certificate for localhost, made for a test and valid for a day."""
+"""Certificates for localhost, made for a test and valid for a day."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -39,37 +41,93 @@ class TLSFiles:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def make_tls_files(folder: Path, host: str = "localhost") -> TLSFiles:
-    """Make them.
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its key."""
 
-    :param host: the DNS name that the certificate is for; empty: none, but for its subject's.
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate alone."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The key alone."""
+        return key_pem(self.key)
+
+
+def key_pem(
+    key: ec.EllipticCurvePrivateKey,
+    form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8,
+    passphrase: bytes = b"",
+) -> bytes:
+    """Return a private key in PEM; with a passphrase it is encrypted."""
+    encryption = (
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption()
+    )
+    return key.private_bytes(serialization.Encoding.PEM, form, encryption)
+
+
+def issue(
+    name: str,
+    issuer: Issued | None = None,
+    host: str = "",
+    *,
+    is_ca: bool = True,
+    age: datetime.timedelta = DAY / 24,
+    validity: datetime.timedelta = DAY,
+) -> Issued:
+    """Return a new certificate.
+
+    :param name: its common name.
+    :param issuer: who signs it; by default it signs itself.
+    :param host: the DNS name that it is for; empty: none.
+    :param age: how long ago it became valid.
+    :param validity: for how long from now on it is valid.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .not_valid_before(now - age)
+        .not_valid_after(now + validity)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
     )
     if host:
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         builder = builder.add_extension(names, critical=False)
-    certificate = builder.sign(key, hashes.SHA256())
-    key_pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+    return Issued(key, builder.sign(issuer.key if issuer else key, hashes.SHA256()))
+
+
+def make_tls_files(
+    folder: Path, host: str = "localhost", validity: datetime.timedelta = DAY
+) -> TLSFiles:
+    """Make a certificate that signs itself.
+
+    :param host: the DNS name that the certificate is for; empty: none, but for its subject's.
+    :param validity: for how long from now on it is valid.
+    """
+    return write_tls_files(
+        folder, issue("localhost", host=host, age=abs(validity) * 2, validity=validity)
     )
-    certificate_pem = certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def write_tls_files(folder: Path, own: Issued, *chain: Issued) -> TLSFiles:
+    """Write a certificate, its key and its chain to files."""
     pems = folder / "pems"
-    pems.mkdir()
-    (folder / "key.pem").write_bytes(key_pem)
-    (folder / "certificate.pem").write_bytes(certificate_pem)
-    (pems / "localhost.pem").write_bytes(key_pem + certificate_pem)
+    pems.mkdir(exist_ok=True)
+    certificates = b"".join(one.pem for one in (own, *chain))
+    (folder / "key.pem").write_bytes(own.key_pem)
+    (folder / "certificate.pem").write_bytes(certificates)
+    (pems / "localhost.pem").write_bytes(own.key_pem + certificates)
     return TLSFiles(folder / "key.pem", folder / "certificate.pem", pems)

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from twisted.internet import tcp
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import PrivateCertificate
-from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from sockd.config.endpoint import parse_any
 from sockd.errors import Place
-from sockd.listening.certificates import renew
+from sockd.listening.certificates import certificates_of
+from sockd.listening.tls import TLSFactory, renew
 from tests.certificates import TLSFiles, make_tls_files
 from tests.clients import ask, connect
 from tests.conftest import RunSockd
@@ -92,14 +90,23 @@ def test_a_certificate_that_is_not_usable_changes_nothing_and_says_why(
     sockd = run_sockd(ini + "max_bytes = 5B\n" + STATS)
     renewed.certificate.replace(tls_files.certificate)
     log = reload(sockd, ini + STATS)
-    assert f"{sockd.file}:3: [service:s] listen: 'ssl:0:privateKey=" in log
-    assert "do not match" in log
+    assert f"{sockd.file}:3: [service:s] listen: the key in '{tls_files.key}' and the" in log
+    assert "do not match (the certificate that was issued for this key)" in log
     assert "Nothing was changed" in log
 
 
-@pytest.mark.parametrize("what", ["no folder", "no file", "no PEM", "another key", "no host"])
+@pytest.mark.parametrize(
+    ("what", "wrong"),
+    [
+        ("no folder", "pems' cannot be read: No such file or directory (a folder of .pem files"),
+        ("no file", "has no certificate to show (a file that ends in .pem in that folder, "),
+        ("no PEM", "localhost.pem' holds neither a certificate nor a private key (PEM blocks"),
+        ("another key", "has no certificate to show (a file that ends in .pem in that folder, "),
+        ("no host", "has no certificate to show (a file that ends in .pem in that folder, "),
+    ],
+)
 def test_a_folder_without_a_usable_certificate_is_an_error_of_the_file(
-    tmp_path: Path, tls_files: TLSFiles, renewed: TLSFiles, what: str
+    tmp_path: Path, tls_files: TLSFiles, renewed: TLSFiles, what: str, wrong: str
 ) -> None:
     [pem] = tls_files.pems.iterdir()
     pem.unlink()
@@ -119,7 +126,7 @@ def test_a_folder_without_a_usable_certificate_is_an_error_of_the_file(
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("sockd.ini:3: [service:s] listen: ")
-    assert "has no certificate to show (a file that ends in .pem in that folder, " in line
+    assert wrong in line
 
 
 def test_a_folder_that_has_no_certificate_any_more_leaves_the_old_one_in_use(
@@ -150,11 +157,9 @@ def test_a_port_that_changes_hands_has_the_certificate_of_its_new_owner(
 
 
 def test_should_the_files_be_gone_by_then_the_old_certificate_stays(tls_files: TLSFiles) -> None:
-    pem = (tls_files.pems / "localhost.pem").read_bytes()
-    options = PrivateCertificate.loadPEM(pem).options()
-    port = tcp.Port(0, TLSMemoryBIOFactory(options, False, Factory(), Clock()))
-    before = port.factory
     endpoint = parse_any(tls_files.endpoint(0), Place("lab.ini", 3))
+    port = tcp.Port(0, TLSFactory(certificates_of(endpoint), Factory()))
+    before = port.factory
     tls_files.key.unlink()
     renew(endpoint, port)
     assert port.factory is before

@@ -11,6 +11,7 @@ import pytest
 
 from sockd.errors import Unfit
 from sockd.files import LARGEST_FILE, content
+from tests.certificates import TLSFiles
 from tests.conftest import RunSockd
 from tests.harness import run_twistd
 from tests.test_reload import reload
@@ -18,21 +19,29 @@ from tests.test_reload import reload
 ONE = "[service:one]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 ADMIN = "[admin]\nssh = tcp:0:interface=127.0.0.1\n"
+TLS = "[service:tls]\nkind = multi\nlisten = ssl:0:privateKey={key}:certKey={certificate}"
 
 OPTIONS = {
     "authorized_keys": f"{ADMIN}authorized_keys = {{odd}}\n",
     "passwd": f"{ADMIN}passwd = {{odd}}\n",
     "viewers": f"{ADMIN}viewers = {{odd}}\n",
     "host_key": f"{ADMIN}host_key = {{odd}}\n",
+    "privateKey": TLS.format(key="{odd}", certificate="{certificate}"),
+    "certKey": TLS.format(key="{key}", certificate="{odd}"),
+    "extraCertChain": f"{TLS}:extraCertChain={{odd}}\n",
+    "dhParameters": f"{TLS}:dhParameters={{odd}}\n",
+    "stats": "[stats]\nlisten = ssl:0:privateKey={odd}:interface=127.0.0.1\n",
 }
 """Every option that names a file, in a configuration where it names an odd one."""
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_that_names_a_pipe_is_an_error(tmp_path: Path, option: str) -> None:
+def test_an_option_that_names_a_pipe_is_an_error(
+    tmp_path: Path, tls_files: TLSFiles, option: str
+) -> None:
     pipe = tmp_path / "pipe.pem"
     os.mkfifo(pipe)
-    text = OPTIONS[option].format(odd=pipe)
+    text = OPTIONS[option].format(odd=pipe, key=tls_files.key, certificate=tls_files.certificate)
     (tmp_path / "sockd.ini").write_text(ONE + text, encoding="utf-8")
     done = run_twistd("-n", "sockd", "-c", "sockd.ini", "--check", folder=tmp_path)
     [line] = done.stderr.splitlines()

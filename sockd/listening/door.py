@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from sockd.address import Address
 from sockd.config.endpoint import Endpoint
 from sockd.kernel import accept_queue
-from sockd.listening.certificates import renew
 from sockd.listening.endpoints import known_address, unlock
+from sockd.listening.tls import not_after, renew
 from sockd.listening.transport import PatientServer
 from sockd.records import Listener, ServiceRecord
 from sockd.text import quoted
@@ -68,11 +68,11 @@ class Door:
         port = self._accepting_port()
         if port is None or self.listener is None:
             return
+        if endpoint.is_encrypted:
+            renew(endpoint, port)
         listener = _listener(endpoint, port)
         if listener.backlog is not None and listener.backlog != self.listener.backlog:
             port.socket.listen(listener.backlog)
-        if endpoint.is_encrypted:
-            renew(endpoint, port)
         self.listener = listener
 
     def close(self) -> Deferred[None]:
@@ -138,4 +138,5 @@ def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
         transport = "tls" if endpoint.is_encrypted else "tcp"
     is_unknown = endpoint.is_foreign and not isinstance(port, tcp.Port)
     backlog = None if is_unknown else endpoint.parameter("backlog")
-    return Listener(transport, known_address(host), int(backlog) if backlog else None)
+    queue = int(backlog) if backlog else None
+    return Listener(transport, known_address(host), queue, not_after(port))

@@ -29,6 +29,7 @@ from twisted.python.lockfile import FilesystemLock
 from sockd.address import Address, normalised
 from sockd.config.endpoint import PRIVATE_MODE, SYSTEMD, Endpoint
 from sockd.errors import Problem, Unfit
+from sockd.listening.tls import TLSEndpoint
 from sockd.reactor import IReactor
 from sockd.text import nearest, printable, quoted, summary
 
@@ -63,8 +64,12 @@ def prepared(endpoint: Endpoint, backlog: int) -> Endpoint:
 def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
     """Return Twisted's endpoint.
 
-    :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it.
+    :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it; or its
+        certificates are not usable.
     """
+    _check_kind(endpoint)
+    if endpoint.is_encrypted:
+        return TLSEndpoint(reactor, endpoint)
     made = _parsed(reactor, endpoint)
     if isinstance(made, AdoptedStreamServerEndpoint):
         with _copy_of(made, endpoint) as passed:
@@ -105,12 +110,15 @@ def _copy_of(made: AdoptedStreamServerEndpoint, endpoint: Endpoint) -> socket.so
         raise Unfit(wrong, _PARSER_REMEDIES[SYSTEMD]) from None
 
 
-def _parsed(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
+def _check_kind(endpoint: Endpoint) -> None:
     parsers = getPlugins(IStreamServerEndpointStringParser)
     kinds = {*_TWISTEDS_OWN, *(parser.prefix.lower() for parser in parsers)} - {"stdio"}
     if endpoint.kind.lower() not in kinds:
         wrong = f"unknown sort of endpoint {quoted(endpoint.kind)}"
         raise Unfit(wrong, nearest(endpoint.kind, sorted(kinds)))
+
+
+def _parsed(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
     try:
         made: IStreamServerEndpoint = serverFromString(reactor, endpoint.description)
     except Exception as error:  # any parser, third-party ones included, raises what it likes

@@ -99,6 +99,7 @@ class ServiceCollector(Collector):
         datagrams = self._tallies.datagram_services
         yield from _states(services)
         yield from _queues(services)
+        yield _certificates(services)
         yield from _counters(_COUNTERS, services)
         yield from _counters(_DATAGRAMS, [one for one in services if one.record.name in datagrams])
         yield _closed(services)
@@ -160,6 +161,20 @@ def _queues(services: Iterable[INetworkService]) -> Iterator[Metric]:
             if listener.backlog is not None:
                 limit.add_metric(place, listener.backlog)
     return iter((waiting, limit))
+
+
+def _certificates(services: Iterable[INetworkService]) -> Metric:
+    family = GaugeMetricFamily(
+        "sockd_certificate_not_after_seconds",
+        "When the first certificate that the listener shows expires, in Unix time.",
+        labels=("service", "listener"),
+    )
+    for service in services:
+        for listener in service.record.listeners:
+            if listener.not_after is not None:
+                place = (service.record.name, str(listener.address))
+                family.add_metric(place, listener.not_after)
+    return family
 
 
 def _counters(
