@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from twisted.application.service import IService
+from twisted.application.service import IService, IServiceCollection
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 from zope.interface import implementer
 
 from sockd.errors import ConfigurationError, Place, Problem, SockdError
@@ -73,6 +74,17 @@ class Daemon(TypedService):
         self._reload: Callable[[], Deferred[Plan]] | None = None
         self._views: tuple[IService, ...] = ()
         self._banner: Banner = tuple
+        self._log_observer: ILogObserver | None = None
+
+    def log_by(self, observer: ILogObserver | None) -> None:
+        """Add what writes the log in place of twistd's own observer, if anything does."""
+        self._log_observer = observer
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Become a part of an application, and bring the log's observer along."""
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if self._log_observer is not None and isinstance(parent, Componentized):
+            cast("Componentized", parent).setComponent(ILogObserver, self._log_observer)
 
     def show(self, views: Iterable[IService], banner: Banner) -> None:
         """Add what shows the services to people.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.resources import as_file, files
 from itertools import chain
@@ -36,6 +36,7 @@ from sockd.narration.narrator import Narrator
 from sockd.narration.own_addresses import own_hosts
 from sockd.process import descriptors, rlimit
 from sockd.process.hangup import Hangups, has_terminal
+from sockd.process.log import escape_output, log_observer
 from sockd.process.privileges import WARNING, is_root, shell_problems
 from sockd.process.signals import end_on_signals
 from sockd.process.supervisor import Supervisor, supervisor_of
@@ -80,6 +81,11 @@ class Options(usage.Options):
     configuration: Configuration
     registry: Registry
     file: str | None = None
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line; from here on everything can be printed."""
+        escape_output()
+        usage.Options.parseOptions(self, options)
 
     def opt_version(self) -> None:
         """Print the version of sockd and exit."""
@@ -143,6 +149,7 @@ def makeService(options: Options) -> Daemon:
     daemon = Daemon(
         configuration.name, ledger, services, reactor, name, reactor.seconds(), terminal.tell
     )
+    daemon.log_by(log_observer(_twistd(options), reactor))
     _wire_views(daemon, configuration, reactor)
     supervisor = supervisor_of(os.environ, reactor)
     read = partial(_read, options.file, options.registry, unchecked_admin)

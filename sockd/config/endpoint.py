@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sockd.address import ALL_IPV4
+from sockd.config.values import file_name
 from sockd.errors import Place, Unfit
 from sockd.text import glance, nearest, quoted
 
@@ -192,7 +193,8 @@ class Endpoint:
         files = _FILES.get(self.kind, ())
         parameters = self.with_default("privateKey", _DEFAULT_KEY).parameters
         resolved = tuple(
-            (name, str(folder / value) if name in files else value) for name, value in parameters
+            (name, str(folder / file_name(value)) if name in files else value)
+            for name, value in parameters
         )
         return replace(self, parameters=resolved)
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sockd.config.values import line
+from sockd.config.values import file_name
 from sockd.errors import Place, Problem, Unfit
 from sockd.text import glance, nearest, quoted
 
@@ -143,12 +143,12 @@ class Options:
 
     def path(self, name: str) -> Path | None:
         """Return a path, a relative one taken from the file's folder; ``None`` if not given."""
-        text = self.value(name, line, "")
+        text = self.value(name, file_name, "")
         return self._folder / text if text else None
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """Return a list of paths, relative ones taken from the file's folder."""
-        return self.values(name, lambda text, _: self._folder / line(text))
+        return self.values(name, lambda text, _: self._folder / file_name(text))
 
     def _text(self, name: str) -> str | None:
         """Return an option's text, ``None`` where it is not there; now it is known."""

@@ -7,6 +7,7 @@ is wrong and what would be right.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -167,6 +168,19 @@ def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], st
         raise Unfit(wrong + hint, nearest(text, names))
 
     return parse
+
+
+def file_name(text: str) -> str:
+    """Return a name of a file; one that the encoding of the locale lacks is UTF-8 on the disk.
+
+    :raise Unfit: if it is more than a line.
+    """
+    name = line(text)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return os.fsdecode(name.encode("utf-8"))
+    return name
 
 
 def line(text: str) -> str:

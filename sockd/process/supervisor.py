@@ -58,7 +58,7 @@ class Supervisor:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
                 teller.setblocking(False)
-                teller.sendto("\n".join(lines).encode(), self._address)
+                teller.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
         except OSError as error:
             self._log.warn("The supervisor cannot be told: {error}", error=error.strerror)
 

@@ -7,6 +7,7 @@ daemon(7) says. Yet whoever typed the command still waits there for what becomes
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 
 _STANDARD_ERROR = 2
@@ -17,6 +18,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
+        self._encoding: str = getattr(sys.stderr, "encoding", None) or "utf-8"
         with suppress(OSError):  # it may be closed
             self._descriptor = os.dup(_STANDARD_ERROR)
 
@@ -24,7 +26,7 @@ class Terminal:
         """Print lines; do nothing if nobody is there any more."""
         if self._descriptor is not None:
             with suppress(OSError):
-                os.write(self._descriptor, f"{text}\n".encode())
+                os.write(self._descriptor, f"{text}\n".encode(self._encoding, "backslashreplace"))
 
     def close(self) -> None:
         """Let go of it: whoever reads it to its end has it then."""
