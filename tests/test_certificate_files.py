@@ -279,6 +279,16 @@ def test_a_file_that_holds_something_else_is_an_error(tls_files: TLSFiles, optio
         assert f"'{tls_files.key}' holds no certificate (extraCert" in problem(f"ssl:0:{options}")
 
 
+def test_what_only_openssl_can_judge_is_an_error_as_well(
+    tmp_path: Path, tls_files: TLSFiles
+) -> None:
+    damaged = tmp_path / "dh.pem"
+    damaged.write_text("-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n")
+    said = problem(f"{tls_files.endpoint(0)}:dhParameters={damaged}")
+    assert said.startswith("OpenSSL refuses the files of 'ssl:0:privateKey=")
+    assert said.endswith(" (files that the installed OpenSSL accepts)")
+
+
 def test_the_certificate_of_the_key_comes_first(folder: Path, authority: Authority) -> None:
     files = write(folder, own := authority.own())
     files.certificate.write_bytes(authority.lower.pem + own.pem)

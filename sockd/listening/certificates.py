@@ -75,7 +75,7 @@ def certificates_of(endpoint: Endpoint) -> ServerCertificates:
         return _from_folder(endpoint) if endpoint.kind == "tls" else _from_files(endpoint)
     except SSL.Error as error:
         wrong = f"OpenSSL refuses the files of {quoted(endpoint.text)}: {reasons(error)}"
-        raise Unfit(wrong, "another key and certificate") from None
+        raise Unfit(wrong, "files that the installed OpenSSL accepts") from None
 
 
 def _from_files(endpoint: Endpoint) -> ServerCertificates:
@@ -140,7 +140,7 @@ def _method(name: str) -> int:
 
 def _dh_parameters(path: Path) -> DiffieHellmanParameters:
     """Return what OpenSSL reads itself, once it is known to be a regular file."""
-    if b"-----BEGIN DH PARAMETERS-----" not in content(path):
+    if b" DH PARAMETERS-----" not in content(path):
         wrong = f"{shown(path)} holds no DH parameters"
         raise Unfit(wrong, "a file from `openssl dhparam -out FILE 2048`")
     made: DiffieHellmanParameters = DiffieHellmanParameters.fromFile(FilePath(str(path)))
