@@ -292,7 +292,8 @@ ELSEWHERE = """if True:
         os: "chown fchmod fchown fork getegid geteuid getgid getuid mkfifo setsid "
             "O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK",
         select: "epoll kqueue poll",
-        signal: "SIGALRM SIGHUP SIGPIPE SIGQUIT SIGUSR1 SIGUSR2",
+        signal: "SIGALRM SIGHUP SIGPIPE SIGQUIT SIGUSR1 SIGUSR2 ITIMER_REAL setitimer "
+            "pthread_sigmask sigwaitinfo valid_signals",
         socket: "AF_UNIX CMSG_LEN CMSG_SPACE IPV6_PKTINFO IPV6_RECVPKTINFO IP_PKTINFO "
             "IP_RECVERR MSG_DONTWAIT MSG_ERRQUEUE SCM_RIGHTS SO_REUSEPORT TCP_INFO",
     }.items():

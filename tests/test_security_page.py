@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS
+from sockd.admin.interpreter import LONGEST_OUTPUT
 from sockd.capture.service import MOST_VIEWERS
 from sockd.config.values import allowance, byte_allowance, duration, size
 from sockd.files import LARGEST_FILE
@@ -38,12 +39,14 @@ NUMBERS = {
     "viewers of `/capture.pcapng`": MOST_VIEWERS,
     "strangers at the shell's door": MOST_STRANGERS,
     "people in the shell": ADMIN.max_sessions,
+    "characters that a statement prints": LONGEST_OUTPUT,
 }
 TIMES = {
     "time for an HTTP request": REQUEST_TIME,
     "time without taking anything of an answer": PATIENCE,
     "time to log in": LOGIN_TIME,
     "silence in the shell": ADMIN.idle_timeout,
+    "time for a statement": ADMIN.statement_timeout,
     "age of a capture": CAPTURE.max_age,
 }
 SIZES = {"files of a capture": CAPTURE.max_size, "the file itself": LARGEST_FILE}

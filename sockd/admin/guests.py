@@ -122,6 +122,10 @@ class Guest:
         more = "…" if len(source) > LONGEST_COMMAND else ""
         self._guests.tell(f"Admin command: {self._words}: {shown}{more}")
 
+    def interrupted(self, why: str) -> None:
+        """Write into the log that a command was interrupted."""
+        self._guests.tell(f"Admin command interrupted: {self._words}: {why}")
+
     def active(self) -> None:
         """Take note that the person has sent something."""
         if self._idle is not None:

@@ -22,6 +22,7 @@ from sockd.admin.console import Console
 from sockd.admin.credentials import Credentials
 from sockd.admin.guests import Guest, Guests
 from sockd.admin.interpreter import Interpreter
+from sockd.admin.interruption import Interrupter
 from sockd.admin.passwords import checked_hash, hashed, random_password
 from sockd.admin.roles import Role
 from sockd.admin.runner import Recorded, Runner
@@ -63,6 +64,7 @@ class AdminService(BindingService):
         self._reactor = reactor
         self._state = state
         self._guests = Guests(reactor, spec.max_sessions, spec.idle_timeout)
+        self._interrupter = Interrupter(spec.statement_timeout)
         self._ssh = Listeners(reactor, spec.ssh, _BACKLOG)
         self._telnet = Listeners(reactor, spec.telnet, _BACKLOG)
         self._is_bound = False
@@ -165,7 +167,9 @@ class AdminService(BindingService):
         """Return what runs the commands of somebody: Python for an admin alone."""
         if role is Role.ADMIN:
             commands = Commands(self._daemon, console, self._reactor.seconds)
-            runner: Runner = Interpreter(commands.namespace(), console)
+            runner: Runner = Interpreter(
+                commands.namespace(), console, self._interrupter, guest.interrupted
+            )
         else:
             runner = ViewerShell(self._daemon, console, self._reactor.seconds)
         return Recorded(runner, guest.runs)

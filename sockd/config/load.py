@@ -302,6 +302,7 @@ class _Reader:
                 viewers=options.paths("viewers"),
                 max_sessions=options.value("max_sessions", integer(1, 1000), "10"),
                 idle_timeout=options.value("idle_timeout", duration, "15m"),
+                statement_timeout=options.value("statement_timeout", duration, "5s"),
             )
 
     def _capture(self, section: ini.Section) -> CaptureSpec:

@@ -67,6 +67,7 @@ class AdminSpec:
     :ivar viewers: files with the keys and passwords of those who may only read.
     :ivar max_sessions: how many may be logged in at once.
     :ivar idle_timeout: show out whoever has pressed no key for this long.
+    :ivar statement_timeout: interrupt a statement that runs longer.
     """
 
     places: Mapping[str, Place]
@@ -79,6 +80,7 @@ class AdminSpec:
     viewers: tuple[Path, ...] = ()
     max_sessions: int = 10
     idle_timeout: float = 900.0
+    statement_timeout: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
