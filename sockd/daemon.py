@@ -45,6 +45,7 @@ class Daemon(TypedService):
     :param reactor_name: what ``twistd --reactor`` calls the reactor.
     :param started: when the process started, in seconds since the epoch.
     :param tell: shows text to whoever starts it.
+    :ivar log_observer: writes twistd's log; ``None``: twistd's own.
     """
 
     _log = Logger()
@@ -70,21 +71,17 @@ class Daemon(TypedService):
         self._tell = tell
         self.draining = False
         self.capture: ICapture | None = None
+        self.log_observer: ILogObserver | None = None
         self._leaving: list[INetworkService] = []
         self._reload: Callable[[], Deferred[Plan]] | None = None
         self._views: tuple[IService, ...] = ()
         self._banner: Banner = tuple
-        self._log_observer: ILogObserver | None = None
-
-    def log_by(self, observer: ILogObserver | None) -> None:
-        """Add what writes the log in place of twistd's own observer, if anything does."""
-        self._log_observer = observer
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
-        """Become a part of an application, and bring the log's observer along."""
+        """Become the service of twistd's application, which then logs to :attr:`log_observer`."""
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
-        if self._log_observer is not None and isinstance(parent, Componentized):
-            cast("Componentized", parent).setComponent(ILogObserver, self._log_observer)
+        if self.log_observer is not None and isinstance(parent, Componentized):
+            cast("Componentized", parent).setComponent(ILogObserver, self.log_observer)
 
     def show(self, views: Iterable[IService], banner: Banner) -> None:
         """Add what shows the services to people.

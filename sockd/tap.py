@@ -35,10 +35,11 @@ from sockd.narration.invitation import (
 from sockd.narration.narrator import Narrator
 from sockd.narration.own_addresses import own_hosts
 from sockd.process import descriptors, rlimit
-from sockd.process.hangup import Hangups, has_terminal
+from sockd.process.hangup import Hangups, has_terminal, shells
 from sockd.process.log import escape_output, log_observer
+from sockd.process.log_file import LogReopener, log_file
 from sockd.process.privileges import WARNING, is_root, shell_problems
-from sockd.process.signals import end_on_signals
+from sockd.process.signals import Action, Shutdown, Signals
 from sockd.process.supervisor import Supervisor, supervisor_of
 from sockd.process.terminal import Terminal
 from sockd.reactor import IReactor
@@ -149,16 +150,14 @@ def makeService(options: Options) -> Daemon:
     daemon = Daemon(
         configuration.name, ledger, services, reactor, name, reactor.seconds(), terminal.tell
     )
-    daemon.log_by(log_observer(_twistd(options), reactor))
     _wire_views(daemon, configuration, reactor)
     supervisor = supervisor_of(os.environ, reactor)
     read = partial(_read, options.file, options.registry, unchecked_admin)
     reloader = Reloader(daemon, configuration, read, options.registry, context)
     daemon.reload_by(partial(_reloaded, reloader, daemon, supervisor))
-    _reload_on_hangups(daemon, reactor)
+    _follow_signals(daemon, reactor, _twistd(options))
     if options.stays_root:
         _warn_of_root(_twistd(options), reactor)
-    reactor.callWhenRunning(end_on_signals, reactor, reactor.stop, daemon.hurry)
     reactor.callWhenRunning(daemon.announce)
     reactor.callWhenRunning(lambda: supervisor.ready(_status(daemon)))
     reactor.addSystemEventTrigger("before", "shutdown", supervisor.stopping)
@@ -169,14 +168,16 @@ def _observer_failed(error: Exception) -> None:
     Logger(__name__).failure("An observer of the ledger failed", Failure(error))
 
 
-def _reload_on_hangups(daemon: Daemon, reactor: IReactor) -> None:
-    hangups = Hangups(has_terminal)
-    hangups.install()
+def _follow_signals(daemon: Daemon, reactor: IReactor, twistd: usage.Options) -> None:
+    file = log_file(twistd)
+    daemon.log_observer = log_observer(twistd, file)
+    shutdown = Shutdown(reactor, reactor.stop, daemon.hurry)
+    Signals(reactor, {Action.SHUT_DOWN: shutdown, Action.REOPEN: LogReopener(file)}).install()
 
     def reload() -> None:
         daemon.reload().addErrback(_told)
 
-    reactor.callWhenRunning(hangups.begin, reactor, reload, reactor.stop)
+    Hangups(reactor, has_terminal, shells(), reload, shutdown.begin).install()
 
 
 def _reloaded(reloader: Reloader, daemon: Daemon, supervisor: Supervisor) -> Deferred[Plan]:

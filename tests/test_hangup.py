@@ -1,11 +1,13 @@
-"""SIGHUP reloads, whenever it comes; only where the terminal is gone does the daemon end."""
+"""SIGHUP reloads, unless it says that the terminal is gone."""
 
 from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -13,19 +15,15 @@ from typing import cast
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from sockd.process.hangup import Hangups
+from sockd.process.hangup import Hangups, Origin
 from sockd.reactor import IReactor
 from tests.clients import ask
+from tests.conftest import ToolFinder
 from tests.harness import DEADLINE, TWISTD, environment_for, wait_until
 
-
-class Reactor(MemoryReactorClock):
-    """A reactor that calls at once what a thread, or a handler, asks for."""
-
-    def callFromThread(self, call: object, *arguments: object, **named: object) -> None:
-        """Call."""
-        assert callable(call)
-        call(*arguments, **named)
+KERNEL = Origin(is_kernel=True, sender=0)
+SHELL = Origin(is_kernel=False, sender=1000)
+ANOTHER = Origin(is_kernel=False, sender=2000)
 
 
 class Bench:
@@ -34,47 +32,179 @@ class Bench:
     def __init__(self) -> None:
         self.terminal = True
         self.calls: list[str] = []
-        self.reactor = Reactor()  # type: ignore[no-untyped-call]
-        self.hangups = Hangups(lambda: self.terminal)
-        self.hangups.install()
-
-    def begin(self) -> None:
-        """Let the reactor run."""
-        self.hangups.begin(
+        self.reactor = MemoryReactorClock()
+        self._hangups = Hangups(
             cast(IReactor, self.reactor),
+            lambda: self.terminal,
+            (SHELL.sender,),
             lambda: self.calls.append("reload"),
             lambda: self.calls.append("end"),
         )
+        self.follow = self._hangups.follow
+
+    def begin(self) -> None:
+        """Let the reactor run."""
+        self._hangups.install()
+        self.reactor.run()
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     before = signal.getsignal(signal.SIGHUP)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield Bench()
     signal.signal(signal.SIGHUP, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def test_a_signal_that_comes_before_the_reactor_runs_is_kept(bench: Bench) -> None:
-    os.kill(os.getpid(), signal.SIGHUP)
-    assert bench.calls == []
+@pytest.mark.parametrize("origin", [SHELL, ANOTHER, None])
+def test_every_signal_reloads_while_the_terminal_is_there(
+    bench: Bench, origin: Origin | None
+) -> None:
     bench.begin()
-    assert bench.calls == ["reload"]
-
-
-def test_every_signal_reloads(bench: Bench) -> None:
-    bench.terminal = False
-    bench.begin()
-    for _ in range(2):
-        os.kill(os.getpid(), signal.SIGHUP)
+    bench.follow(origin)
+    bench.follow(origin)
     assert bench.calls == ["reload", "reload"]
 
 
-def test_where_the_terminal_is_gone_the_daemon_ends(bench: Bench) -> None:
+@pytest.mark.parametrize("origin", [SHELL, ANOTHER, None])
+def test_every_signal_reloads_where_there_has_never_been_a_terminal(
+    bench: Bench, origin: Origin | None
+) -> None:
+    bench.terminal = False
+    bench.begin()
+    bench.follow(origin)
+    assert bench.calls == ["reload"]
+
+
+@pytest.mark.parametrize("origin", [KERNEL, SHELL, None])
+def test_the_signal_of_a_terminal_that_is_gone_ends_the_daemon(
+    bench: Bench, origin: Origin | None
+) -> None:
     bench.begin()
     bench.terminal = False
-    for _ in range(2):
-        os.kill(os.getpid(), signal.SIGHUP)
+    bench.follow(origin)
     assert bench.calls == ["end"]
+
+
+def test_the_signal_of_another_process_reloads_though_the_terminal_is_gone(bench: Bench) -> None:
+    bench.begin()
+    bench.terminal = False
+    bench.follow(ANOTHER)
+    assert bench.calls == ["reload"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "calls"), [(KERNEL, []), (SHELL, []), (ANOTHER, ["reload"]), (None, ["reload"])]
+)
+def test_with_nohup_nothing_ends_the_daemon(
+    bench: Bench, origin: Origin | None, calls: list[str]
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    bench.begin()
+    bench.terminal = False
+    bench.follow(origin)
+    assert bench.calls == calls
+
+
+LEADER = """if True:
+    import os, signal, sys
+    mode, *words = sys.argv[1:]
+    job = os.fork()
+    if not job:
+        os.setpgid(0, 0)
+        os.execv(words[0], words)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    if mode == "foreground":
+        while os.getpgid(job) != job:
+            pass
+        os.tcsetpgrp(0, job)
+    if mode == "tells its job":
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(job, signal.SIGHUP))
+    signal.pause()
+"""
+"""What leads the session of a terminal, as a shell does, with a daemon as its job."""
+
+
+class Seat:
+    """A terminal, with a daemon at it that may outlive it.
+
+    :param mode: how the daemon is run: by itself, or as a job of :data:`LEADER`.
+    """
+
+    def __init__(self, folder: Path, mode: str, *before: str) -> None:
+        self._log, ini = folder / "log", folder / "lab.ini"
+        listen = f"[service:s]\nkind = multi\nlisten = unix:{folder}/lab.sock\n"
+        ini.write_text(listen, encoding="utf-8")
+        self.socket = folder / "lab.sock"
+        words = [TWISTD, "--rundir", str(folder), "--logfile", str(self._log)]
+        words = [*before, *words, "-n", "sockd", "-c", str(ini)]
+        if mode != "by itself":
+            words = [sys.executable, "-c", LEADER, mode, *words]
+        self._leader, self._terminal = pty.fork()
+        if self._leader == 0:
+            os.execve(words[0], words, environment_for(folder))  # noqa: S606 - it is the child
+        self.pid = int(self.wait_for(r"Daemon#info\] sockd .* process (\d+)")[1])
+
+    @property
+    def log(self) -> str:
+        """What the daemon has said."""
+        return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Return the first match of a pattern in the log."""
+        found = wait_until(lambda: re.search(pattern, self.log), pattern)
+        assert found is not None
+        return found
+
+    def close(self) -> None:
+        """Close the terminal, and wait for the end of its session's leader."""
+        os.close(self._terminal)
+        if self.pid != self._leader:
+            wait_until(lambda: waited(self._leader), "the leader ends")
+
+    def ends(self) -> None:
+        """Wait until the daemon has ended in order."""
+        if self.pid == self._leader:
+            _, status = wait_until(lambda: waited(self.pid)) or (0, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+        self.wait_for(r"Server Shut Down")
+        assert not self.socket.exists()
+        assert "Traceback" not in self.log
+
+
+@pytest.mark.parametrize("mode", ["foreground", "tells its job"])
+def test_a_job_ends_in_order_with_its_terminal(tmp_path: Path, mode: str) -> None:
+    seat = Seat(tmp_path, mode)
+    seat.close()
+    seat.wait_for("The terminal is gone")
+    seat.ends()
+
+
+def test_a_daemon_that_has_lost_its_terminal_before_reloads(tmp_path: Path) -> None:
+    """As one does that was sent to the background and disowned."""
+    seat = Seat(tmp_path, "background")
+    seat.close()
+    for _ in range(2):
+        told = seat.log.count("Reloaded")
+        os.kill(seat.pid, signal.SIGHUP)
+        wait_until(lambda told=told: seat.log.count("Reloaded") > told)  # type: ignore[misc]
+    os.kill(seat.pid, signal.SIGTERM)
+    seat.ends()
+
+
+@pytest.mark.parametrize("mode", ["by itself", "foreground", "tells its job"])
+def test_with_nohup_a_daemon_outlives_its_terminal_and_reloads(
+    tmp_path: Path, tool: ToolFinder, mode: str
+) -> None:
+    seat = Seat(tmp_path, mode, tool("nohup", "coreutils"))
+    seat.close()
+    seat.wait_for("The terminal is gone; .* goes on")
+    assert "Reloaded" not in seat.log
+    os.kill(seat.pid, signal.SIGHUP)
+    seat.wait_for("Reloaded")
+    os.kill(seat.pid, signal.SIGTERM)
+    seat.ends()
 
 
 def test_a_daemon_in_the_foreground_ends_in_order_with_its_terminal(tmp_path: Path) -> None:

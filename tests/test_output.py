@@ -9,7 +9,7 @@ import socket
 import subprocess
 import syslog
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +17,7 @@ import pytest
 from twisted.logger import FileLogObserver, Logger
 
 from sockd.process.log import log_observer
+from sockd.process.log_file import log_file
 from tests.clients import ask
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, TWISTD, Sockd, environment_for, wait_until
@@ -138,23 +139,10 @@ def test_the_log_file_is_still_rotated_by_sigusr1(tmp_path: Path) -> None:
     assert "Server Shut Down" in (tmp_path / "lab.log").read_text("utf-8")
 
 
-@pytest.mark.parametrize("words", [("-n",), ()], ids=["foreground", "daemon"])
-def test_a_log_file_that_cannot_be_opened_is_one_line(
-    tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    (tmp_path / "sockd.ini").write_text(UNIX.format("lab"), encoding="utf-8")
-    options = ("--pidfile", "lab.pid", "--logfile", "nowhere/lab.log")
-    done = run(tmp_path, *words, *options, "sockd", "-c", "sockd.ini")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.splitlines()[-1] == (
-        b"--logfile nowhere/lab.log: the file cannot be opened: No such file or directory"
-    )
-
-
 def test_syslog_gets_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(syslog, "syslog", lambda priority, text: sent.append(text))
-    observer = log_observer({"syslog": True, "prefix": "sockd"}, NO_REACTOR)
+    observer = log_observer({"syslog": True, "prefix": "sockd"}, None)
     assert observer is not None
     Logger("sockd", observer=observer).info("{name}", name="\u2603\udcff")
     assert [text.rpartition("] ")[2] for text in sent] == ["\u2603\\udcff"]
@@ -171,20 +159,16 @@ def test_syslog_gets_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_where_twistd_loses_nothing_it_logs_itself(twistd: dict[str, object]) -> None:
-    assert log_observer(twistd, NO_REACTOR) is None
+    assert log_observer(twistd, log_file(twistd)) is None
 
 
 def test_a_daemon_logs_into_twistds_default_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    try:
-        assert isinstance(log_observer({"nodaemon": False}, NO_REACTOR), FileLogObserver)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    with suppress(FileNotFoundError):
-        assert (tmp_path / "twistd.log").read_bytes() == b""
+    twistd = {"nodaemon": 0}
+    assert isinstance(log_observer(twistd, log_file(twistd)), FileLogObserver)
+    assert (tmp_path / "twistd.log").read_bytes() == b""
 
 
 def test_a_file_name_that_the_locale_lacks_is_in_utf_8(run_sockd: RunSockd) -> None:

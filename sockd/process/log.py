@@ -9,7 +9,6 @@ locale hold surrogates, which no encoding has.
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from collections.abc import Mapping
 from typing import IO, Any, cast
@@ -21,13 +20,9 @@ from twisted.logger import (
     LogEvent,
     formatEventAsClassicLogText,
 )
-from twisted.python.logfile import LogFile
-from twisted.python.runtime import platform
 
-from sockd.reactor import IReactor
+from sockd.process.log_file import ReopenableLogFile
 
-_DEFAULT_FILE = "twistd.log"
-_STANDARD_OUTPUT = "-"
 _ERRORS = "backslashreplace"
 
 
@@ -38,28 +33,16 @@ def escape_output() -> None:
             stream.reconfigure(errors=_ERRORS)
 
 
-def log_observer(twistd: Mapping[str, Any], reactor: IReactor) -> ILogObserver | None:
-    """Return what writes the log where twistd's options say.
+def log_observer(twistd: Mapping[str, Any], file: ReopenableLogFile | None) -> ILogObserver | None:
+    """Return the observer that writes the log where twistd's options say.
 
+    :param file: the log file; ``None`` if the log goes elsewhere.
     :return: ``None`` if twistd's own observer will do: on standard output, see
         :func:`escape_output`, or where ``--logger`` names another.
-    :raise SystemExit: if the file cannot be opened.
     """
-    if not twistd or twistd.get("logger"):
-        return None
-    if twistd.get("syslog"):
+    if twistd.get("syslog") and not twistd.get("logger"):
         return _syslog_observer(twistd["prefix"])
-    is_daemon = not (twistd.get("nodaemon") or platform.isWindows())
-    name = twistd.get("logfile") or (_DEFAULT_FILE if is_daemon else "")
-    if name in ("", _STANDARD_OUTPUT):  # which twistd refuses to a daemon
-        return None
-    try:
-        file: LogFile = LogFile.fromFullPath(name)
-    except OSError as error:
-        message = f"--logfile {name}: the file cannot be opened: {error.strerror}"
-        raise SystemExit(message) from None
-    _rotate_on_signal(file, reactor)
-    return FileLogObserver(cast("IO[Any]", file), _line)
+    return None if file is None else FileLogObserver(cast("IO[Any]", file), _line)
 
 
 def _line(event: LogEvent) -> str | None:
@@ -87,10 +70,3 @@ def _syslog_observer(prefix: str) -> ILogObserver:
             syslog.syslog(priority, _escaped(message))
 
     return LegacyLogObserverWrapper(cast("Any", EscapingSyslogObserver().emit))
-
-
-def _rotate_on_signal(file: LogFile, reactor: IReactor) -> None:
-    """Do as twistd does: begin a new file at SIGUSR1, unless somebody handles that signal."""
-    number = getattr(signal, "SIGUSR1", None)
-    if number is not None and not signal.getsignal(number):
-        signal.signal(number, lambda *_: reactor.callFromThread(file.rotate))

@@ -1,0 +1,95 @@
+"""The log file, opened again after another program has renamed it, as logrotate(8) does.
+
+twistd opens its log file itself, and tells nobody which object that is. So sockd opens the file as
+twistd would, and hands it over as the log observer of the application.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+
+from twisted.logger import Logger
+from twisted.python.logfile import LogFile
+
+from sockd.text import printable
+
+_DEFAULT = "twistd.log"
+
+
+class ReopenableLogFile:
+    """A log file of twistd's sort, which begins a new one at each megabyte.
+
+    :ivar path: where it is; it stays the same when a daemon changes its directory.
+    :raise OSError: if it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._file = LogFile.fromFullPath(str(self.path))
+        self._mode = stat.S_IMODE(self.path.stat().st_mode)
+        self._lock = Lock()
+
+    def write(self, text: str) -> None:
+        """Write text."""
+        with self._lock:
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            self._file.flush()
+
+    def reopen(self) -> None:
+        """Open the file by its name again; where there is none, with the mode of the old one.
+
+        :raise OSError: if it cannot be opened; the old one stays in use.
+        """
+        mode = None if self.path.exists() else self._mode
+        new = LogFile.fromFullPath(str(self.path), defaultMode=mode)
+        with self._lock:
+            old, self._file = self._file, new
+        old.close()
+
+
+class LogReopener:
+    """Opens the log file again when it is told to.
+
+    :param file: ``None``: the log goes elsewhere.
+    """
+
+    _log = Logger()
+
+    def __init__(self, file: ReopenableLogFile | None) -> None:
+        self._file = file
+
+    def __call__(self, name: str) -> None:
+        """Follow a signal."""
+        if self._file is None:
+            self._log.info("{signal} was ignored: sockd has no log file to reopen", signal=name)
+            return
+        path = printable(str(self._file.path))
+        try:
+            self._file.reopen()
+        except OSError as error:
+            problem = "{path} cannot be opened again: {reason}; the log stays in the old file"
+            self._log.error(problem, path=path, reason=error.strerror)
+        else:
+            self._log.info("The log file {path} was opened again", path=path)
+
+
+def log_file(twistd: Mapping[str, object]) -> ReopenableLogFile | None:
+    """Return the file that twistd's options name, ``None`` if the log goes elsewhere.
+
+    :raise SystemExit: if it cannot be opened.
+    """
+    name = twistd.get("logfile") or (_DEFAULT if twistd.get("nodaemon") == 0 else "-")
+    if name == "-" or twistd.get("logger") or twistd.get("syslog"):
+        return None
+    try:
+        return ReopenableLogFile(Path(str(name)))
+    except OSError as error:
+        message = f"{printable(str(name))}: the log file cannot be opened: {error.strerror}"
+        raise SystemExit(message) from None
