@@ -113,6 +113,22 @@ def test_a_prompt_waits_for_the_rest_of_a_statement(person: Person) -> None:
     assert "codeop" not in person.complaints
 
 
+@pytest.mark.parametrize(
+    "text", ["def f():\n" + "  x = 1\n" * 5000, "x = [\n" + "1234, 5678,\n" * 5000 + "]\n"]
+)
+def test_a_long_statement_is_complete_with_an_empty_line(person: Person, text: str) -> None:
+    lines: list[str] = []
+    for line in text.splitlines():
+        lines.append(line)
+        if not person.enter("\n".join(lines)):
+            break
+    else:
+        assert not person.enter("\n".join([*lines, ""]))
+    assert person.enter("for i in (1,):")
+    assert not person.enter("1 +* 2")
+    assert person.complaints.count("SyntaxError") == 1
+
+
 def test_a_deferred_is_shown_by_number_and_then_by_result(person: Person) -> None:
     first: Deferred[str] = Deferred()
     second: Deferred[str] = Deferred()

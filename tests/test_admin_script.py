@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.admin.script import LONGEST, Script
+from sockd.admin.script import LONGEST, ParseBudget, Script
 
 BLOCK = "if x:\n    y = 1\nelse:\n    y = 2\nprint(y)\n"
 
@@ -75,3 +75,30 @@ def test_how_the_input_is_cut_makes_no_difference(sizes: list[int]) -> None:
         data = data[size:]
     got += [*script.feed(data), script.end()]
     assert got == expected
+
+
+def test_a_statement_is_parsed_at_each_line_while_it_is_short() -> None:
+    budget = ParseBudget()
+    assert all(budget.allows(size) for size in range(40, 2000, 40))
+
+
+def test_all_of_the_parsing_grows_with_the_length_and_not_with_its_square() -> None:
+    budget = ParseBudget()
+    spent = sum(size for size in range(40, LONGEST, 40) if budget.allows(size))
+    assert spent < 3 * LONGEST
+
+
+LONG = "x = [\n" + "1234, 5678,\n" * 20_000 + "]\n"
+
+
+def test_a_long_statement_runs_with_its_last_line() -> None:
+    script = Script()
+    *lines, last = LONG.encode().splitlines(keepends=True)
+    assert script.feed(b"".join(lines)) == []
+    assert script.feed(last) == [LONG.rstrip("\n")]
+
+
+def test_what_comes_after_a_long_statement_runs_line_by_line_again() -> None:
+    script = Script()
+    script.feed(LONG.encode())
+    assert script.feed(b"y\nz\n") == ["y", "z"]

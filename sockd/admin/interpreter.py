@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from sockd.admin import interruption
 from sockd.admin.console import Console, Writer
 from sockd.admin.interruption import SHELL, Interrupter
+from sockd.admin.script import ParseBudget
 
 LONGEST_OUTPUT = 16 * 1024 * 1024
 """How much a statement may print, in characters: nothing is sent before the statement ends."""
@@ -67,6 +68,7 @@ class Interpreter:
         self._tell = tell
         self._room = LONGEST_OUTPUT
         self._compile = codeop.CommandCompiler()
+        self._budget = ParseBudget()
         self._deferreds = 0
 
     def enter(self, source: str) -> bool:
@@ -74,6 +76,11 @@ class Interpreter:
 
         :raise SystemExit: if it asks for the end of the session.
         """
+        before, _, last = source.rpartition("\n")
+        if not before:
+            self._budget = ParseBudget()
+        if last.strip() and not self._budget.allows(len(source)):
+            return True  # an empty line has it parsed
         try:
             code = self._compile(source, SHELL, "single")
         except (SyntaxError, ValueError, OverflowError) as error:

@@ -16,6 +16,30 @@ LONGEST_LINE = 64 * 1024
 """How many bytes a line may have where no more than one is a statement."""
 
 
+_CHEAP = 64 * 1024
+"""How many bytes may be parsed before a statement that is not complete is parsed less often."""
+
+
+class ParseBudget:
+    """Says when a statement that grows line by line is worth parsing again.
+
+    To parse all of it at each line takes time that grows with the square of its length, and the
+    services wait. So a long one is parsed again only when it is twice as long as the last time.
+    """
+
+    def __init__(self) -> None:
+        self._spent = 0
+        self._last = 0
+
+    def allows(self, size: int) -> bool:
+        """Return whether to parse a statement of so many bytes now."""
+        if self._spent + size > _CHEAP and size < 2 * self._last:
+            return False
+        self._spent += size
+        self._last = size
+        return True
+
+
 class Script:
     """The input so far that has not run."""
 
@@ -23,6 +47,7 @@ class Script:
         self._partial_line = b""
         self._lines: list[str] = []
         self._size = 0
+        self._budget = ParseBudget()
 
     def feed(self, data: bytes) -> list[str]:
         """Add input; return the statements that are complete with it.
@@ -31,9 +56,11 @@ class Script:
         """
         *lines, self._partial_line = (self._partial_line + data).split(b"\n")
         complete: list[str] = []
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             self._add(line)
-            complete += self._complete()
+            # The client may wait for an answer to the last line.
+            if self._budget.allows(self._size) or number == len(lines):
+                complete += self._complete()
         if self._size + len(self._partial_line) > LONGEST:
             message = f"a statement is longer than {LONGEST} bytes"
             raise ValueError(message)
@@ -65,6 +92,7 @@ class Script:
         end = statements[-1].end_lineno if statements else None
         done, self._lines = self._lines[:end], self._lines[end:] if end else []
         self._size -= sum(len(line) + 1 for line in done)
+        self._budget = ParseBudget()
         return ["\n".join(done)] if statements else []
 
 
