@@ -198,12 +198,24 @@ def test_everything_is_as_it_was_before(session: Session) -> None:
     assert (left[0] > 0, left[1]) == (before[2][0] > 0, before[2][1])
 
 
-def test_nothing_escapes_however_late_the_limit_comes() -> None:
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_two_interruptions_that_are_swallowed_at_once_are_raised_again(session: Session) -> None:
+    inner = "  try: time.sleep(1000)\n  except: time.sleep(1000)\n"
+    assert not session.run(SLEEP + f"try:\n{inner}except:\n  pass\n")
+    assert session.complaints.count("TimeoutError") == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["for i in range(1000): pass", "try:\n  for i in range(1000): pass\nexcept: pass"],
+    ids=["plain", "swallowing"],
+)
+def test_nothing_escapes_however_late_the_limit_comes(source: str) -> None:
     """The limit passes at every point of a short statement, and around its end."""
     late = 0
-    for microseconds in range(20, 420, 2):
+    for microseconds in range(1, 400, 2):
         session = Session(Interrupter(microseconds / 1e6))
-        is_ok = session.run("for i in range(1000): pass")
+        is_ok = session.run(source)
         late += not is_ok
         assert is_ok == (session.complaints == "")
         for _ in range(1000):

@@ -213,10 +213,13 @@ class _Statement:
         sys.settrace(self._at_event)
 
     def _at_event(self, frame: FrameType, event: str, _: object) -> TraceFunction | None:
-        """Raise before a line or a call, if that is allowed; Python ends the tracing with it."""
+        """Raise before a line or a call, if that is allowed; Python ends the tracing with it.
+
+        Showing a result, and dropping an exception, are not calls that the statement makes.
+        """
         if event == "line":
             self._raise_in(frame)
-        if event == "call" and _module(frame) != _INTERPRETER:  # which is called to show a result
+        if event == "call" and _module(frame) not in (__name__, _INTERPRETER):
             self._raise_in(frame.f_back)
         return self._at_event if _is_typed(frame) else None
 
