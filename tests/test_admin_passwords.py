@@ -9,10 +9,9 @@ import pytest
 
 from sockd.admin.passwords import (
     LONGEST,
+    PasswordTable,
     checked_hash,
-    decoy,
     hashed,
-    matches,
     random_password,
     read_and_hash,
 )
@@ -29,32 +28,63 @@ def test_random_passwords_are_long_and_differ() -> None:
     assert len(first) == 23
 
 
+def is_right(password: bytes, known: bytes) -> bool:
+    return PasswordTable({b"mary": known}).verify(b"mary", password)
+
+
 def test_only_the_right_password_matches() -> None:
     known = cheap("geheim-ü".encode())
-    assert matches("geheim-ü".encode(), known)
+    assert is_right("geheim-ü".encode(), known)
     for wrong in (b"geheim", b"", b"\0", b"x" * 73):
-        assert not matches(wrong, known)
+        assert not is_right(wrong, known)
+
+
+def test_a_password_is_one_users_alone() -> None:
+    table = PasswordTable({b"mary": cheap(b"geheim"), b"john": cheap(b"other")})
+    assert not table.verify(b"john", b"geheim")
+    assert not table.verify(b"nobody", b"geheim")
 
 
 def test_an_empty_password_opens_nothing_even_where_its_hash_is_known() -> None:
-    assert not matches(b"", cheap(b""))
+    assert not is_right(b"", cheap(b""))
+
+
+def test_what_stands_in_for_an_impossible_password_opens_nothing() -> None:
+    assert not is_right(b"", cheap(b"-"))
+    assert is_right(b"-", cheap(b"-"))
 
 
 def test_a_password_longer_than_bcrypt_looks_at_opens_nothing() -> None:
     known = cheap(b"x" * LONGEST)
-    assert matches(b"x" * LONGEST, known)
-    assert not matches(b"x" * (LONGEST + 1), known)
+    assert is_right(b"x" * LONGEST, known)
+    assert not is_right(b"x" * (LONGEST + 1), known)
 
 
-def test_a_hash_that_bcrypt_does_not_take_matches_nothing() -> None:
-    assert not matches(b"x", b"$2b$99$nonsense")
+def costs_of(hashes: dict[bytes, bytes], user: bytes, password: bytes) -> list[bytes]:
+    """Return the costs of all that bcrypt computes to refuse an attempt."""
+    costs: list[bytes] = []
+
+    def check(given: bytes, known: bytes) -> bool:
+        assert 0 < len(given) <= LONGEST
+        assert b"\0" not in given
+        checked_hash(known)
+        costs.append(known[4:6])
+        return False
+
+    assert not PasswordTable(hashes, check).verify(user, password)
+    return costs
 
 
-def test_the_decoy_costs_as_much_as_the_costliest_hash() -> None:
-    hashes = [cheap(b"x"), bcrypt.hashpw(b"y", bcrypt.gensalt(6))]
-    assert decoy(hashes).startswith(b"$2b$06$")
-    assert decoy([]).startswith(b"$2b$12$")
-    assert not matches(b"x", decoy(hashes))
+@pytest.mark.parametrize("user", [b"cheap", b"dear", b"viewer", b"unknown", b"", b"\xff"])
+@pytest.mark.parametrize("password", [b"wrong", b"", b"x" * 73, b"a\0b", b"x" * 100_000])
+def test_each_refusal_is_the_same_work_whoever_it_is_for(user: bytes, password: bytes) -> None:
+    costs = {b"cheap": 4, b"dear": 6, b"viewer": 5, b"dear-too": 6}
+    hashes = {name: bcrypt.hashpw(b"x", bcrypt.gensalt(cost)) for name, cost in costs.items()}
+    assert costs_of(hashes, user, password) == [b"04", b"05", b"06"]
+
+
+def test_where_nobody_has_a_password_a_refusal_is_the_work_of_a_usual_one() -> None:
+    assert costs_of({}, b"admin", b"wrong") == [b"12"]
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 73, "ü" * 37, "a\0b"])
@@ -70,6 +100,18 @@ def test_what_bcrypt_cannot_hash_is_refused(wrong: str) -> None:
 def test_only_bcrypt_hashes_of_reasonable_cost_are_taken(wrong: bytes) -> None:
     with pytest.raises(Unfit, match="hash"):
         checked_hash(wrong)
+
+
+@pytest.mark.parametrize("last", "./0AOZaeuz9")
+def test_a_hash_is_taken_if_and_only_if_bcrypt_takes_its_salt(last: str) -> None:
+    known = f"$2b$04${'.' * 21}{last}{'.' * 31}".encode()
+    try:
+        bcrypt.checkpw(b"x", known)
+    except ValueError:
+        with pytest.raises(Unfit, match="does not accept its salt"):
+            checked_hash(known)
+    else:
+        assert checked_hash(known) == known
 
 
 def test_a_bcrypt_hash_is_taken() -> None:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import Interface, implementer
 
-from sockd.admin.passwords import decoy, matches
+from sockd.admin.passwords import PasswordTable
 from sockd.reactor import IReactor
 
 _USER_PRESENT = 0x01
@@ -49,18 +49,15 @@ class PasswordChecker:
 
     def __init__(self, reactor: IReactor, hashes: Mapping[str, bytes]) -> None:
         self._reactor = reactor
-        self._hashes = {user.encode("utf-8"): known for user, known in hashes.items()}
-        self._decoy = decoy(list(hashes.values()))
+        self._table = PasswordTable({user.encode(): known for user, known in hashes.items()})
 
     def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[AvatarId]:
         """Return a Deferred of the user's name, or of :class:`UnauthorizedLogin`."""
         return Deferred.fromCoroutine(self._judge(credentials.username, credentials.password))
 
     async def _judge(self, user: bytes, password: bytes) -> AvatarId:
-        expected = self._hashes.get(user, self._decoy)
-        pool = self._reactor.getThreadPool()
-        is_right = await deferToThreadPool(self._reactor, pool, matches, password, expected)
-        if not is_right or user not in self._hashes:
+        pool, verify = self._reactor.getThreadPool(), self._table.verify
+        if not await deferToThreadPool(self._reactor, pool, verify, user, password):
             message = "wrong user or password"
             raise UnauthorizedLogin(message)
         return user

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from getpass import getpass
 from typing import TextIO
 
@@ -22,8 +22,12 @@ LONGEST = 72
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _GROUPS = 4
 _GROUP_LENGTH = 5
-_HASH = re.compile(rb"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_HASH = re.compile(rb"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}([./A-Za-z0-9])[./A-Za-z0-9]{31}")
+_SALT_ENDS = b".Oeu"
+"""The characters that the 22nd of a salt can be: only two of its six bits belong to the salt."""
+
 _COSTS = range(4, 18)
+_DEFAULT_COST = b"12"
 _HTPASSWD = "make the line with `htpasswd -B`"
 
 
@@ -65,23 +69,45 @@ def checked_hash(text: bytes) -> bytes:
     if int(match[1]) not in _COSTS:
         wrong = f"the hash has cost {int(match[1])}"
         raise Unfit(wrong, f"{_HTPASSWD}, and -C {_COSTS[0]} to {_COSTS[-1]}")
+    if match[2] not in _SALT_ENDS:
+        wrong = "the hash is damaged: bcrypt does not accept its salt"
+        raise Unfit(wrong, _HTPASSWD)
     return text
 
 
-def decoy(hashes: list[bytes]) -> bytes:
-    """Return a hash that nothing matches, and that costs as much as the costliest of these."""
-    cost = max((one[4:6] for one in hashes), default=b"12")
-    return b"$2b$" + cost + b"$" + b"." * 53
+class PasswordTable:
+    """bcrypt hashes by user name; to refuse a password takes the same work for every user name.
+
+    The cost of a hash shows in the time that it takes. So each attempt is checked against one hash
+    of each cost in use, the user's own hash among them if there is one: the same number of
+    calls of bcrypt, of the same costs, in the same order.
+
+    :param hashes: hashes that :func:`checked_hash` accepts.
+    :param check: returns whether a password belongs to a hash.
+    """
+
+    def __init__(
+        self,
+        hashes: Mapping[bytes, bytes],
+        check: Callable[[bytes, bytes], bool] = bcrypt.checkpw,
+    ) -> None:
+        self._hashes = dict(hashes)
+        self._check = check
+        costs = sorted({_cost(known) for known in self._hashes.values()}) or [_DEFAULT_COST]
+        self._decoys = {cost: b"$2b$" + cost + b"$" + b"." * 53 for cost in costs}
+
+    def verify(self, user: bytes, password: bytes) -> bool:
+        """Return whether a password is the user's; an empty or overlong one never is."""
+        own = self._hashes.get(user)
+        is_possible = 0 < len(password) <= LONGEST and b"\0" not in password
+        data = password if is_possible else b"-"
+        candidates = self._decoys if own is None else self._decoys | {_cost(own): own}
+        matching = [known for known in candidates.values() if self._check(data, known)]
+        return is_possible and own in matching
 
 
-def matches(password: bytes, expected: bytes) -> bool:
-    """Return whether a password is the one behind a hash; empty and overlong ones never are."""
-    is_possible = 0 < len(password) <= LONGEST
-    try:
-        is_equal = bcrypt.checkpw(password if is_possible else b"-", expected)
-    except ValueError:  # bytes, or a salt, that bcrypt does not take
-        return False
-    return is_possible and is_equal
+def _cost(known: bytes) -> bytes:
+    return known[4:6]
 
 
 def read_and_hash(stdin: TextIO | None = None, ask: Callable[[str], str] = getpass) -> str:
