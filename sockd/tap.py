@@ -38,7 +38,7 @@ from sockd.process import descriptors, rlimit
 from sockd.process.hangup import Hangups, has_terminal, shells
 from sockd.process.log import escape_output, log_observer
 from sockd.process.log_file import LogReopener, log_file
-from sockd.process.privileges import WARNING, is_root, shell_problems
+from sockd.process.privileges import WARNING, future_owner, is_root, shell_problems
 from sockd.process.signals import Action, Shutdown, Signals
 from sockd.process.supervisor import Supervisor, supervisor_of
 from sockd.process.terminal import Terminal
@@ -50,6 +50,7 @@ from sockd.reload.reloader import Reloader
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
     from sockd.capture.service import CaptureService
+    from sockd.process.state import StateDirectory
     from sockd.web.service import StatsService
 
 _DEFAULT_PIDFILE = "twistd.pid"
@@ -150,7 +151,7 @@ def makeService(options: Options) -> Daemon:
     daemon = Daemon(
         configuration.name, ledger, services, reactor, name, reactor.seconds(), terminal.tell
     )
-    _wire_views(daemon, configuration, reactor)
+    _wire_views(daemon, options, reactor, terminal)
     supervisor = supervisor_of(os.environ, reactor)
     read = partial(_read, options.file, options.registry, unchecked_admin)
     reloader = Reloader(daemon, configuration, read, options.registry, context)
@@ -290,8 +291,9 @@ def _allow_a_second_lab(twistd: usage.Options) -> None:
         twistd["pidfile"] = ""
 
 
-def _wire_views(daemon: Daemon, configuration: Configuration, reactor: IReactor) -> None:
+def _wire_views(daemon: Daemon, options: Options, reactor: IReactor, terminal: Terminal) -> None:
     """Add the stats endpoint and the admin shell, and the banner that names every way in."""
+    configuration = options.configuration
     views: list[IService] = []
     invitations: list[Invitation] = [partial(_greeting, daemon)]
     if configuration.stats is not None:
@@ -299,7 +301,7 @@ def _wire_views(daemon: Daemon, configuration: Configuration, reactor: IReactor)
         views.append(stats)
         invitations.append(partial(_stats_lines, stats))
     if configuration.admin is not None:
-        admin = _admin(configuration.admin, configuration, daemon, reactor)
+        admin = _admin(configuration.admin, _state(options), daemon, reactor, terminal)
         views.append(admin)
         invitations.append(partial(_admin_lines, admin))
     if configuration.capture is not None:
@@ -328,8 +330,8 @@ def _admin_lines(admin: AdminService, own: OwnHosts) -> Iterator[str]:
         yield f"admin: {ssh_command(listener, admin.user)}"
     for listener in admin.telnet_listeners:
         yield f"admin: {telnet_command(listener)}"
-    if admin.new_password:
-        yield f"admin: the password is {admin.new_password} and is not shown again"
+    if admin.password_notice:
+        yield f"admin: {admin.password_notice}"
 
 
 def _stats(spec: StatsSpec, daemon: Daemon, reactor: IReactor) -> StatsService:
@@ -338,14 +340,20 @@ def _stats(spec: StatsSpec, daemon: Daemon, reactor: IReactor) -> StatsService:
     return StatsService(spec, daemon, reactor)
 
 
-def _admin(
-    spec: AdminSpec, configuration: Configuration, daemon: Daemon, reactor: IReactor
-) -> AdminService:
-    from sockd.admin.service import AdminService
+def _state(options: Options) -> StateDirectory:
     from sockd.process.state import StateDirectory
 
-    state = StateDirectory(configuration.state, configuration.state_place)
-    return AdminService(spec, daemon, reactor, state)
+    configuration, twistd = options.configuration, _twistd(options)
+    owner = future_owner(twistd.get("uid"), twistd.get("gid"))
+    return StateDirectory(configuration.state, configuration.state_place, owner)
+
+
+def _admin(
+    spec: AdminSpec, state: StateDirectory, daemon: Daemon, reactor: IReactor, terminal: Terminal
+) -> AdminService:
+    from sockd.admin.service import AdminService
+
+    return AdminService(spec, daemon, reactor, state, terminal)
 
 
 def _capture(

@@ -140,6 +140,12 @@ class Sockd:
         """The port of the admin shell."""
         return int(self.wait_for(r"admin: ssh -p (\d+) ")[1])
 
+    @property
+    def first_password(self) -> str:
+        """The password that was made at the start; it is in a file, as there is no terminal."""
+        path = Path(self.wait_for(r"admin: the first password is in (\S+) until it is used$")[1])
+        return path.read_text(encoding="utf-8").rstrip("\n")
+
     def get(self, path: str) -> Any:
         """Return what the stats endpoint answers, as parsed JSON."""
         with urllib.request.urlopen(self.stats_url + path, timeout=DEADLINE) as answer:

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
+from sockd.admin.grants import KEY, PASSWORD, Grant
 from sockd.admin.guests import (
     LOGIN_TIME,
     LONGEST_COMMAND,
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from sockd.reactor import IReactor
 
 PEER = IPv4Address("TCP", "192.0.2.1", 1234)
+
+
+def grant(user: bytes, role: Role = Role.ADMIN, method: str = PASSWORD) -> Grant:
+    return Grant(user, method, b"evidence of " + user, role)
 
 
 class FakeConnection:
@@ -72,7 +77,7 @@ def test_logins_refusals_and_logouts_are_logged(guests: Guests, log: list[str]) 
     guest = guests.add(FakeConnection(), "ssh", PEER)
     assert guest is not None
     guest.refused(b"root\x1b[2J\n", "password")
-    guest.logged_in(b"admin", Role.ADMIN, "publickey")
+    guest.logged_in(grant(b"admin", Role.ADMIN, KEY), "publickey")
     guest.gone()
     assert log == [
         "Admin login refused: root\\x1b[2J\\n from 192.0.2.1:1234 over ssh, password",
@@ -111,7 +116,7 @@ def test_who_is_in_may_stay(guests: Guests, clock: Clock) -> None:
     connection = FakeConnection()
     guest = guests.add(connection, "ssh", PEER)
     assert guest is not None
-    guest.logged_in(b"admin", Role.ADMIN, "password")
+    guest.logged_in(grant(b"admin"), "password")
     clock.advance(LOGIN_TIME * 10)
     assert connection.told == []
 
@@ -120,7 +125,7 @@ def test_too_many_strangers_are_not_let_near_the_door(guests: Guests) -> None:
     strangers = [guests.add(FakeConnection(), "ssh", PEER) for _ in range(MOST_STRANGERS)]
     assert guests.add(FakeConnection(), "ssh", PEER) is None
     assert strangers[0] is not None
-    strangers[0].logged_in(b"admin", Role.ADMIN, "password")
+    strangers[0].logged_in(grant(b"admin"), "password")
     assert guests.add(FakeConnection(), "ssh", PEER) is not None
 
 
@@ -157,7 +162,7 @@ def test_an_empty_house_closes_at_once(guests: Guests) -> None:
 def test_commands_are_logged_fit_to_read_and_within_bounds(guests: Guests, log: list[str]) -> None:
     guest = guests.add(FakeConnection(), "ssh", PEER)
     assert guest is not None
-    guest.logged_in(b"mary", Role.VIEWER, "password")
+    guest.logged_in(grant(b"mary", Role.VIEWER), "password")
     guest.runs("services()\x1b[2J")
     guest.runs("x" * 10_000)
     who = "mary (viewer) from 192.0.2.1:1234 over ssh"
@@ -186,7 +191,7 @@ def test_viewers_leave_one_place_to_an_admin(clock: Clock, log: list[str]) -> No
     def log_in(role: Role) -> bool:
         guest = guests.add(FakeConnection(), "ssh", PEER)
         assert guest is not None
-        return guest.logged_in(b"somebody", role, "password")
+        return guest.logged_in(grant(b"somebody", role), "password")
 
     logins = [log_in(role) for role in (Role.VIEWER, Role.VIEWER, Role.ADMIN, Role.ADMIN)]
     assert logins == [True, False, True, False]
@@ -204,7 +209,7 @@ def test_who_is_silent_is_shown_out_and_then_cut_off(clock: Clock, log: list[str
     guest = guests.add(connection, "ssh", PEER)
     assert guest is not None
     guest.active()
-    guest.logged_in(b"admin", Role.ADMIN, "password")
+    guest.logged_in(grant(b"admin"), "password")
     clock.advance(59)
     guest.active()
     clock.advance(59)
@@ -216,6 +221,105 @@ def test_who_is_silent_is_shown_out_and_then_cut_off(clock: Clock, log: list[str
     assert connection.told == ["leave", "abort"]
     guest.gone()
     assert clock.getDelayedCalls() == []
+
+
+class House:
+    """An admin and a viewer who are logged in."""
+
+    def __init__(self, guests: Guests) -> None:
+        self.guests = guests
+        self.connections = [FakeConnection(), FakeConnection()]
+        admin, viewer = (guests.add(one, "ssh", PEER) for one in self.connections)
+        assert admin is not None
+        assert viewer is not None
+        self.admin, self.viewer = admin, viewer
+        admin.logged_in(grant(b"admin"), "password")
+        viewer.logged_in(grant(b"mary", Role.VIEWER), "password")
+
+    def told(self) -> list[list[str]]:
+        """Return what became of the two connections."""
+        return [one.told for one in self.connections]
+
+    def change(self, *holding: Grant, most: int = 10, idle: float = 0.0) -> None:
+        """Reload."""
+        self.guests.change(most, idle, holding.__contains__)
+
+
+def test_a_session_whose_grant_is_gone_is_ended_and_logged(
+    guests: Guests, clock: Clock, log: list[str]
+) -> None:
+    house = House(guests)
+    house.change(grant(b"admin"))
+    assert house.told() == [[], ["leave"]]
+    assert log[2:] == ["Admin session revoked: mary (viewer) from 192.0.2.1:1234 over ssh"]
+    clock.advance(5)
+    assert house.told() == [[], ["leave", "abort"]]
+    house.viewer.gone()
+    assert log[3:] == ["Admin logout: mary (viewer) from 192.0.2.1:1234 over ssh"]
+    assert clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Grant(b"admin", PASSWORD, b"another hash", Role.ADMIN),
+        grant(b"admin", Role.VIEWER),
+        grant(b"admin", method=KEY),
+        grant(b"root"),
+    ],
+    ids=["password", "role", "method", "user"],
+)
+def test_a_session_goes_on_with_the_very_grant_that_it_began_with_and_no_other(
+    guests: Guests, other: Grant
+) -> None:
+    house = House(guests)
+    house.change(other, grant(b"mary", Role.VIEWER))
+    assert house.told() == [["leave"], []]
+
+
+def test_what_still_arrives_from_a_session_that_is_ended_is_dropped(guests: Guests) -> None:
+    house = House(guests)
+    house.change()
+    assert house.admin.is_leaving
+    house.change()
+    assert house.told() == [["leave"], ["leave"]]
+
+
+def test_who_has_not_logged_in_yet_is_not_revoked(guests: Guests) -> None:
+    connection = FakeConnection()
+    guest = guests.add(connection, "ssh", PEER)
+    assert guest is not None
+    guests.change(10, 60.0, lambda _: False)
+    assert connection.told == []
+    assert not guest.is_leaving
+
+
+def test_sessions_follow_another_idle_time(guests: Guests, clock: Clock) -> None:
+    house = House(guests)
+    everybody = grant(b"admin"), grant(b"mary", Role.VIEWER)
+    house.change(*everybody, idle=60)
+    clock.advance(50)
+    house.change(*everybody, idle=30)
+    clock.advance(29)
+    assert house.told() == [[], []]
+    house.change(*everybody, idle=0)
+    assert clock.getDelayedCalls() == []
+    house.change(*everybody, idle=10)
+    clock.advance(10)
+    assert house.told() == [["leave"], ["leave"]]
+
+
+def test_sessions_above_a_lower_limit_stay_and_no_more_come(guests: Guests) -> None:
+    house = House(guests)
+    house.change(grant(b"admin"), grant(b"mary", Role.VIEWER), most=1)
+    assert house.told() == [[], []]
+    assert not guests.has_room_for(Role.ADMIN)
+
+
+def test_each_login_is_told(clock: Clock) -> None:
+    entered: list[Grant] = []
+    house = House(Guests(cast("IReactor", clock), entered=entered.append))
+    assert entered == [house.admin.grant, house.viewer.grant]
 
 
 def turns(guest: Guest, times: int) -> list[bool]:
@@ -252,5 +356,5 @@ def test_a_right_password_of_an_admin_ends_the_waiting(guests: Guests) -> None:
     guest = guests.add(FakeConnection(), "ssh", PEER)
     assert guest is not None
     assert turns(guest, 1) == [True]
-    guest.logged_in(b"admin", Role.ADMIN, "password")
+    guest.logged_in(grant(b"admin"), "password")
     assert turns(guest, 1) == [True]

@@ -21,7 +21,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from sockd.admin.checkers import PasswordChecker
+from sockd.admin.access import Access
 from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
 from sockd.admin.ssh import Login, SSHClient, SSHDoor
 from sockd.admin.telnet import TelnetDoor
@@ -63,7 +63,8 @@ def test_a_start_that_fails_leaves_no_password_that_nobody_was_shown(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ini = INI.replace(option, option.replace("0", str(taken.getsockname()[1])), 1)
         assert "cannot be bound" in start(tmp_path, ini)
-    assert not (tmp_path / "var" / PASSWORD).exists()
+    kept = {file.name for file in (tmp_path / "var").iterdir()}
+    assert kept == {HOST_KEY}, "neither a hash nor a password"
 
 
 def test_the_banner_names_somebody_who_can_log_in(run_sockd: RunSockd, tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_too_many_strangers_are_hung_up_on() -> None:
 
 def an_ssh_client(guests: Guests) -> Protocol:
     key = Key(ed25519.Ed25519PrivateKey.generate())
-    door = SSHDoor(key, [], {}, guests, no_session)
+    door = SSHDoor(key, Access(guests.reactor), guests, no_session)
     door.startFactory()
     return cast("Protocol", door.buildProtocol(PEER))
 
@@ -194,8 +195,8 @@ def no_session(*_: object) -> NoReturn:
 
 
 def a_telnet_client(guests: Guests) -> Protocol:
-    checker = PasswordChecker(guests.reactor, {})
-    return TelnetDoor(checker, {}, guests, no_session).buildProtocol(PEER)
+    access = Access(guests.reactor)
+    return TelnetDoor(access, guests, no_session).buildProtocol(PEER)
 
 
 @pytest.mark.parametrize("make", [an_ssh_client, a_telnet_client])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import stat
 import struct
 import subprocess
 from contextlib import suppress
@@ -78,30 +77,6 @@ def lab(run_sockd: RunSockd, tool: ToolFinder, tmp_path: Path) -> Lab:
     passwd.write_text(f"admin:{hash_of(SECRET)}\nnobody:{hash_of('')}\n", encoding="utf-8")
     daemon = run_sockd(f"{INI}passwd = {passwd}\n")
     return Lab(daemon, tool("ssh", "openssh-client"), tmp_path)
-
-
-def test_without_credentials_a_password_is_made_and_shown_once(
-    run_sockd: RunSockd, tool: ToolFinder, tmp_path: Path
-) -> None:
-    state = tmp_path / "state"
-    ini = INI.replace("var", str(state))
-    first = run_sockd(ini)
-    password = first.wait_for(r"the password is (\S+)")[1]
-    program = tool("ssh", "openssh-client")
-    ssh = SSH(program, tmp_path, first.ssh_port)
-    assert ssh.run("1+1", password=password).stdout == "2\n"
-    assert ssh.run("1+1", password="").returncode == 255
-    key = (state / "ssh_host_ed25519_key").read_bytes()
-    assert stat.S_IMODE((state / "ssh_host_ed25519_key").stat().st_mode) == 0o600
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert password not in (state / "admin.htpasswd").read_text(encoding="utf-8")
-    assert first.stop() == 0
-
-    again = run_sockd(ini)
-    assert "the password is" not in again.output
-    assert (state / "ssh_host_ed25519_key").read_bytes() == key
-    ssh = SSH(program, tmp_path, again.ssh_port)
-    assert ssh.run("1+1", password=password).stdout == "2\n"
 
 
 def test_the_right_password_gets_in_and_others_do_not(lab: Lab) -> None:

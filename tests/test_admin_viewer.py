@@ -258,7 +258,7 @@ class Desk:
 
     def _runner(self, console: Console) -> Recorded:
         shell = ViewerShell(self.daemon, console, self.daemon.clock.seconds)
-        return Recorded(shell, self.commands.append)
+        return Recorded(shell, self.commands.append, lambda: False)
 
 
 keys = st.sampled_from(

@@ -22,6 +22,7 @@ PROJECT = Path(__file__).parent.parent
 PURE = (
     "sockd.address",
     "sockd.admin.attempts",
+    "sockd.admin.grants",
     "sockd.admin.roles",
     "sockd.admin.throttle",
     "sockd.capture.filters",

@@ -212,7 +212,7 @@ def test_the_shell_begins_and_ends_it_and_the_filter_follows_the_ports(
     run_sockd: RunSockd, tool: ToolFinder, tmp_path: Path
 ) -> None:
     lab = run_sockd(LAB + "[capture]\n[admin]\nssh = tcp:0:interface=127.0.0.1\n")
-    password = lab.wait_for(r"the password is (\S+) ")[1]
+    password = lab.first_password
     ssh = SSH(tool("ssh", "openssh-client"), tmp_path, lab.ssh_port)
     first = lab.port("echo")
 

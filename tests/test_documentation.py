@@ -311,7 +311,7 @@ def test_what_the_readme_says_to_type_next_works(
         tool(name, package)
     host, _ = wire
     lab = run_sockd(LAB, command=host.command(TWISTD))
-    terminal = Terminal(host, lab.folder, lab.wait_for(r"the password is (\S+) ")[1])
+    terminal = Terminal(host, lab.folder, lab.first_password)
     next_steps = section(README, "## What to type next")
     commands = [line.partition("#")[0].strip() for line in blocks(next_steps, "sh")[0].splitlines()]
     first, datagrams, many, curl, ssh = commands

@@ -82,7 +82,7 @@ def test_the_banner_has_lines_to_copy(run_sockd: RunSockd) -> None:
     sockd.wait_for(rf"six         nc ::1 {sockd.port('six')}$")
     sockd.wait_for(r"stats: curl http://127\.0\.0\.1:\d+/ports$")
     sockd.wait_for(r"admin: ssh -p \d+ admin@127\.0\.0\.1$")
-    sockd.wait_for(r"the password is \S+ and is not shown again$")
+    sockd.wait_for(r"the first password is in \S+/first-password until it is used$")
 
 
 def test_what_a_peer_sends_never_reaches_the_log(run_sockd: RunSockd) -> None:

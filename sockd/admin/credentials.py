@@ -1,13 +1,14 @@
 """Who may come in: reads ``authorized_keys`` and htpasswd files, and says what is wrong in them.
 
-All of it is read before the daemon starts. A line that sockd cannot honour as it is written is
-a problem, never a line that is skipped: a restriction that nobody enforces would be worse.
+All of it is read before the daemon starts, and again at a reload. A line that sockd cannot honour as
+it is written is a problem, never a line that is skipped: a restriction that is not enforced would
+be worse.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from twisted.conch.ssh.keys import EncryptedKeyError, Key
 
+from sockd.admin.grants import KEY, PASSWORD, Grant
 from sockd.admin.passwords import checked_hash
 from sockd.admin.roles import VIEWER, Role
 from sockd.config.specs import AdminSpec
@@ -66,42 +68,56 @@ class Credentials:
     viewer_hashes: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def all_hashes(self) -> Mapping[str, bytes]:
-        """The bcrypt hashes of everybody."""
-        return {**self.viewer_hashes, **self.hashes}
-
-    @property
     def somebody(self) -> str:
         """An admin who can log in: the user of the keys, or the first one with a password."""
         has_way = bool(self.keys) or self.user in self.hashes
         return self.user if has_way else next(iter(self.hashes), self.user)
 
     @property
-    def all_keys(self) -> Mapping[str, Sequence[Key]]:
-        """The keys of everybody who has one, by user name."""
-        everybody = {VIEWER: self.viewer_keys, self.user: self.keys}
-        return {user: keys for user, keys in everybody.items() if keys}
+    def grants(self) -> frozenset[Grant]:
+        """Every way to log in."""
+        return frozenset(
+            (
+                *_grants(Role.ADMIN, self.user, self.keys, self.hashes),
+                *_grants(Role.VIEWER, VIEWER, self.viewer_keys, self.viewer_hashes),
+            )
+        )
 
     @property
-    def roles(self) -> Mapping[str, Role]:
-        """What each user may do; who is not in it may do nothing."""
-        viewers = (VIEWER, *self.viewer_hashes) if self.viewer_keys else self.viewer_hashes
-        admins = (self.user, *self.hashes)
-        return {**dict.fromkeys(viewers, Role.VIEWER), **dict.fromkeys(admins, Role.ADMIN)}
+    def admins(self) -> frozenset[str]:
+        """The user names of admins; no viewer can have one of them."""
+        return frozenset((self.user, *self.hashes))
+
+
+def _grants(
+    role: Role, owner: str, keys: Iterable[Key], hashes: Mapping[str, bytes]
+) -> Iterator[Grant]:
+    for key in keys:
+        yield Grant(owner.encode(), KEY, key.blob(), role)
+    for user, known in hashes.items():
+        yield Grant(user.encode(), PASSWORD, known, role)
 
 
 def check(spec: AdminSpec) -> list[Problem]:
     """Return everything that is wrong with the files that the section names."""
-    problems: list[Problem] = []
-    for complain in (load, given_host_key):
-        try:
-            complain(spec)
-        except ConfigurationError as error:
-            problems += error.problems
+    return [*_problems(given_host_key, spec), *check_logins(spec)]
+
+
+def check_logins(spec: AdminSpec) -> list[Problem]:
+    """Return what is wrong with the files of keys and passwords, which a reload reads again."""
+    problems = [*_problems(load, spec)]
     if spec.telnet and not _has_passwords(spec):
         wrong = "nobody can log in by telnet, which takes passwords only"
         problems.append(Problem(spec.places["telnet"], wrong, "add passwd, or drop telnet"))
     return problems
+
+
+def _problems(read: Callable[[AdminSpec], object], spec: AdminSpec) -> tuple[Problem, ...]:
+    try:
+        read(spec)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
 
 
 def load(spec: AdminSpec) -> Credentials:
@@ -164,7 +180,7 @@ def _check_is_no_admin(entry: Key | tuple[str, bytes], admins: Credentials) -> N
         wrong = "the key of a viewer is in authorized_keys too"
         raise Unfit(wrong, remedy)
     name = VIEWER if isinstance(entry, Key) else entry[0]
-    if name in admins.roles:
+    if name in admins.admins:
         wrong = f"the user {quoted(name)} of a viewer is an admin's too, by user or passwd"
         raise Unfit(wrong, remedy)
 

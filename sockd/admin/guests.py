@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet import defer
@@ -11,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from sockd.admin.attempts import Attempts, source_of
+from sockd.admin.grants import PASSWORD, Grant
 from sockd.admin.roles import Role
 from sockd.admin.screen import Screen
 from sockd.admin.throttle import Throttle
@@ -52,8 +54,9 @@ class Leaver(Protocol):
 class Guest:
     """One connection to the admin shell, from accept to close.
 
-    :ivar role: what somebody who has logged in may do; ``None`` before that.
+    :ivar grant: what the client has logged in with; ``None`` before that.
     :ivar refusals: how many logins were refused.
+    :ivar is_leaving: whether the connection is being closed: what still arrives is dropped.
     :ivar is_gone: whether the connection is closed.
     :ivar screens: where live views may be shown, which end before the connection does.
     """
@@ -65,8 +68,9 @@ class Guest:
         self._peer = known_address(peer)
         self._source = source_of(self._peer)
         self._user = ""
-        self.role: Role | None = None
+        self.grant: Grant | None = None
         self.refusals = 0
+        self.is_leaving = False
         self.is_gone = False
         self.screens: set[Screen] = set()
         self._turn: Deferred[None] | None = None
@@ -77,7 +81,7 @@ class Guest:
     @property
     def is_in(self) -> bool:
         """Whether somebody has logged in."""
-        return self.role is not None
+        return self.grant is not None
 
     async def turn(self) -> bool:
         """Wait until a password may be judged; return whether it may be at all."""
@@ -95,19 +99,23 @@ class Guest:
             self._turn = None
         return True
 
-    def logged_in(self, user: bytes, role: Role, method: str) -> bool:
-        """Take note of a login; return whether there is room for one more."""
-        self._user = _shown(user)
-        forgives = role is Role.ADMIN
-        if method == "password":
+    def logged_in(self, grant: Grant, method: str) -> bool:
+        """Take note of a login; return whether there is room for one more.
+
+        :param method: how the log describes it.
+        """
+        self._user = _shown(grant.user)
+        if grant.method == PASSWORD:
+            forgives = grant.role is Role.ADMIN
             self._guests.attempts.succeeded(self._source, forgives=forgives)
-        if not self._guests.has_room_for(role):
+        if not self._guests.has_room_for(grant.role):
             self._guests.refuse(f"{self._words}, {method}: all sessions are taken")
             return False
-        self.role = role
+        self.grant = grant
         self._stop_clock()
         self.active()
         self._guests.tell(f"Admin login: {self._words}, {method}")
+        self._guests.entered(grant)
         return True
 
     def refused(self, user: bytes, method: str) -> None:
@@ -127,17 +135,29 @@ class Guest:
         self._guests.tell(f"Admin command interrupted: {self._words}: {why}")
 
     def active(self) -> None:
-        """Take note that the person has sent something."""
-        if self._idle is not None:
-            self._idle.reset(self._guests.idle_timeout)
-        elif self._guests.idle_timeout and self.is_in and not self.is_gone:
-            self._idle = self._guests.reactor.callLater(self._guests.idle_timeout, self._too_idle)
+        """Take note that the person has sent something: the idle time begins anew."""
+        timeout = self._guests.idle_timeout
+        if self._idle is not None and timeout:
+            self._idle.reset(timeout)
+        elif self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        elif timeout and self.is_in and not (self.is_leaving or self.is_gone):
+            self._idle = self._guests.reactor.callLater(timeout, self._too_idle)
+
+    def revoke(self) -> None:
+        """End the session at once: the credential that it began with is gone or has changed."""
+        self._guests.tell(f"Admin session revoked: {self._words}")
+        self._show_out("your login is not valid any more")
 
     def leave(self, why: str) -> None:
         """End the connection in order; the terminals are as they were before.
 
         OpenSSH's client shows nothing any more of what comes just before the end.
         """
+        if self.is_leaving:
+            return
+        self.is_leaving = True
         is_looking = any(screen.is_taken for screen in self.screens)
         for screen in list(self.screens):
             screen.close()
@@ -167,7 +187,8 @@ class Guest:
     @property
     def _words(self) -> str:
         """Who it is, where from and how."""
-        role = " (viewer)" if self.role is Role.VIEWER else ""
+        is_viewer = self.grant is not None and self.grant.role is Role.VIEWER
+        role = " (viewer)" if is_viewer else ""
         return f"{self._user}{role} from {self._peer} over {self._way}"
 
     def _too_slow(self) -> None:
@@ -178,8 +199,14 @@ class Guest:
     def _too_idle(self) -> None:
         self._idle = None
         self._guests.tell(f"Admin idle: {self._words}")
-        self.leave(f"no key was pressed for {seconds(self._guests.idle_timeout)}")
-        self._deadline = self._guests.reactor.callLater(_FAREWELL, self._cut_off)
+        self._show_out(f"no key was pressed for {seconds(self._guests.idle_timeout)}")
+
+    def _show_out(self, why: str) -> None:
+        """End the session in order, and cut it off if that takes too long."""
+        if not self.is_leaving:
+            self._stop_clock()
+            self.leave(why)
+            self._deadline = self._guests.reactor.callLater(_FAREWELL, self._cut_off)
 
     def _cut_off(self) -> None:
         self._deadline = None
@@ -197,14 +224,20 @@ class Guests:
 
     :param max_sessions: how many may be logged in at once; viewers leave one place to an admin.
     :param idle_timeout: how long one who is in may be silent, in seconds; 0: for ever.
+    :param entered: is told of each login.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactor, max_sessions: int = 10, idle_timeout: float = 0.0
+        self,
+        reactor: IReactor,
+        max_sessions: int = 10,
+        idle_timeout: float = 0.0,
+        entered: Callable[[Grant], object] = bool,
     ) -> None:
         self.reactor = reactor
+        self.entered = entered
         self.max_sessions = max_sessions
         self.idle_timeout = idle_timeout
         self.attempts = Attempts(reactor.seconds)
@@ -227,6 +260,20 @@ class Guests:
         inside = sum(guest.is_in for guest in self._present)
         kept = 1 if role is Role.VIEWER and self.max_sessions > 1 else 0
         return inside < self.max_sessions - kept
+
+    def change(
+        self, max_sessions: int, idle_timeout: float, holds: Callable[[Grant], bool]
+    ) -> None:
+        """Follow new limits, and end the sessions whose grants do not hold any more.
+
+        Sessions above a lower ``max_sessions`` stay; the idle time begins anew for all.
+        """
+        self.max_sessions, self.idle_timeout = max_sessions, idle_timeout
+        for guest in list(self._present):
+            if guest.grant is not None and not holds(guest.grant):
+                guest.revoke()
+            else:
+                guest.active()
 
     def tell(self, words: str) -> None:
         """Write a line into the log."""

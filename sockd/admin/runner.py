@@ -31,11 +31,15 @@ class Recorded:
     """A runner whose every command is told before it runs.
 
     :param tell: is given what was typed.
+    :param is_over: returns whether the session is being ended: then nothing runs any more.
     """
 
-    def __init__(self, runner: Runner, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, runner: Runner, tell: Callable[[str], None], is_over: Callable[[], bool]
+    ) -> None:
         self._runner = runner
         self._tell = tell
+        self._is_over = is_over
 
     def enter(self, source: str) -> bool:
         """Tell the last line, as the ones before it were told when they came, and run."""
@@ -48,5 +52,7 @@ class Recorded:
         return self._runner.run(source)
 
     def _record(self, source: str) -> None:
+        if self._is_over():
+            raise SystemExit
         if source.strip():
             self._tell(source)

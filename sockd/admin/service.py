@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.ssh.keys import Key
-from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from sockd import __version__
 from sockd.admin import credentials
-from sockd.admin.checkers import KeyChecker, PasswordChecker
+from sockd.admin.access import Access
 from sockd.admin.commands import Commands
 from sockd.admin.console import Console
 from sockd.admin.credentials import Credentials
+from sockd.admin.first_password import FirstPassword, Screen
 from sockd.admin.guests import Guest, Guests
 from sockd.admin.interpreter import Interpreter
 from sockd.admin.interruption import Interrupter
-from sockd.admin.passwords import checked_hash, hashed, random_password
 from sockd.admin.roles import Role
 from sockd.admin.runner import Recorded, Runner
 from sockd.admin.sessions import Session
@@ -35,7 +33,7 @@ from sockd.config.specs import AdminSpec
 from sockd.errors import BindError, Problem, Unfit
 from sockd.interfaces import IDaemon
 from sockd.listening.listeners import Listeners
-from sockd.process.state import HOST_KEY, PASSWORD, StateDirectory
+from sockd.process.state import HOST_KEY, StateDirectory
 from sockd.reactor import IReactor
 from sockd.records import Listener
 from sockd.service import BindingService
@@ -43,33 +41,35 @@ from sockd.text import printable
 
 _BACKLOG = 50
 
-T = TypeVar("T")
-
 
 class AdminService(BindingService):
     """The shell of a daemon, over SSH and telnet.
 
     :ivar user: an admin who can log in.
-    :ivar new_password: the password that was made at this start; ``None`` if none was. A start that
-        cannot bind all its ports drops it again: nobody has been shown it.
     """
 
     _log = Logger()
 
     def __init__(
-        self, spec: AdminSpec, daemon: IDaemon, reactor: IReactor, state: StateDirectory
+        self,
+        spec: AdminSpec,
+        daemon: IDaemon,
+        reactor: IReactor,
+        state: StateDirectory,
+        screen: Screen,
     ) -> None:
         self._spec = spec
         self._daemon = daemon
         self._reactor = reactor
         self._state = state
-        self._guests = Guests(reactor, spec.max_sessions, spec.idle_timeout)
+        self._first = FirstPassword(state, screen)
+        self._access = Access(reactor)
+        self._guests = Guests(reactor, spec.max_sessions, spec.idle_timeout, self._first.entered)
         self._interrupter = Interrupter(spec.statement_timeout)
         self._ssh = Listeners(reactor, spec.ssh, _BACKLOG)
         self._telnet = Listeners(reactor, spec.telnet, _BACKLOG)
         self._is_bound = False
         self.user = spec.user
-        self.new_password: str | None = None
 
     @property
     def ssh_listeners(self) -> tuple[Listener, ...]:
@@ -81,6 +81,11 @@ class AdminService(BindingService):
         """Where telnet listens now."""
         return self._telnet.bound
 
+    @property
+    def password_notice(self) -> str | None:
+        """What the log says about the first password, if there is one."""
+        return self._first.notice()
+
     def bind(self) -> None:
         """Read or make the keys and passwords, and bind, unless that was done.
 
@@ -88,13 +93,23 @@ class AdminService(BindingService):
         :raise BindError: if an endpoint cannot be had; then none is held.
         """
         if not self._is_bound:
-            self._listen(self._load_host_key(), self._load_credentials())
+            host_key = self._load_host_key()
+            self._accept(self._load(self._spec, self._first.find_or_make))
+            self._listen(host_key)
+
+    def startService(self) -> None:
+        """Serve, and show a password that was made for it."""
+        super().startService()
+        self._first.show()
+
+    def _accept(self, known: Credentials) -> None:
+        self.user = known.somebody
+        self._access.change(known.grants)
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and end the sessions; the Deferred fires when that is done."""
-        if self.new_password is not None and not self.running:
-            self._state.discard(PASSWORD)
-        self.new_password = None
+        if not self.running:
+            self._first.take_back()
         self.end()
         return Deferred.fromCoroutine(self._stop())
 
@@ -104,16 +119,9 @@ class AdminService(BindingService):
         await self._telnet.close()
         await self._guests.show_out()
 
-    def _listen(self, host_key: Key, known: Credentials) -> None:
-        self.user = known.somebody
-        passwords = PasswordChecker(self._reactor, known.all_hashes)
-        checkers: list[ICredentialsChecker] = []
-        if known.all_hashes:
-            checkers.append(passwords)
-        if known.all_keys:
-            checkers.append(KeyChecker(known.all_keys))
-        ssh = SSHDoor(host_key, checkers, known.roles, self._guests, self._session)
-        telnet = TelnetDoor(passwords, known.roles, self._guests, self._shell)
+    def _listen(self, host_key: Key) -> None:
+        ssh = SSHDoor(host_key, self._access, self._guests, self._session)
+        telnet = TelnetDoor(self._access, self._guests, self._shell)
         problems = [*self._open(self._ssh, ssh), *self._open(self._telnet, telnet)]
         if problems:
             self._ssh.close()
@@ -140,28 +148,20 @@ class AdminService(BindingService):
         if kept is None:
             made = Key(Ed25519PrivateKey.generate()).toString("OPENSSH")
             kept = self._state.keep(HOST_KEY, made)
-        return self._unless_damaged(HOST_KEY, credentials.private_key, kept)
-
-    def _load_credentials(self) -> Credentials:
-        """Return the section's credentials, or those in the state directory."""
-        given = credentials.load(self._spec)
-        if self._spec.authorized_keys is not None or self._spec.passwd is not None:
-            return given
-        kept = self._state.read(PASSWORD)
-        if kept is None:
-            password = random_password()
-            made = f"{self.user}:{hashed(password)}\n".encode()
-            kept = self._state.keep(PASSWORD, made)
-            self.new_password = password if kept == made else None
-        known = self._unless_damaged(PASSWORD, _hash_in, kept)
-        return replace(given, hashes={self.user: known})
-
-    def _unless_damaged(self, name: str, parse: Callable[[bytes], T], data: bytes) -> T:
         try:
-            return parse(data)
+            return credentials.private_key(kept)
         except Unfit as unfit:
-            wrong = f"{printable(str(self._state.path / name))}: {unfit.wrong}"
-            raise self._state.error(wrong, "remove it, and a new one is made") from None
+            raise self._state.damaged(HOST_KEY, unfit) from None
+
+    def _load(self, spec: AdminSpec, first: Callable[[str], bytes]) -> Credentials:
+        """Return the section's credentials, or the first password where it names none.
+
+        :param first: returns the hash of that for a user.
+        """
+        given = credentials.load(spec)
+        if spec.authorized_keys is not None or spec.passwd is not None:
+            return given
+        return replace(given, hashes={spec.user: first(spec.user)})
 
     def _runner(self, role: Role, guest: Guest, console: Console) -> Runner:
         """Return what runs the commands of somebody: Python for an admin alone."""
@@ -172,7 +172,7 @@ class AdminService(BindingService):
             )
         else:
             runner = ViewerShell(self._daemon, console, self._reactor.seconds)
-        return Recorded(runner, guest.runs)
+        return Recorded(runner, guest.runs, lambda: guest.is_leaving)
 
     def _session(self, role: Role, guest: Guest, is_slow: Callable[[], bool]) -> Session:
         make = partial(self._runner, role, guest)
@@ -186,8 +186,3 @@ class AdminService(BindingService):
     def _greeting(self) -> str:
         name = printable(self._daemon.name)
         return f"sockd {__version__}, {name}: commands() lists the commands"
-
-
-def _hash_in(data: bytes) -> bytes:
-    """Return the hash in an htpasswd file of one line, whoever it was made for."""
-    return checked_hash(data.strip().rpartition(b":")[2])

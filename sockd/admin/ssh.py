@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from struct import pack, unpack_from
 from typing import cast
 
@@ -36,9 +36,13 @@ from twisted.conch.ssh.transport import (
     SSHServerTransport,
 )
 from twisted.conch.ssh.userauth import SSHUserAuthServer
-from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import (
+    ISSHPrivateKey,
+    IUsernamePassword,
+    SSHPrivateKey,
+    UsernamePassword,
+)
 from twisted.cred.error import UnauthorizedLogin
-from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import ITCPTransport
 from twisted.logger import (
@@ -49,10 +53,11 @@ from twisted.logger import (
     globalLogPublisher,
 )
 from twisted.python.failure import Failure
-from zope.interface import Interface, implementer
+from zope.interface import Interface
 
-from sockd.admin.checkers import SIGNATURES, AvatarId
+from sockd.admin.access import SIGNATURES, Access
 from sockd.admin.congestion import Congestion, IStream
+from sockd.admin.grants import KEY, PASSWORD, Grant
 from sockd.admin.guests import Guest, Guests
 from sockd.admin.roles import Role
 from sockd.text import printable, summary
@@ -73,9 +78,13 @@ _SESSION = b"session"
 _PASSWORD = b"password"
 _PUBLIC_KEY = b"publickey"
 
+_CREDENTIALS = {ISSHPrivateKey: KEY, IUsernamePassword: PASSWORD}
+"""The methods of logging in by what conch calls them."""
+
 SessionMaker = Callable[[Role, Guest, Callable[[], bool]], ISession]
 """Makes what serves a channel; the last argument tells whether its client is slow."""
 
+Proof = SSHPrivateKey | UsernamePassword
 Admission = tuple[type[IConchUser], IConchUser, Callable[[], None]]
 
 
@@ -88,8 +97,7 @@ def _quiet() -> Logger:
 class SSHDoor(SSHFactory):
     """Receives the SSH clients of one listener.
 
-    :param checkers: the judges; a way to log in that none of them judges is not offered.
-    :param roles: what each user may do; who is not in it is not let in.
+    :param access: checks the logins; a method by which nobody can log in is not offered.
     :param make_session: makes what serves one channel.
     """
 
@@ -99,8 +107,7 @@ class SSHDoor(SSHFactory):
     def __init__(
         self,
         host_key: Key,
-        checkers: Sequence[ICredentialsChecker],
-        roles: Mapping[str, Role],
+        access: Access,
         guests: Guests,
         make_session: SessionMaker,
     ) -> None:
@@ -108,7 +115,7 @@ class SSHDoor(SSHFactory):
         self.services = {b"ssh-userauth": Login, b"ssh-connection": Channels}
         self.publicKeys = {host_key.sshType(): host_key.public()}
         self.privateKeys = {host_key.sshType(): host_key}
-        self.portal = Portal(_Realm(roles, make_session), checkers)
+        self.portal = _Portal(access, make_session)
         self.guests = guests
 
     def logPrefix(self) -> str:
@@ -141,7 +148,7 @@ class SSHClient(SSHServerTransport):
 
     def dataReceived(self, data: bytes) -> None:
         """Go on with the protocol; a client that breaks it is cut off."""
-        if self.guest is None or self.guest.is_gone:
+        if self.guest is None or self.guest.is_leaving or self.guest.is_gone:
             return
         try:
             super().dataReceived(data)
@@ -235,7 +242,7 @@ class Login(SSHUserAuthServer):
         if not isinstance(result, Failure):
             return (
                 result
-                if guest.logged_in(user, cast(Avatar, result[1]).role, method)
+                if guest.logged_in(cast(Avatar, result[1]).grant, method)
                 else self._no_room()
             )
         if result.check(IgnoreAuthentication):
@@ -354,15 +361,15 @@ class Channel(SSHSession):
 class Avatar(ConchUser):
     """Somebody who is logged in, and may have sessions.
 
-    :ivar role: what sort of sessions.
+    :ivar grant: what it has logged in with, which says what sort of sessions.
     """
 
     conn: Channels
 
-    def __init__(self, role: Role, make_session: SessionMaker) -> None:
+    def __init__(self, grant: Grant, make_session: SessionMaker) -> None:
         super().__init__()
         self.channelLookup[_SESSION] = Channel
-        self.role = role
+        self.grant = grant
         self._make_session = make_session
 
     def session(self, channel: Channel) -> ISession:
@@ -371,26 +378,33 @@ class Avatar(ConchUser):
         if guest is None:
             message = "nobody is logged in"
             raise ConchError(message)
-        return self._make_session(self.role, guest, channel.is_congested)
+        return self._make_session(self.grant.role, guest, channel.is_congested)
 
 
-@implementer(IRealm)
-class _Realm:
-    """Makes avatars."""
+class _Portal:
+    """What conch asks about logins, as it would ask :class:`twisted.cred.portal.Portal`.
 
-    def __init__(self, roles: Mapping[str, Role], make_session: SessionMaker) -> None:
-        self._roles = {user.encode("utf-8"): role for user, role in roles.items()}
+    That one knows who has logged in by a name alone; here it is a grant, which can be revoked.
+    """
+
+    def __init__(self, access: Access, make_session: SessionMaker) -> None:
+        self._access = access
         self._make_session = make_session
 
-    def requestAvatar(
-        self, avatarId: AvatarId, mind: object, *interfaces: type[Interface]
-    ) -> tuple[type[Interface], Avatar, Callable[[], None]]:
-        """Return what a client may do from now on.
+    def listCredentialsInterfaces(self) -> list[type[Interface]]:
+        """Return what can be logged in with now."""
+        methods = self._access.methods
+        return [one for one, method in _CREDENTIALS.items() if method in methods]
 
-        :raise UnauthorizedLogin: if nobody has said what that is.
-        """
-        role = self._roles.get(avatarId) if isinstance(avatarId, bytes) else None
-        if role is None:
-            message = "no role"
-            raise UnauthorizedLogin(message)
-        return IConchUser, Avatar(role, self._make_session), lambda: None
+    def login(
+        self, credentials: Proof, mind: object, *interfaces: type[Interface]
+    ) -> Deferred[Admission]:
+        """Return a Deferred of an avatar; it fails as the checks of :class:`Access` do."""
+        return Deferred.fromCoroutine(self._login(credentials))
+
+    async def _login(self, credentials: Proof) -> Admission:
+        if isinstance(credentials, SSHPrivateKey):
+            grant = self._access.by_key(credentials)
+        else:
+            grant = await self._access.by_password(credentials.username, credentials.password)
+        return IConchUser, Avatar(grant, self._make_session), lambda: None

@@ -8,11 +8,10 @@ All of it is plain text, so the configuration lets it listen on loopback and uni
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import cast
 
 from twisted.conch.telnet import ECHO, NAWS, SGA, NegotiationError, TelnetProtocol, TelnetTransport
-from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
@@ -22,8 +21,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sockd.admin.checkers import PasswordChecker
+from sockd.admin.access import Access
 from sockd.admin.congestion import Congestion, IStream
+from sockd.admin.grants import Grant
 from sockd.admin.guests import Guest, Guests
 from sockd.admin.paced import Paced
 from sockd.admin.roles import Role
@@ -47,13 +47,11 @@ class TelnetDoor(Factory):
 
     def __init__(
         self,
-        checker: PasswordChecker,
-        roles: Mapping[str, Role],
+        access: Access,
         guests: Guests,
         make_shell: ShellMaker,
     ) -> None:
-        self._checker = checker
-        self._roles = {user.encode("utf-8"): role for user, role in roles.items()}
+        self._access = access
         self._guests = guests
         self._make_shell = make_shell
 
@@ -63,7 +61,7 @@ class TelnetDoor(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> TelnetWire:
         """Return what serves one client."""
-        return TelnetWire(TelnetLogin, self._checker, self._roles, self._guests, self._make_shell)
+        return TelnetWire(TelnetLogin, self._access, self._guests, self._make_shell)
 
 
 class TelnetWire(TelnetTransport):
@@ -99,13 +97,11 @@ class TelnetLogin(TelnetProtocol):
 
     def __init__(
         self,
-        checker: PasswordChecker,
-        roles: Mapping[bytes, Role],
+        access: Access,
         guests: Guests,
         make_shell: ShellMaker,
     ) -> None:
-        self._checker = checker
-        self._roles = roles
+        self._access = access
         self._guests = guests
         self._make_shell = make_shell
         self._guest: Guest | None = None
@@ -129,6 +125,8 @@ class TelnetLogin(TelnetProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Gather lines until the shell takes over."""
+        if self._guest is not None and self._guest.is_leaving:
+            return
         if self._feed is not None and self._guest is not None:
             self._guest.active()
             self._feed(data)
@@ -217,25 +215,24 @@ class TelnetLogin(TelnetProtocol):
     async def _log_in(self, user: bytes, password: bytes) -> None:
         """Judge a password, and open the shell or ask again."""
         self._say("\r\n")
-        role = await self._judge(user, password)
+        grant = await self._judge(user, password)
         if self._guest is None or self._guest.is_gone:
             return
-        if role is None:
+        if grant is None:
             await self._refuse(user)
-        elif self._guest.logged_in(user, role, "password"):
-            self._open_shell(role, self._guest)
+        elif self._guest.logged_in(grant, "password"):
+            self._open_shell(grant.role, self._guest)
         else:
             self.leave(f"all of the {self._guests.max_sessions} sessions are taken")
 
-    async def _judge(self, user: bytes, password: bytes) -> Role | None:
-        """Return what somebody may do; ``None`` if that is nothing."""
+    async def _judge(self, user: bytes, password: bytes) -> Grant | None:
+        """Return what a password grants; ``None`` if that is nothing."""
         if self._guest is None or not await self._guest.turn():
             return None
         try:
-            await self._checker.requestAvatarId(UsernamePassword(user, password))
+            return await self._access.by_password(user, password)
         except UnauthorizedLogin:
             return None
-        return self._roles.get(user)
 
     async def _refuse(self, user: bytes) -> None:
         if self._guest is None or self._guest.is_gone:

@@ -22,6 +22,20 @@ def is_root() -> bool:
     return os.name == "posix" and os.geteuid() == 0
 
 
+def future_owner(uid: int | None, gid: int | None) -> tuple[int, int] | None:
+    """Return the user and group that a root process becomes, by twistd's options; else ``None``.
+
+    Without ``--gid`` twistd takes the group that the user has in passwd(5).
+    """
+    if uid is None or not is_root():
+        return None
+    if gid is None:
+        import pwd  # only POSIX has it, and only there a process is root
+
+        gid = pwd.getpwuid(uid).pw_gid
+    return uid, gid
+
+
 def shell_problems(spec: AdminSpec) -> Iterator[Problem]:
     """Return the endpoints of a shell that other machines could reach.
 

@@ -11,10 +11,9 @@ import secrets
 import stat
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
-from sockd.errors import ConfigurationError, Place, Problem
+from sockd.errors import ConfigurationError, Place, Problem, Unfit
 from sockd.files import read_regular, reason
 from sockd.text import printable
 
@@ -24,10 +23,13 @@ HOST_KEY = "ssh_host_ed25519_key"
 PASSWORD = "admin.htpasswd"  # noqa: S105 - the name of the file
 """The hash of the password that was made at the first start."""
 
+FIRST_PASSWORD = "first-password"  # noqa: S105 - the name of the file
+"""The password itself, where there was no terminal to show it on, until the first login."""
+
 CAPTURES = "captures"
 """The directory of captures, unless the configuration says another."""
 
-_OURS = frozenset({HOST_KEY, PASSWORD, CAPTURES})
+_OURS = frozenset({HOST_KEY, PASSWORD, FIRST_PASSWORD, CAPTURES})
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
@@ -57,9 +59,16 @@ class StateDirectory:
 
     :param path: where; ``None``: :func:`default_path`.
     :param place: what of the configuration the problems point at; else they point at the directory.
+    :param owner: the user and group that the process becomes later: what root keeps is theirs.
     """
 
-    def __init__(self, path: Path | None, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        place: Place | None = None,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        self._owner = owner
         self.path = default_path(os.environ) if path is None else path
         self._place = place or Place(str(self.path), 1)
 
@@ -87,20 +96,29 @@ class StateDirectory:
         try:
             self.path.mkdir(_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             self._guard()
-            _write_once(self.path / name, data)
+            self._hand_over()
+            _write_once(self.path / name, data, self._owner)
             return read_regular(self.path / name, _LARGEST_FILE)
         except OSError as error:
             wrong = f"{_shown(self.path / name)} cannot be written: {reason(error)}"
             raise self.error(wrong, _MAKE) from None
 
-    def discard(self, name: str) -> None:
-        """Remove what was kept under a name, if that can be done."""
-        with suppress(OSError):
-            (self.path / name).unlink()
+    def discard(self, name: str) -> bool:
+        """Remove what was kept under a name, if that can be done; return whether it is gone."""
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
 
     def error(self, wrong: str, remedy: str) -> ConfigurationError:
         """Return what to raise about something in here."""
         return ConfigurationError([Problem(self._place, wrong, remedy)])
+
+    def damaged(self, name: str, unfit: Unfit) -> ConfigurationError:
+        """Return what to raise about something in here that is not what it should be."""
+        wrong = f"{_shown(self.path / name)}: {unfit.wrong}"
+        return self.error(wrong, "remove it, and a new one is made")
 
     def _guard(self) -> None:
         """Make sure that nobody else can look into the directory or write to it."""
@@ -116,16 +134,32 @@ class StateDirectory:
         wrong = f"{_shown(self.path)} is open to other users, mode {status.st_mode & 0o7777:04o}"
         raise self.error(wrong, f"chmod 700 {_shown(self.path)}, or a directory of its own")
 
+    def _hand_over(self) -> None:
+        """Give the directory to the user that the process becomes, if it is root's and sockd's.
+
+        A symbolic link, which could lead anywhere, is left alone.
+        """
+        if self._owner is None or self.path.is_symlink():
+            return
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.fstat(descriptor).st_uid == os.geteuid() and self._holds_only_ours():
+                os.fchown(descriptor, *self._owner)
+        finally:
+            os.close(descriptor)
+
     def _holds_only_ours(self) -> bool:
         return all(entry.name in _OURS for entry in self.path.iterdir())
 
 
-def _write_once(path: Path, data: bytes) -> None:
+def _write_once(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
     """Write a file unless it exists; it appears with all that is in it."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            if owner is not None:
+                os.fchown(descriptor, *owner)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

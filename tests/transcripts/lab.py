@@ -53,7 +53,7 @@ def play(server: Host, colleague: Host, folder: Path) -> dict[str, str]:
 
 
 def _start(stage: Stage) -> None:
-    stage.show("start", f"$ {LAB}\n" + stage.new_log("the password is"))
+    stage.show("start", f"$ {LAB}\n" + stage.new_log("admin: ssh"))
     stage.show("listening", stage.run("ss -ltn 'sport = :65432'"))
 
 

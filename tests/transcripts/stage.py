@@ -14,9 +14,13 @@ from tests.namespaces import Host
 from tests.transcripts.sameness import clients_ports, in_order, renumbered
 from tests.transcripts.terminal import Terminal
 
-_PREFIX = re.compile(r"^\S+ \[sockd\.(?:narration\.narrator\.Narrator|daemon\.Daemon)#info\] ")
+_PREFIX = re.compile(
+    r"^(?:\S+ \[sockd\.(?:narration\.narrator\.Narrator|daemon\.Daemon)#info\] "
+    r"|(?=admin: the password is ))"
+)
 _NOT_FOR_STUDENTS = re.compile(
-    r'^Running as user "root".*\n|\^C|\x1b\[[\d;]*m|[ \t]+$', re.MULTILINE
+    r'^Running as user "root".*\n|^admin: the first password is not .*\n|\^C|\x1b\[[\d;]*m|[ \t]+$',
+    re.MULTILINE,
 )
 _TABLES_OF_SOCKETS = ("$ ss ", "$ netstat ", "$ lsof ")
 _SSH = """\
