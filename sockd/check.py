@@ -36,6 +36,13 @@ def admin_files(spec: AdminSpec) -> list[Problem]:
     return credentials.check(spec)
 
 
+def admin_logins(spec: AdminSpec) -> list[Problem]:
+    """Return what is wrong with those of the files that a reload reads again."""
+    from sockd.admin import credentials
+
+    return credentials.check_logins(spec)
+
+
 def warnings(configuration: Configuration, now: float) -> Iterator[Problem]:
     """Return what people should know of a configuration that is usable all the same.
 

@@ -74,7 +74,7 @@ class Daemon(TypedService):
         self.log_observer: ILogObserver | None = None
         self._leaving: list[INetworkService] = []
         self._reload: Callable[[], Deferred[Plan]] | None = None
-        self._views: tuple[IService, ...] = ()
+        self.views: tuple[IService, ...] = ()
         self._banner: Banner = tuple
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -89,7 +89,7 @@ class Daemon(TypedService):
         :param views: the stats endpoint and the admin shell.
         :param banner: returns the lines of :meth:`announce`, asked once all ports are bound.
         """
-        self._views = tuple(views)
+        self.views = tuple(views)
         self._banner = banner
 
     def privilegedStartService(self) -> None:
@@ -194,7 +194,7 @@ class Daemon(TypedService):
         service.startService()
 
     def _parts(self) -> tuple[IService, ...]:
-        return (*self.services.values(), *self._views)
+        return (*self.services.values(), *self.views)
 
     def _everyone(self) -> tuple[INetworkService, ...]:
         """Return the services, and those too that leave."""
@@ -224,7 +224,7 @@ class Daemon(TypedService):
                 active=active,
             )
         await gatherResults(stopping)
-        await gatherResults([self._stopped(view) for view in self._views])
+        await gatherResults([self._stopped(view) for view in self.views])
 
     def _stopped(self, part: IService) -> Deferred[object]:
         """Stop a part; whatever comes of that, the others must stop as well."""

@@ -5,7 +5,7 @@ A plugin provides :class:`IReply` or :class:`IServiceKind`; see ``docs/plugins.m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sockd.address import Address
     from sockd.config.endpoint import Endpoint
-    from sockd.config.specs import ServiceSpec
+    from sockd.config.specs import Configuration, ServiceSpec
     from sockd.config.values import Option
     from sockd.kinds.context import ServiceContext
     from sockd.ledger import Ledger
@@ -122,6 +122,17 @@ class IReloadableService(INetworkService):
 
         A conversation that is under way goes on with its reply, whatever the section says now.
         What it listens on, and does not hold already, is among the spare sockets.
+        """
+
+
+class IReloadableView(IService):
+    """A view of the services, such as the admin shell, whose section may change while it runs."""
+
+    def prepare(configuration: Configuration) -> Callable[[], None]:
+        """Read everything that may be wrong; return what follows it, which cannot fail.
+
+        :param configuration: a configuration to come, with what stays as it is until a restart.
+        :raise sockd.errors.SockdError: with all that is wrong.
         """
 
 

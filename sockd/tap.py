@@ -18,7 +18,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from sockd import __version__, check
-from sockd.config.load import AdminCheck, load, unchecked_admin
+from sockd.config.load import AdminCheck, load
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError, Problem, SockdError
@@ -153,7 +153,7 @@ def makeService(options: Options) -> Daemon:
     )
     _wire_views(daemon, options, reactor, terminal)
     supervisor = supervisor_of(os.environ, reactor)
-    read = partial(_read, options.file, options.registry, unchecked_admin)
+    read = partial(_read, options.file, options.registry, check.admin_logins)
     reloader = Reloader(daemon, configuration, read, options.registry, context)
     daemon.reload_by(partial(_reloaded, reloader, daemon, supervisor))
     _follow_signals(daemon, reactor, _twistd(options))

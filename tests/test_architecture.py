@@ -40,6 +40,7 @@ PURE = (
     "sockd.process.descriptors",
     "sockd.proxy",
     "sockd.records",
+    "sockd.reload.followed",
     "sockd.reload.plan",
     "sockd.replies",
     "sockd.rows",

@@ -20,6 +20,7 @@ from tests.harness import Sockd, run_twistd
 from tests.test_reload import ports, reload
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
+PLAIN = "[service:s]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
 
 
 @pytest.fixture
@@ -71,6 +72,41 @@ def test_a_renewed_certificate_is_for_new_clients_and_the_old_ones_stay(
     shown = sockd.service("s")
     assert (shown["state"], shown["errors"]) == ("listening", 1)
     assert sockd.stop() == 0
+
+
+@pytest.mark.parametrize("where", ["same", "other"])
+def test_the_stats_endpoint_shows_the_renewed_certificate_too(
+    run_sockd: RunSockd, tls_files: TLSFiles, renewed: TLSFiles, kind: str, where: str
+) -> None:
+    def ini(files: TLSFiles) -> str:
+        return PLAIN + service(kind, files).replace("[service:s]\nkind = multi", "[stats]")
+
+    sockd = run_sockd(ini(tls_files))
+    port = int(sockd.wait_for(r"stats: curl https?://\S+:(\d+)/ports")[1])
+    old, new = tls_files.client_context(), renewed.client_context()
+    with old.wrap_socket(connect(port), server_hostname="localhost") as client:
+        if where == "same":
+            tls_files.replace(renewed)
+        log = reload(sockd, ini(tls_files if where == "same" else renewed))
+        assert "restart" not in log
+        assert "the certificate was read again" in log
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+    with new.wrap_socket(connect(port), server_hostname="localhost"):
+        pass
+    with pytest.raises(ssl.SSLCertVerificationError):
+        old.wrap_socket(connect(port), server_hostname="localhost")
+
+
+def test_a_certificate_of_the_stats_endpoint_that_is_not_usable_changes_nothing(
+    run_sockd: RunSockd, tls_files: TLSFiles
+) -> None:
+    ini = PLAIN + service("ssl", tls_files).replace("[service:s]\nkind = multi", "[stats]")
+    sockd = run_sockd(ini)
+    tls_files.key.write_text("this is none\n", encoding="ascii")
+    log = reload(sockd, ini)
+    assert f"{sockd.file}:5: [stats] listen: 'ssl:0:privateKey=" in log
+    assert "Nothing was changed" in log
 
 
 def test_other_files_need_no_other_socket(

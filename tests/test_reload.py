@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -374,13 +375,35 @@ def test_sockets_of_every_sort_change_hands(
 def test_what_needs_a_restart_is_named_with_its_line(run_sockd: RunSockd) -> None:
     sockd = run_sockd(service("multi", 0) + STATS)
     url = sockd.stats_url
-    hosts = service("multi", 0) + STATS + "hosts = lab.example\n"
-    log = reload(sockd, hosts + "[admin]\n", "[admin]: changed")
-    assert f"{sockd.file}:6: [stats] hosts: changed, and followed after a restart only" in log
-    assert f"{sockd.file}:7: [admin]: changed, and followed after a restart only" in log
-    assert "hosts: changed" in reload(sockd, hosts, "hosts: changed")
+    moved = service("multi", 0) + STATS.replace("tcp:0", "tcp:1")
+    log = reload(sockd, moved + "[admin]\n", "[admin]: changed")
+    assert f"{sockd.file}:5: [stats] listen: changed, and followed after a restart only" in log
+    assert f"{sockd.file}:6: [admin]: changed, and followed after a restart only" in log
+    assert "listen: changed" in reload(sockd, moved, "listen: changed")
     assert sockd.stats_url == url
     assert sockd.get("/health") == {"status": "ok"}
+
+
+def test_the_stats_endpoint_answers_to_the_names_that_the_file_has_now(
+    run_sockd: RunSockd,
+) -> None:
+    ini = service("multi", 0) + STATS
+    sockd = run_sockd(ini)
+    host, _, port = sockd.stats_url.removeprefix("http://").partition(":")
+    connection = HTTPConnection(host, int(port), timeout=DEADLINE)  # one that stays open
+
+    def status(name: str) -> int:
+        connection.request("GET", "/health", headers={"Host": name})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    assert (status("one.example"), status("two.example")) == (421, 421)
+    assert "restart" not in reload(sockd, f"{ini}hosts = one.example\n")
+    assert (status("one.example"), status("two.example")) == (200, 421)
+    reload(sockd, f"{ini}hosts = two.example\n")
+    assert (status("one.example"), status("two.example")) == (421, 200)
+    connection.close()
 
 
 def test_an_address_that_sockd_itself_has_names_the_way_out(run_sockd: RunSockd) -> None:

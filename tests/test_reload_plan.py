@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import Configuration
 from sockd.config.values import Option, integer
+from sockd.reload.followed import settled
 from sockd.reload.plan import Plan, plan
 from tests.configurations import KINDS, REPLIES, FakeKind, read
 
@@ -132,9 +133,11 @@ def test_another_kind_and_other_options_of_the_kind_make_a_new_service() -> None
     [
         ("", "[sockd]\nstate = var\n", "lab.ini:6: [sockd] state"),
         ("[stats]\n", "[stats]\nlisten = tcp:8008\n", "lab.ini:6: [stats] listen"),
-        ("[stats]\nhosts = a\n", "[stats]\n", "lab.ini:5: [stats]"),
         ("[stats]\n", "", "lab.ini:1: [stats]"),
-        ("[admin]\n", "[admin]\nuser = me\n", "lab.ini:6: [admin] user"),
+        ("[stats]\nlisten = tcp:1\n", "[stats]\n", "lab.ini:5: [stats]"),
+        ("[admin]\n", "[admin]\nssh = tcp:1\n", "lab.ini:6: [admin] ssh"),
+        ("[admin]\n", "[admin]\ntelnet = unix:t\n", "lab.ini:6: [admin] telnet"),
+        ("[admin]\n", "[admin]\nhost_key = k\n", "lab.ini:6: [admin] host_key"),
         ("", "[capture]\n", "lab.ini:5: [capture]"),
         ("[capture]\n", "[capture]\nmax_age = 5s\n", "lab.ini:6: [capture] max_age"),
     ],
@@ -143,6 +146,55 @@ def test_what_is_not_followed_before_a_restart_is_named(old: str, new: str, name
     done = planned(A + old, A + new)
     assert [str(place) for place in done.restart] == [named]
     assert planned(A + old, f"\n{A}{old}").restart == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ("stats", "hosts = lab.example"),
+        ("stats", "listen = tcp:port=8007:interface=127.0.0.1:backlog=9"),
+        ("admin", "user = me"),
+        ("admin", "authorized_keys = keys"),
+        ("admin", "passwd = passwords"),
+        ("admin", "viewers = one, two"),
+        ("admin", "max_sessions = 3"),
+        ("admin", "idle_timeout = 1m"),
+        ("admin", "ssh = tcp:2222:interface=127.0.0.1:backlog=9"),
+    ],
+)
+def test_what_is_followed_is_in_force_and_nothing_is_said_of_it(section: str, option: str) -> None:
+    old, new = read(f"{A}[{section}]\n"), read(f"{A}[{section}]\n{option}\n")
+    assert plan(old, new, held(old), KINDS).restart == ()
+    assert getattr(settled(old, new), section) == getattr(new, section)
+
+
+def test_a_renewed_certificate_needs_no_restart() -> None:
+    ssl = "[stats]\nlisten = ssl:8007:privateKey=a.key:certKey=a.pem, tls:certs:8008\n"
+    old, new = read(A + ssl), read(A + ssl.replace("a.", "b.").replace("certs", "others"))
+    assert plan(old, new, held(old), KINDS).restart == ()
+    assert settled(old, new).stats == new.stats
+
+
+def test_what_needs_a_restart_stays_as_it_was_beside_what_is_followed() -> None:
+    old = read(
+        f"{A}[sockd]\nstate = a\n[stats]\nlisten = ssl:8007:privateKey=a, tcp:8008\n"
+        "[admin]\nssh = tcp:1\nhost_key = a\n"
+    )
+    new = read(
+        f"{A}[stats]\nlisten = tcp:8009, ssl:8007:privateKey=b\nhosts = b\n"
+        "[admin]\nssh = tcp:2\nuser = b\n[capture]\n"
+    )
+    after = settled(old, new)
+    assert (after.state, after.capture) == (old.state, None)
+    assert after.stats is not None
+    assert [one.text for one in after.stats.listen] == ["ssl:8007:privateKey=b", "tcp:8008"]
+    assert after.stats.hosts == ("b",)
+    assert after.admin is not None
+    assert old.admin is not None
+    assert (after.admin.ssh, after.admin.host_key) == (old.admin.ssh, old.admin.host_key)
+    assert after.admin.user == "b"
+    named = {place.option for place in plan(after, new, held(after), KINDS).restart}
+    assert named == {"state", "listen", "ssh", ""}
 
 
 NAMES = st.sampled_from("abcd")

@@ -1,7 +1,7 @@
 """Who may come in: reads ``authorized_keys`` and htpasswd files, and says what is wrong in them.
 
-All of it is read before the daemon starts, and again at a reload. A line that sockd cannot honour as
-it is written is a problem, never a line that is skipped: a restriction that is not enforced would
+All of it is read before the daemon starts, and again at a reload. A line that sockd cannot honour
+as it is written is a problem, never a line that is skipped: a restriction that is not enforced would
 be worse.
 """
 

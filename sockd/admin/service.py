@@ -11,6 +11,7 @@ from twisted.conch.ssh.keys import Key
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from sockd import __version__
 from sockd.admin import credentials
@@ -29,9 +30,9 @@ from sockd.admin.ssh import SSHDoor
 from sockd.admin.telnet import TelnetDoor
 from sockd.admin.terminal import Shell
 from sockd.admin.viewer import ViewerShell
-from sockd.config.specs import AdminSpec
-from sockd.errors import BindError, Problem, Unfit
-from sockd.interfaces import IDaemon
+from sockd.config.specs import AdminSpec, Configuration
+from sockd.errors import BindError, ConfigurationError, Problem, Unfit
+from sockd.interfaces import IDaemon, IReloadableView
 from sockd.listening.listeners import Listeners
 from sockd.process.state import HOST_KEY, StateDirectory
 from sockd.reactor import IReactor
@@ -42,6 +43,7 @@ from sockd.text import printable
 _BACKLOG = 50
 
 
+@implementer(IReloadableView)
 class AdminService(BindingService):
     """The shell of a daemon, over SSH and telnet.
 
@@ -101,6 +103,26 @@ class AdminService(BindingService):
         """Serve, and show a password that was made for it."""
         super().startService()
         self._first.show()
+
+    def prepare(self, configuration: Configuration) -> Callable[[], None]:
+        """Read keys, passwords and viewers again; return what follows them, which cannot fail.
+
+        Sessions that have logged in with what is not valid any more are ended.
+
+        :raise ConfigurationError: with every line of the files that is wrong.
+        """
+        spec = configuration.admin
+        if spec is None:
+            return lambda: None
+        known = self._load(spec, lambda user: self._found(spec))
+        return partial(self._follow, spec, known)
+
+    def _follow(self, spec: AdminSpec, known: Credentials) -> None:
+        self._spec = spec
+        self._ssh.renew(spec.ssh, _BACKLOG)
+        self._telnet.renew(spec.telnet, _BACKLOG)
+        self._accept(known)
+        self._guests.change(spec.max_sessions, spec.idle_timeout, self._access.holds)
 
     def _accept(self, known: Credentials) -> None:
         self.user = known.somebody
@@ -162,6 +184,15 @@ class AdminService(BindingService):
         if spec.authorized_keys is not None or spec.passwd is not None:
             return given
         return replace(given, hashes={spec.user: first(spec.user)})
+
+    def _found(self, spec: AdminSpec) -> bytes:
+        """Return the hash of the first password, which only a start makes: it takes its time."""
+        found = self._first.find()
+        if found is None:
+            wrong = "there is no first password yet, and neither authorized_keys nor passwd"
+            problem = Problem(spec.places["passwd"], wrong, "name one of them, or restart")
+            raise ConfigurationError([problem])
+        return found
 
     def _runner(self, role: Role, guest: Guest, console: Console) -> Runner:
         """Return what runs the commands of somebody: Python for an admin alone."""

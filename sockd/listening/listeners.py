@@ -111,6 +111,11 @@ class Listeners:
         self._have(doors)
         return known
 
+    def renew(self, endpoints: Iterable[Endpoint], backlog: int) -> None:
+        """Have the certificates and backlogs of other endpoints, which are the same sockets."""
+        for door, endpoint in zip(self._doors, endpoints, strict=True):
+            door.become(prepared(endpoint, backlog))
+
     def close(self) -> Deferred[None]:
         """Stop listening; return what fires when the sockets are closed."""
         if self._binding is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sockd.errors import Place
+from sockd.reload.followed import restart
 
 if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint
@@ -95,7 +96,7 @@ def plan(
         removed=tuple(spec for spec in old.services if spec.name not in names),
         fresh=fresh,
         moves=moves,
-        restart=tuple(_restart(old, new)),
+        restart=tuple(restart(old, new)),
     )
 
 
@@ -152,41 +153,3 @@ def _take(endpoint: Endpoint, endpoints: list[Endpoint]) -> bool:
             del endpoints[number]
             return True
     return False
-
-
-def _restart(old: Configuration, new: Configuration) -> Iterator[Place]:
-    """Return where the options stand that a running daemon does not follow."""
-    if old.state != new.state:
-        yield _place(new, "sockd", "state")
-    for section in ("stats", "admin", "capture"):
-        before, after = getattr(old, section), getattr(new, section)
-        if before is None or after is None:
-            if before is not after:
-                yield _place(new, section, "")
-            continue
-        for one in fields(after):
-            if one.name != "places" and _differ(
-                getattr(before, one.name), getattr(after, one.name)
-            ):
-                yield _place(new, section, one.name)
-
-
-def _differ(before: object, after: object) -> bool:
-    """Return whether two values of an option differ, wherever they stand."""
-    return _comparable(before) != _comparable(after)
-
-
-def _comparable(value: object) -> object:
-    if isinstance(value, tuple):
-        return [getattr(one, "description", one) for one in value]
-    return value
-
-
-def _place(new: Configuration, section: str, option: str) -> Place:
-    """Return where an option stands, or the section from which it was removed, or the file."""
-    places = new.places
-    return (
-        places.get((section, option))
-        or places.get((section, ""))
-        or Place(new.file, 1, section, option)
-    )

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
+from twisted.application.service import IService
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import Configuration, ServiceSpec
 from sockd.errors import BindError, ConfigurationError, Place, Problem, SockdError
-from sockd.interfaces import INetworkService, IReloadableService
+from sockd.interfaces import INetworkService, IReloadableService, IReloadableView
 from sockd.kinds.context import ServiceContext
 from sockd.registry import Registry
+from sockd.reload.followed import settled
 from sockd.reload.plan import Plan, plan
 from sockd.text import quoted
 
@@ -28,6 +30,7 @@ class Host(Protocol):
 
     draining: bool
     services: Mapping[str, INetworkService]
+    views: tuple[IService, ...]
 
     def adopt(
         self,
@@ -45,12 +48,16 @@ class _Transition:
     :ivar known: whose accounts there were before.
     :ivar made: new services, by name.
     :ivar bound: those of them that have bound their endpoints themselves.
+    :ivar settled: the configuration to come, with what stays as it is until a restart.
+    :ivar views: what has the views follow it.
     """
 
     plan: Plan
+    settled: Configuration
     known: frozenset[str]
     made: dict[str, INetworkService] = field(default_factory=dict)
     bound: list[INetworkService] = field(default_factory=list)
+    views: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Reloader:
@@ -106,13 +113,14 @@ class Reloader:
             raise ConfigurationError([Problem(place, "sockd is shutting down", "start it again")])
         wanted = plan(self._configuration, new, self._held(), self._registry.kinds)
         context = replace(self._context, drain=new.drain, lane=new.lane, io_uring=new.io_uring)
-        transition = _Transition(wanted, frozenset(context.ledger.services))
+        known = frozenset(context.ledger.services)
+        transition = _Transition(wanted, settled(self._configuration, new), known)
         try:
             self._prepare(transition, context)
         except Exception:  # a plugin raises what it likes
             self._undo(transition)
             raise
-        self._commit(transition, new, context)
+        self._commit(transition, context)
         return wanted
 
     def _held(self) -> dict[str, tuple[Endpoint, ...]]:
@@ -137,8 +145,17 @@ class Reloader:
                 self._bind(spec, transition)
             except SockdError as error:
                 problems += [self._explained(problem, todo) for problem in error.problems]
+        problems += self._prepare_views(transition)
         if problems:
             raise BindError(problems)
+
+    def _prepare_views(self, transition: _Transition) -> Iterator[Problem]:
+        for view in filter(IReloadableView.providedBy, self._host.views):
+            try:
+                reloadable = cast("IReloadableView", view)
+                transition.views.append(reloadable.prepare(transition.settled))
+            except SockdError as error:
+                yield from error.problems
 
     def _unchangeable(self, specs: Iterable[ServiceSpec]) -> Iterator[Problem]:
         """Return what changes of services that only know how to start and stop."""
@@ -173,8 +190,8 @@ class Reloader:
         for name in ledger.services.keys() - transition.known:
             ledger.withdraw(ledger.services[name])
 
-    def _commit(self, transition: _Transition, new: Configuration, context: ServiceContext) -> None:
-        todo = transition.plan
+    def _commit(self, transition: _Transition, context: ServiceContext) -> None:
+        todo, new = transition.plan, transition.settled
         leaving = [self._services.pop(one.name) for one in (*todo.removed, *todo.replaced)]
         stopped = {one.record.name for one in leaving if not one.record.listeners}
         self._release(leaving, (*todo.kept, *todo.changed))
@@ -185,7 +202,9 @@ class Reloader:
         for name, service in transition.made.items():
             if name not in stopped:
                 service.startService()
-        self._configuration = self._settle(new)
+        for follow in transition.views:
+            follow()
+        self._settle(new)
         self._context = context
 
     def _release(self, leaving: Iterable[INetworkService], staying: Iterable[ServiceSpec]) -> None:
@@ -203,14 +222,13 @@ class Reloader:
             if reloadable is not None:
                 reloadable.reconfigure(spec, self._registry.replies[spec.reply], context)
 
-    def _settle(self, new: Configuration) -> Configuration:
-        """Follow the rest of the file; return it with what stays as it was until a restart."""
-        old = self._configuration
+    def _settle(self, new: Configuration) -> None:
+        """Follow the rest of the file."""
+        self._configuration = new
         self._context.ledger.remember(new.history)
         for spec in new.services:
             record = self._services[spec.name].record
             record.kind, record.reply = spec.kind, spec.reply
-        return replace(new, state=old.state, stats=old.stats, admin=old.admin, capture=old.capture)
 
 
 def _reloadable(service: INetworkService) -> IReloadableService | None:

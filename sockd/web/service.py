@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from sockd.config.specs import StatsSpec
+from sockd.config.specs import Configuration, StatsSpec
 from sockd.errors import BindError
-from sockd.interfaces import IDaemon
+from sockd.interfaces import IDaemon, IReloadableView
 from sockd.listening.listeners import Listeners
 from sockd.reactor import IReactor
 from sockd.records import Listener
@@ -23,17 +27,18 @@ BACKLOG = 50
 """The length of listen(2)'s queue, where an endpoint does not say."""
 
 
+@implementer(IReloadableView)
 class StatsService(BindingService):
     """Answers over HTTP who is connected to a daemon, and what has passed."""
 
     _log = Logger()
 
     def __init__(self, spec: StatsSpec, daemon: IDaemon, reactor: IReactor) -> None:
-        names = (*spec.hosts, *(endpoint.host for endpoint in spec.listen if endpoint.host))
         self._events = EventStream(daemon, reactor)
         self._scrapes = Scrapes(daemon, reactor)
         pages = Pages(daemon, reactor.seconds, self._events, self._scrapes)
-        self._site = StatsSite(pages.answer, KnownHosts(names), reactor, one_slice_a_turn(reactor))
+        known = _known_hosts(spec)
+        self._site = StatsSite(pages.answer, known, reactor, one_slice_a_turn(reactor))
         self._listeners = Listeners(reactor, spec.listen, BACKLOG)
         self._is_bound = False
 
@@ -60,11 +65,23 @@ class StatsService(BindingService):
         super().startService()
         self._scrapes.start()
 
+    def prepare(self, configuration: Configuration) -> Callable[[], None]:
+        """Return what follows other hosts, certificates and backlogs.
+
+        That the certificates are usable was found when the configuration was read.
+        """
+        spec = configuration.stats
+        return partial(self._follow, spec) if spec is not None else lambda: None
+
     def stopService(self) -> Deferred[None]:
         """Stop listening, and close what is open; the Deferred fires when all is gone."""
         self.end()
         self._is_bound = False
         return Deferred.fromCoroutine(self._stop())
+
+    def _follow(self, spec: StatsSpec) -> None:
+        self._site.known = _known_hosts(spec)
+        self._listeners.renew(spec.listen, BACKLOG)
 
     def _failed(self, error: BindError) -> None:
         """Take note that an endpoint which took its time failed in the end."""
@@ -76,3 +93,7 @@ class StatsService(BindingService):
         await self._listeners.close()
         self._events.close()
         await self._site.close()
+
+
+def _known_hosts(spec: StatsSpec) -> KnownHosts:
+    return KnownHosts((*spec.hosts, *(one.host for one in spec.listen if one.host)))

@@ -242,7 +242,7 @@ class StatsSite(HTTPFactory):
     """Builds the connections and answers their requests.
 
     :param answer: makes the answer to a target.
-    :param known: the hosts that requests may name.
+    :ivar known: the hosts that requests may name.
     :ivar channels: the open connections, the oldest first.
     """
 
@@ -258,7 +258,7 @@ class StatsSite(HTTPFactory):
     ) -> None:
         super().__init__(timeout=REQUEST_TIME, reactor=reactor)
         self._answer = answer
-        self._known = known
+        self.known = known
         self._cooperator = cooperator
         self._empty_waiters: list[Deferred[None]] = []
         self.channels: dict[StatsChannel, None] = {}
@@ -285,7 +285,7 @@ class StatsSite(HTTPFactory):
         exchange = Exchange(request, request.channel)
 
         def make() -> Answer:
-            return self._answer(admitted(exchange.head(), self._known))
+            return self._answer(admitted(exchange.head(), self.known))
 
         Delivery(exchange, make, request.method == b"HEAD", self.reactor, self._cooperator)
 
