@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -19,7 +20,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from sockd.admin.access import Access
 from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
@@ -96,7 +99,7 @@ class FakeClient:
 
     def __init__(self, guests: Guests) -> None:
         self.guest = guests.add(self, "ssh", PEER)
-        self.factory = type("Door", (), {"guests": guests, "portal": self})
+        self.factory = type("Door", (), {"guests": guests, "portal": self, "secret": "secret"})
         self.verdict: Deferred[object] = Deferred()
         self.sent: list[str] = []
 
@@ -167,6 +170,32 @@ def test_a_verdict_for_a_client_that_is_gone_lets_nobody_in() -> None:
 def test_an_attempt_that_is_malformed_is_refused() -> None:
     [verdict] = Desk().attempt(b"\0\0")
     assert is_refusal(verdict)
+
+
+def test_what_a_client_calls_its_key_is_no_format_for_the_log() -> None:
+    desk = Desk()
+    desk.login.supportedAuthentications = [b"publickey"]
+    lines: list[str] = []
+    data = b"\0" + NS(b"{log_source.transport.factory.secret}") + NS(b"no key")
+    with observed(lines):
+        verdicts: list[object] = []
+        desk.login.tryAuth(b"publickey", b"admin", data).addBoth(verdicts.append)
+    assert is_refusal(verdicts[0])
+    assert [one for one in lines if "secret" in one or "format" in one] == []
+    assert any("Admin login refused: admin" in one for one in lines)
+
+
+@contextmanager
+def observed(lines: list[str]) -> Iterator[None]:
+    """Gather what is logged."""
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    globalLogPublisher.removeObserver(observe)
 
 
 def test_too_many_strangers_are_hung_up_on() -> None:

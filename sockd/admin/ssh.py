@@ -25,7 +25,7 @@ from twisted.conch.ssh.connection import (
     SSHConnection,
 )
 from twisted.conch.ssh.factory import SSHFactory
-from twisted.conch.ssh.keys import Key
+from twisted.conch.ssh.keys import BadKeyError, Key
 from twisted.conch.ssh.session import SSHSession, SSHSessionProcessProtocol, parseRequest_pty_req
 from twisted.conch.ssh.transport import (
     DISCONNECT_BY_APPLICATION,
@@ -231,6 +231,19 @@ class Login(SSHUserAuthServer):
             message = "too many attempts"
             raise UnauthorizedLogin(message)
         return await super().tryAuth(kind, user, data)
+
+    def auth_publickey(self, packet: bytes) -> Deferred[Admission]:
+        """Check a login with a public key.
+
+        Conch logs what a client calls a key that it cannot read as a format string, which could
+        name any attribute of this object, down to the private host key.
+        """
+        blob = getNS(packet[1:], 2)[1]
+        try:
+            Key.fromString(blob)
+        except BadKeyError:
+            return fail(UnauthorizedLogin("an unknown sort of key, or a damaged one"))
+        return super().auth_publickey(packet)
 
     def _judged(
         self, result: Admission | Failure, kind: bytes, user: bytes, method: str
