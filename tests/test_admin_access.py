@@ -133,6 +133,11 @@ def test_a_password_that_is_judged_while_the_credentials_change_logs_in_by_the_n
     assert is_refusal(verdict[0]) == (change != "none")
 
 
+def test_a_grant_in_a_message_tells_no_hash() -> None:
+    grant = Lab().admin
+    assert grant.evidence.decode() not in repr(grant)
+
+
 def test_a_key_that_was_asked_for_and_then_revoked_does_not_log_in() -> None:
     access = access_by(KEY)
     assert verdict(access, KEY, None) is ValidPublicKey

@@ -299,6 +299,8 @@ def test_sessions_follow_another_idle_time(guests: Guests, clock: Clock) -> None
     everybody = grant(b"admin"), grant(b"mary", Role.VIEWER)
     house.change(*everybody, idle=60)
     clock.advance(50)
+    house.change(*everybody, idle=60)
+    assert [call.getTime() for call in clock.getDelayedCalls()] == [60, 60]
     house.change(*everybody, idle=30)
     clock.advance(29)
     assert house.told() == [[], []]

@@ -261,6 +261,18 @@ class Desk:
         return Recorded(shell, self.commands.append, lambda: False)
 
 
+def test_nothing_runs_any_more_in_a_session_that_is_being_ended() -> None:
+    desk = Desk()
+    said: list[str] = []
+    console = Console(said.append, said.append)
+    shell = ViewerShell(desk.daemon, console, desk.daemon.clock.seconds)
+    runner = Recorded(shell, desk.commands.append, lambda: True)
+    for run in (runner.run, runner.enter):
+        with pytest.raises(SystemExit):
+            run("services()")
+    assert (said, desk.commands) == ([], [])
+
+
 keys = st.sampled_from(
     [
         *(

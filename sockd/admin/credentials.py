@@ -1,8 +1,8 @@
 """Who may come in: reads ``authorized_keys`` and htpasswd files, and says what is wrong in them.
 
 All of it is read before the daemon starts, and again at a reload. A line that sockd cannot honour
-as it is written is a problem, never a line that is skipped: a restriction that is not enforced would
-be worse.
+as it is written is a problem, never a line that is skipped: a restriction that nobody enforces
+would be worse.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sockd.admin.roles import Role
 
@@ -24,5 +24,5 @@ class Grant:
 
     user: bytes
     method: str
-    evidence: bytes
+    evidence: bytes = field(repr=False)
     role: Role

@@ -266,13 +266,15 @@ class Guests:
     ) -> None:
         """Follow new limits, and end the sessions whose grants do not hold any more.
 
-        Sessions above a lower ``max_sessions`` stay; the idle time begins anew for all.
+        Sessions above a lower ``max_sessions`` stay. Under another ``idle_timeout`` the idle time
+        of all begins anew.
         """
+        begins_anew = idle_timeout != self.idle_timeout
         self.max_sessions, self.idle_timeout = max_sessions, idle_timeout
         for guest in list(self._present):
             if guest.grant is not None and not holds(guest.grant):
                 guest.revoke()
-            else:
+            elif begins_anew:
                 guest.active()
 
     def tell(self, words: str) -> None:
