@@ -170,7 +170,7 @@ def test_the_examples_of_sockets_from_systemd_are_right() -> None:
 
 
 def test_what_a_reload_says_on_the_page_is_what_it_says() -> None:
-    place = Place("lab.ini", 21, "stats", "hosts")
+    place = Place("lab.ini", 21, "stats", "listen")
     specs = {spec.name: spec for spec in read(LAB).services}
     tcp, udp, multi = specs["simple-tcp"], specs["simple-udp"], specs["multi"]
     move = Move(tcp.listen[0], "simple-tcp", "web")
