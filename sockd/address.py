@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sockd.text import printable
+from sockd.text import escaped, printable
 
 ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what it is called; nothing is bound here
 ALL_IPV6 = "::"
 """The addresses that stand for every address of this machine."""
 
 _MAPPED = "::ffff:"
+_ABSTRACT = b"\0"
+_PATHS = (b"/", b"./", b"../")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """One end of a connection.
 
-    :ivar host: an IP address, with its scope where it has one (``fe80::1%eth0``); the path of
-        a unix socket, which is empty for a client without a name.
+    :ivar host: an IP address, with its scope where it has one (``fe80::1%eth0``); the name of
+        a unix socket as :func:`unix_address` writes it, which is empty for a client without one.
     :ivar port: ``None`` for unix sockets.
     """
 
@@ -35,6 +37,21 @@ class Address:
         if self.port is None:
             return printable(self.host) or "a unix client"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def unix_address(name: bytes) -> Address:
+    r"""Return the address of a unix socket (unix(7)), in printable text that no IP address can be.
+
+    A path starts with ``/``, ``./`` or ``../``; where it has none of them, ``./`` is added. The
+    name of an abstract socket starts with ``\x00``. See :func:`~sockd.text.escaped`.
+    """
+    is_marked = not name or name.startswith((*_PATHS, _ABSTRACT))
+    return Address(escaped(name if is_marked else b"./" + name))
+
+
+def is_unix_name(text: str) -> bool:
+    """Return whether a text is what :func:`unix_address` makes of some name."""
+    return not text or text.startswith(tuple(map(escaped, (*_PATHS, _ABSTRACT))))
 
 
 def normalised(host: str) -> str:

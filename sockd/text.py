@@ -27,6 +27,23 @@ def printable(text: str) -> str:
     )
 
 
+def escaped(name: bytes) -> str:
+    r"""Return a name that the system keeps as bytes, such as a path, as printable text.
+
+    UTF-8 stays as it is. A byte that is not part of a printable character is written ``\xNN``, and
+    a backslash twice, so that different names never give the same text.
+    """
+    return "".join(map(_escaped, name.decode("utf-8", "surrogateescape")))
+
+
+def _escaped(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
 def glance(text: str) -> str:
     """Return the text printable, and shortened to what an eye takes in."""
     return printable(text if len(text) <= _GLANCE else text[:_GLANCE] + "…")

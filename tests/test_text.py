@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.text import glance, listed, nearest, printable, quoted, rfc3339
+from sockd.text import escaped, glance, listed, nearest, printable, quoted, rfc3339
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,27 @@ def test_the_nearest_word_is_the_remedy(name: str, remedy: str) -> None:
 def test_times_are_utc_to_the_microsecond() -> None:
     assert rfc3339(0) == "1970-01-01T00:00:00.000000Z"
     assert rfc3339(1_700_000_000.25) == "2023-11-14T22:13:20.250000Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/run/grüße.sock".encode(), "/run/grüße.sock"),
+        (b"\0lab", r"\x00lab"),
+        (b"a\nb\x1b[2J", r"a\x0ab\x1b[2J"),
+        (b"caf\xe9", r"caf\xe9"),
+        ("\u202e\xa0".encode(), r"\xe2\x80\xae\xc2\xa0"),
+        (b"\xed\xb3\xbf", r"\xed\xb3\xbf"),
+        (rb"\xe9", r"\\xe9"),
+    ],
+)
+def test_a_name_is_utf8_and_the_rest_of_it_is_escaped_byte_by_byte(name: bytes, shown: str) -> None:
+    assert escaped(name) == shown
+
+
+@given(st.binary(), st.binary())
+def test_different_names_are_different_in_print_and_stay_so(one: bytes, other: bytes) -> None:
+    shown = escaped(one)
+    assert shown.isprintable()
+    assert printable(shown) == shown
+    assert (shown == escaped(other)) == (one == other)

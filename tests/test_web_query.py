@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sockd.address import unix_address
 from sockd.records import Connection
 from sockd.testing import FakeDaemon
 from sockd.web.answers import RequestError
@@ -51,7 +52,7 @@ def test_every_parameter_is_understood() -> None:
         ("after", "", "after must be the number of a connection"),
         ("peer", "127.0.0.1:80", "peer must be an address without a port"),
         ("peer", "localhost", "peer must be an address without a port"),
-        ("peer", "", "peer must be an address without a port"),
+        ("peer", "a/b", "peer must be an address without a port"),
         ("sevice", "echo", "unknown parameter; known: service, peer, state, limit, after"),
     ],
 )
@@ -90,6 +91,16 @@ def test_peers_are_compared_as_addresses_not_as_text() -> None:
     assert selected(daemon, parse(peer="2001:db8::1")) == [long]
     assert selected(daemon, parse(peer="/run/client.sock")) == [unix]
     assert odd in selected(daemon, parse())
+
+
+@pytest.mark.parametrize("name", [b"", b"/run/x]", b"abcd", b"\0lab\n", b"caf\xe9", b"[::1]"])
+def test_a_unix_client_is_asked_for_by_the_name_that_is_shown(name: bytes) -> None:
+    daemon = FakeDaemon()
+    echo = daemon.add("echo", transport="unix")
+    address = unix_address(name)
+    one = daemon.ledger.open(echo.record, echo.listener, echo.listener.address, address)
+    echo.open("127.0.0.1")
+    assert selected(daemon, parse(peer=address.host)) == [one]
 
 
 def test_a_connection_that_closes_meanwhile_is_not_open_any_more() -> None:

@@ -28,7 +28,7 @@ from sockd.interfaces import ICapture
 from sockd.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.service import TypedService
-from sockd.text import printable
+from sockd.text import escaped, printable
 
 MOST_VIEWERS = 4
 """How many people may watch at once."""
@@ -114,7 +114,7 @@ class CaptureService(TypedService):
             "live": spec.live,
             "viewers": len(self._viewers),
             "packets": recorder.packets,
-            "directory": str(recorder.directory),
+            "directory": escaped(os.fsencode(recorder.directory)),
             "max_size": spec.max_size,
             "max_age": spec.max_age,
             "size": sum(size for _, size in recorder.files),
@@ -212,7 +212,7 @@ class CaptureService(TypedService):
         self._log.info(
             "Capturing on {interface} into {directory}: {filter}",
             interface=self._spec.interface,
-            directory=self._scribe.recorder.directory,
+            directory=escaped(os.fsencode(self._scribe.recorder.directory)),
             filter=capture_filter(self._recorded),
         )
 

@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
 from twisted.plugin import getPlugins
 from twisted.python.lockfile import FilesystemLock
 
-from sockd.address import Address, normalised
+from sockd.address import Address, normalised, unix_address
 from sockd.config.endpoint import PRIVATE_MODE, SYSTEMD, Endpoint
 from sockd.errors import Problem, Unfit
 from sockd.listening.tls import TLSEndpoint
@@ -156,7 +156,7 @@ def known_address(address: IAddress) -> Address:
     if isinstance(address, IPv4Address | IPv6Address):
         return Address(normalised(address.host), address.port)
     if isinstance(address, UNIXAddress):
-        return Address(os.fsdecode(address.name or b""))
+        return unix_address(address.name or b"")
     return Address(printable(str(address)))
 
 

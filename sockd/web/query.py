@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 
+from sockd.address import is_unix_name
 from sockd.ledger import Ledger
 from sockd.records import Connection
 from sockd.text import listed
@@ -112,10 +113,10 @@ def _one_of(name: str, given: Mapping[str, str], known: Collection[str]) -> str:
 
 
 def _peer(value: str) -> str:
-    """Return the host to look for: an address, or the path of a unix client's socket."""
+    """Return the host to look for: an address, or a unix client's name as the answers show it."""
+    if is_unix_name(value):
+        return value
     host = value.removeprefix("[").removesuffix("]")
-    if host.startswith("/"):
-        return host
     try:
         ip_address(host)
     except ValueError:
