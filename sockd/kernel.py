@@ -12,6 +12,7 @@ import sys
 from typing import NamedTuple
 
 from sockd import unix_diag
+from sockd.unix_diag import AcceptQueue
 
 # FreeBSD has an option of the same name, with other numbers in it.
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
@@ -96,15 +97,16 @@ def tcp_view(sock: socket.socket) -> dict[str, object] | None:
     return None if info is None else described(info)
 
 
-def accept_queue(sock: socket.socket) -> int | None:
-    """Return how many clients of a listening socket wait to be accepted.
+def accept_queue(sock: socket.socket) -> AcceptQueue | None:
+    """Return the accept queue of a listening socket.
 
-    Of a TCP socket in the state LISTEN, ``tcpi_unacked`` is the length of the accept queue.
+    Of a TCP socket in the state LISTEN, ``tcpi_unacked`` is its length and ``tcpi_sacked`` its
+    limit.
     """
     if sock.family == getattr(socket, "AF_UNIX", None):
         return unix_diag.accept_queue(sock)
     info = _tcp_info(sock)
-    return None if info is None else info.unacked
+    return None if info is None else AcceptQueue(info.unacked, info.sacked)
 
 
 def seconds_since_send(sock: socket.socket) -> float:

@@ -1,4 +1,4 @@
-"""How many clients wait at a listening unix socket (Linux: sock_diag(7)); elsewhere ``None``.
+"""The accept queue of a listening unix socket (Linux: sock_diag(7)); elsewhere ``None``.
 
 A unix socket has no ``TCP_INFO`` of its own, so the kernel is asked as ss(8) asks it: over netlink,
 for the one socket with an inode. It answers before send(2) returns, so nothing waits.
@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+from typing import NamedTuple
 
 _SOCK_DIAG = 4
 _BY_FAMILY = 20
@@ -26,13 +27,25 @@ sock_diag.h, unix_diag.h and tcp_states.h."""
 _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBHIIIII")
 _ANSWER = struct.Struct("=4BI8x")
-_ATTRIBUTE = struct.Struct("=HHI")
+_ATTRIBUTE = struct.Struct("=HH")
+_LENGTHS = struct.Struct("=II")
 _ALIGNMENT = 4
 _LARGEST = 4096
 
 
-def accept_queue(listening: socket.socket) -> int | None:
-    """Return how many clients of a listening unix socket wait to be accepted."""
+class AcceptQueue(NamedTuple):
+    """The clients that a listening socket has not accepted yet.
+
+    :ivar waiting: how many there are.
+    :ivar limit: how many there may be: the backlog, as the kernel has granted it.
+    """
+
+    waiting: int
+    limit: int
+
+
+def accept_queue(listening: socket.socket) -> AcceptQueue | None:
+    """Return the accept queue of a listening unix socket."""
     if sys.platform != "linux":
         return None
     try:
@@ -44,19 +57,18 @@ def accept_queue(listening: socket.socket) -> int | None:
         return None
 
 
-def queue_in(answer: bytes, inode: int) -> int | None:
-    """Return the length of the queue that the kernel answers with; ``None`` if it has no answer."""
+def queue_in(answer: bytes, inode: int) -> AcceptQueue | None:
+    """Return the accept queue that the kernel answers with; ``None`` if it has no answer."""
     start = _HEADER.size + _ANSWER.size
     if len(answer) < start or _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
         return None
     *_, state, _, told = _ANSWER.unpack_from(answer, _HEADER.size)
     if (state, told) != (_LISTENING, inode & 0xFFFFFFFF):
         return None
-    while start + _ATTRIBUTE.size <= len(answer):
-        length, sort, value = _ATTRIBUTE.unpack_from(answer, start)
+    while start + _ATTRIBUTE.size + _LENGTHS.size <= len(answer):
+        length, sort = _ATTRIBUTE.unpack_from(answer, start)
         if sort == _QUEUE:
-            queue: int = value
-            return queue
+            return AcceptQueue._make(_LENGTHS.unpack_from(answer, start + _ATTRIBUTE.size))
         start += max(_ALIGNMENT, length + -length % _ALIGNMENT)
     return None
 

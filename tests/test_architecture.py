@@ -33,6 +33,7 @@ PURE = (
     "sockd.files",
     "sockd.ledger",
     "sockd.limits",
+    "sockd.listening.occupant",
     "sockd.narration.invitation",
     "sockd.narration.lesson",
     "sockd.narration.telling",

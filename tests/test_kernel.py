@@ -79,12 +79,15 @@ def test_a_state_that_is_not_known_is_said_to_be_unknown(number: int) -> None:
     assert described(NOTHING._replace(state=number))["state"] == "unknown"
 
 
+BACKLOG = 7
+
+
 @on_linux
 def test_a_socket_is_asked_from_its_first_connection_to_its_end() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        assert accept_queue(server) == 0
+    with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as server:
+        assert accept_queue(server) == (0, BACKLOG)
         with socket.create_connection(server.getsockname()) as client:
-            assert accept_queue(server) == 1
+            assert accept_queue(server) == (1, BACKLOG)
             view = tcp_view(client)
             assert view is not None
             assert view["state"] == "established"
@@ -101,14 +104,14 @@ def test_a_unix_socket_is_asked_how_many_wait_at_it(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         assert accept_queue(server) is None
-        server.listen()
-        assert accept_queue(server) == 0
+        server.listen(BACKLOG)
+        assert accept_queue(server) == (0, BACKLOG)
         with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
             one.connect(path)
             other.connect(path)
-            assert accept_queue(server) == 2
+            assert accept_queue(server) == (2, BACKLOG)
             server.accept()[0].close()
-            assert accept_queue(server) == 1
+            assert accept_queue(server) == (1, BACKLOG)
     assert accept_queue(server) is None
 
 
@@ -121,7 +124,7 @@ QUEUE = bytes.fromhex(
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="it was a little-endian machine")
 def test_an_answer_about_another_socket_or_of_another_sort_is_none() -> None:
-    assert queue_in(QUEUE, 0x5901A7) == 3
+    assert queue_in(QUEUE, 0x5901A7) == (3, 50)
     assert queue_in(QUEUE, 0x5901A8) is None
     assert queue_in(QUEUE[:32], 0x5901A7) is None
     assert queue_in(QUEUE[:32] + QUEUE[44:], 0x5901A7) is None

@@ -17,9 +17,10 @@ from twisted.python.failure import Failure
 from sockd.address import Address
 from sockd.config.endpoint import Endpoint
 from sockd.kernel import accept_queue
-from sockd.listening.endpoints import known_address, unlock
+from sockd.listening.endpoint_reactor import IPassedPort
+from sockd.listening.endpoints import known_address
 from sockd.listening.tls import not_after, renew
-from sockd.listening.transport import PatientServer
+from sockd.listening.transport import PatientServer, TunedServer, tune
 from sockd.records import Listener, ServiceRecord
 from sockd.text import quoted
 
@@ -54,26 +55,22 @@ class Door:
     def bound(self, port: IListeningPort) -> None:
         """Take note of the port that the endpoint became."""
         self.port = port
-        self.listener = listener = _listener(self.endpoint, port)
         accepting = self._accepting_port()
-        if accepting is not None and listener.transport != "unix":
-            _tune(accepting.socket)
-            accepting.transport = PatientServer
-        if accepting is not None and self.endpoint.is_foreign and listener.backlog is not None:
-            accepting.socket.listen(listener.backlog)
+        if accepting is not None:
+            _configure(accepting, self.endpoint)
+        self.listener = _listener(self.endpoint, port)
 
     def become(self, endpoint: Endpoint) -> None:
         """Have another endpoint of the same identity, its backlog and its certificates."""
-        self.endpoint = endpoint
+        old, self.endpoint = self.endpoint, endpoint
         port = self._accepting_port()
-        if port is None or self.listener is None:
+        if port is None:
             return
+        if endpoint.parameter("backlog") != old.parameter("backlog"):
+            _set_backlog(port, endpoint)
         if endpoint.is_encrypted:
             renew(endpoint, port)
-        listener = _listener(endpoint, port)
-        if listener.backlog is not None and listener.backlog != self.listener.backlog:
-            port.socket.listen(listener.backlog)
-        self.listener = listener
+        self.listener = _listener(endpoint, port)
 
     def close(self) -> Deferred[None]:
         """Stop listening; return what fires when the socket is closed, whatever came of it."""
@@ -85,7 +82,8 @@ class Door:
     def waiting(self) -> int | None:
         """Return how many clients the kernel has connected that were not accepted yet."""
         port = self._accepting_port()
-        return None if port is None else accept_queue(port.socket)
+        queue = None if port is None else accept_queue(port.socket)
+        return None if queue is None else queue.waiting
 
     def shut(self) -> None:
         """Leave new clients in the kernel's queue."""
@@ -108,7 +106,6 @@ class Door:
 
     def _not_closed(self, failure: Failure) -> None:
         """Say so; most likely somebody has removed a unix socket already."""
-        unlock(self.endpoint)
         self._log.warn(
             "{endpoint} was not closed cleanly: {error}",
             endpoint=quoted(self.endpoint.text),
@@ -124,10 +121,26 @@ class Door:
 FactoryMaker = Callable[[Door], IProtocolFactory]
 
 
-def _tune(listening: socket.socket) -> None:
-    """Send small answers at once and notice dead peers: accepted sockets inherit both (tcp(7))."""
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+def _configure(port: tcp.Port, endpoint: Endpoint) -> None:
+    """Set what sockd's connections need: on the port's socket, unless another program has made it.
+
+    Accepted sockets inherit the options of the listening one; those of a passed one are set one by
+    one.
+    """
+    is_passed = IPassedPort.providedBy(port)
+    if port.socket.family in (socket.AF_INET, socket.AF_INET6):
+        server: type[tcp.Server] = TunedServer if is_passed else PatientServer
+        port.transport = server
+        if not is_passed:
+            tune(port.socket)
+    if endpoint.is_foreign:
+        _set_backlog(port, endpoint)
+
+
+def _set_backlog(port: tcp.Port, endpoint: Endpoint) -> None:
+    backlog = endpoint.parameter("backlog")
+    if backlog and not IPassedPort.providedBy(port):
+        port.socket.listen(int(backlog))
 
 
 def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
@@ -136,7 +149,17 @@ def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
         transport = "unix"
     else:
         transport = "tls" if endpoint.is_encrypted else "tcp"
-    is_unknown = endpoint.is_foreign and not isinstance(port, tcp.Port)
-    backlog = None if is_unknown else endpoint.parameter("backlog")
-    queue = int(backlog) if backlog else None
-    return Listener(transport, known_address(host), queue, not_after(port))
+    return Listener(transport, known_address(host), _backlog(endpoint, port), not_after(port))
+
+
+def _backlog(endpoint: Endpoint, port: IListeningPort) -> int | None:
+    """Return the backlog as the kernel has it; where it does not tell, the one that was asked for.
+
+    It is not known where the port is not the endpoint's own, or was passed.
+    """
+    queue = accept_queue(port.socket) if isinstance(port, tcp.Port) else None
+    if queue is not None:
+        return queue.limit
+    is_own = isinstance(port, tcp.Port) or not endpoint.is_foreign
+    backlog = endpoint.parameter("backlog")
+    return int(backlog) if backlog and is_own and not IPassedPort.providedBy(port) else None

@@ -10,25 +10,30 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorSocket,
     IStreamServerEndpoint,
     IStreamServerEndpointStringParser,
 )
+from twisted.internet.protocol import ServerFactory
 from twisted.plugin import getPlugins
-from twisted.python.lockfile import FilesystemLock
+from twisted.protocols.haproxy import proxyEndpoint
+from zope.interface import implementer
 
 from sockd.address import Address, normalised, unix_address
-from sockd.config.endpoint import PRIVATE_MODE, SYSTEMD, Endpoint
+from sockd.config.endpoint import PRIVATE_MODE, SYSTEMD, Endpoint, parse_any
 from sockd.errors import Problem, Unfit
+from sockd.listening.endpoint_reactor import EndpointReactor
 from sockd.listening.tls import TLSEndpoint
 from sockd.reactor import IReactor
 from sockd.text import nearest, printable, quoted, summary
@@ -42,9 +47,14 @@ _REMEDIES = {
     errno.EAFNOSUPPORT: "this system has no IPv6; interface=0.0.0.0 is every IPv4 address",
 }
 _UNIX_REMEDIES = {
-    errno.EADDRINUSE: "a file of that name is there: remove it if `ss -lx` shows that nobody"
-    " listens on it, or choose another",
+    errno.EADDRINUSE: "another process has a socket there, `ss -xlp` shows which; stop it or"
+    " choose another path",
+    errno.EEXIST: "a file is there that sockd does not remove; remove it or choose another path",
     errno.EACCES: "whoever runs this may not write there; choose another directory",
+    errno.ENAMETOOLONG: "the path of a unix socket has 107 bytes at most, on some systems 103",
+    errno.EWOULDBLOCK: "another process holds a lock on its directory, `lslocks` shows which",
+    errno.EAFNOSUPPORT: "this system has no unix sockets; tcp:PORT:interface=127.0.0.1 is for this"
+    " machine alone, too",
 }
 _SEE_TWISTED = "see the endpoint strings in Twisted's documentation"
 _PARSER_REMEDIES = {
@@ -52,6 +62,8 @@ _PARSER_REMEDIES = {
 }
 _TWISTEDS_OWN = frozenset({"tcp", "ssl", "unix"})
 """The endpoints that Twisted parses without a plugin."""
+
+_RELAYED = f"haproxy:{SYSTEMD}:"
 
 _INTERNET_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -67,22 +79,55 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
     :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it; or its
         certificates are not usable.
     """
+    if endpoint.text.lower().startswith(_RELAYED):
+        relayed = parse_any(endpoint.text.partition(":")[2], endpoint.place)
+        return proxyEndpoint(server_endpoint(reactor, relayed))
     _check_kind(endpoint)
     if endpoint.is_encrypted:
         return TLSEndpoint(reactor, endpoint)
     made = _parsed(reactor, endpoint)
-    if isinstance(made, AdoptedStreamServerEndpoint):
-        with _copy_of(made, endpoint) as passed:
-            if passed.type != socket.SOCK_STREAM:
-                wrong = f"{quoted(endpoint.text)} is no stream socket"
-                raise Unfit(wrong, "ListenStream= in the socket unit makes one")
-            if passed.family != made.addressFamily:
-                wrong = f"{quoted(endpoint.text)} is of another family"
-                raise Unfit(wrong, f"domain={passed.family.name.removeprefix('AF_')}")
-            # Twisted closes what it adopts. The number would soon be another socket's, and a
-            # service that is started again would adopt that.
-            made.fileno = os.dup(made.fileno)
-    return made
+    if not isinstance(made, AdoptedStreamServerEndpoint):
+        return made
+    with _copy_of(made, endpoint) as passed:
+        _check_passed(passed, made.addressFamily, endpoint)
+    return PassedEndpoint(made.reactor, made.fileno, made.addressFamily)
+
+
+@implementer(IStreamServerEndpoint)
+class PassedEndpoint:
+    """A listening socket that was passed, and that can be had again.
+
+    Twisted's closes the descriptor that it adopts. The number would soon be another socket's, and
+    a service that is started again would adopt that.
+    """
+
+    def __init__(
+        self, reactor: IReactorSocket, descriptor: int, family: socket.AddressFamily
+    ) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._family = family
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen on a copy of the descriptor."""
+        return execute(self._adopted, protocolFactory)
+
+    def _adopted(self, factory: IProtocolFactory) -> IListeningPort:
+        os.set_blocking(self._descriptor, False)
+        made = cast("ServerFactory[Any]", factory)
+        return self._reactor.adoptStreamPort(self._descriptor, self._family, made)
+
+
+def _check_passed(passed: socket.socket, family: int, endpoint: Endpoint) -> None:
+    if passed.type != socket.SOCK_STREAM:
+        wrong = f"{quoted(endpoint.text)} is no stream socket"
+        raise Unfit(wrong, "ListenStream= in the socket unit makes one")
+    if passed.family != family:
+        wrong = f"{quoted(endpoint.text)} is of another family"
+        raise Unfit(wrong, f"domain={passed.family.name.removeprefix('AF_')}")
+    if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        wrong = f"{quoted(endpoint.text)} does not listen"
+        raise Unfit(wrong, "Accept=no in the socket unit passes the socket that listens")
 
 
 def passed_socket(reactor: IReactor, endpoint: Endpoint) -> socket.socket:
@@ -120,7 +165,9 @@ def _check_kind(endpoint: Endpoint) -> None:
 
 def _parsed(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
     try:
-        made: IStreamServerEndpoint = serverFromString(reactor, endpoint.description)
+        made: IStreamServerEndpoint = serverFromString(
+            EndpointReactor(reactor), endpoint.description
+        )
     except Exception as error:  # any parser, third-party ones included, raises what it likes
         wrong = f"{quoted(endpoint.text)} is no usable endpoint: {summary(error)}"
         remedy = _PARSER_REMEDIES.get(endpoint.kind.lower(), _SEE_TWISTED)
@@ -131,24 +178,11 @@ def _parsed(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
 def bind_problem(endpoint: Endpoint, error: OSError | CannotListenError) -> Problem:
     """Return what to tell a person whose endpoint could not be bound."""
     cause = error.socketError if isinstance(error, CannotListenError) else error
-    if not isinstance(cause, OSError) and (owner := _owner(endpoint)):
-        wrong = f"{quoted(endpoint.text)[1:-1]} cannot be bound: it is process {owner}'s"
-        return Problem(endpoint.place, wrong, "stop that, or choose another")
     reason = getattr(cause, "strerror", None) or str(cause)
     wrong = f"{quoted(endpoint.text)[1:-1]} cannot be bound: {printable(reason)}"
     number: int = getattr(cause, "errno", None) or 0
     remedies = _REMEDIES if endpoint.path is None else _REMEDIES | _UNIX_REMEDIES
     return Problem(endpoint.place, wrong, remedies.get(number, "choose another endpoint"))
-
-
-def _owner(endpoint: Endpoint) -> int | None:
-    """Return the process whose a unix socket is, by the lock that Twisted keeps beside it."""
-    if endpoint.path is None:
-        return None
-    try:
-        return int(str(Path(f"{endpoint.path}.lock").readlink()))
-    except (OSError, ValueError):
-        return None
 
 
 def known_address(address: IAddress) -> Address:
@@ -158,14 +192,3 @@ def known_address(address: IAddress) -> Address:
     if isinstance(address, UNIXAddress):
         return unix_address(address.name or b"")
     return Address(printable(str(address)))
-
-
-def unlock(endpoint: Endpoint) -> None:
-    """Remove the lock that Twisted leaves where a unix socket cannot be bound or removed.
-
-    By the lock of a process that is gone, the next start would know a socket for its own, and take
-    it from whoever listens on it.
-    """
-    if endpoint.path is not None:
-        with suppress(OSError, ValueError):  # there is none, or it is another process's
-            FilesystemLock(f"{endpoint.path}.lock").unlock()

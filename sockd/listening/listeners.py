@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from sockd.config.endpoint import Endpoint
 from sockd.errors import BindError, Problem, Unfit
 from sockd.listening.door import Door, FactoryMaker, Tenant
-from sockd.listening.endpoints import bind_problem, prepared, server_endpoint, unlock
+from sockd.listening.endpoints import bind_problem, prepared, server_endpoint
 from sockd.listening.spare import take
 from sockd.reactor import IReactor
 from sockd.records import Listener
@@ -157,7 +157,6 @@ class Listeners:
             except Unfit as unfit:
                 problems.append(unfit.at(door.endpoint.place))
             except (OSError, CannotListenError) as error:
-                unlock(door.endpoint)
                 problems.append(bind_problem(door.endpoint, error))
         if problems:
             self._close_doors()
