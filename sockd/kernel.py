@@ -125,11 +125,30 @@ def unread(sock: socket.socket) -> int:
     """
     if sys.platform == "win32":
         return 0
+    from termios import FIONREAD  # POSIX alone
+
+    return _queued(sock, FIONREAD)
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Return how many written bytes the peer's system has not taken yet (tcp(7), ``SIOCOUTQ``).
+
+    Of a unix socket it is what the peer has not read, with the kernel's overhead. 0 where that is
+    not known.
+    """
+    if sys.platform != "linux":
+        return 0
+    from termios import TIOCOUTQ  # Linux has the same number for SIOCOUTQ
+
+    return _queued(sock, TIOCOUTQ)
+
+
+def _queued(sock: socket.socket, request: int) -> int:
+    """Return the length of a queue of a socket; 0 where the system does not know it."""
     from fcntl import ioctl  # POSIX alone
-    from termios import FIONREAD
 
     try:
-        return int.from_bytes(ioctl(sock, FIONREAD, bytes(4)), sys.byteorder)
+        return int.from_bytes(ioctl(sock, request, bytes(4)), sys.byteorder)
     except (OSError, ValueError):  # ValueError: it is closed
         return 0
 

@@ -12,7 +12,8 @@ from sockd.files import LARGEST_FILE
 from sockd.kinds.datagram import MOST_FLOWS
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import MOST_SOURCES
-from sockd.web.delivery import PATIENCE
+from sockd.web import reader
+from sockd.web.answers import PATIENCE
 from sockd.web.events import MOST_READERS
 from sockd.web.site import MOST_CHANNELS, REQUEST_TIME
 from tests.configurations import SERVICE, read
@@ -43,7 +44,9 @@ NUMBERS = {
 }
 TIMES = {
     "time for an HTTP request": REQUEST_TIME,
-    "time without taking anything of an answer": PATIENCE,
+    "time to take 64KiB of an answer": PATIENCE,
+    "time to take one piece of `/events`": reader.PATIENCE,
+    "time without taking anything of `/capture.pcapng`": PATIENCE,
     "time to log in": LOGIN_TIME,
     "silence in the shell": ADMIN.idle_timeout,
     "time for a statement": ADMIN.statement_timeout,

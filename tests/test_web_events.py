@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from sockd.records import Connection, Reason, State
 from sockd.testing import FakeDaemon, FakeService
 from sockd.views import connection_view
-from sockd.web import delivery
 from sockd.web.backlog import SIZE, Backlog
 from sockd.web.events import MOST_READERS, TICK
 from sockd.web.news import MOST_TOLD, SAMPLE, News
-from sockd.web.reader import PATIENCE, SILENCE
+from sockd.web.reader import FAREWELL, PATIENCE, SILENCE
 from sockd.web.site import REQUEST_TIME
 from sockd.web.totals import LOOKED_AT, MOST_BUSY, NEWEST, Traffic
 from tests.sse import Sent, events
@@ -398,36 +397,62 @@ def test_heartbeats_come_after_so_much_silence(endpoint: Endpoint, echo: FakeSer
     assert beats[1] - beats[0] == pytest.approx(SILENCE / TICK, abs=1)
 
 
-def test_a_slow_reader_has_one_piece_waiting_and_is_dropped(
+def test_a_reader_whose_buffer_stays_full_is_disconnected(
     endpoint: Endpoint, echo: FakeService
 ) -> None:
     watcher = Watcher(endpoint)
     watcher.read()
     watcher.client.transport.is_full = True
-    for _ in range(round(PATIENCE / TICK) + 5):
+    for _ in range(round(PATIENCE / TICK)):
         echo.open()
         endpoint.clock.advance(TICK)
-    waiting = events(unchunked(watcher.taken()))
-    assert words(waiting) == ["accept"]
-    watcher.client.transport.is_full = False
-    watcher.client.producer.resumeProducing()
+        assert not watcher.client.transport.aborted
+    endpoint.clock.advance(2 * TICK)
+    assert watcher.client.transport.aborted
+    assert words(events(unchunked(watcher.taken()))) == ["accept"]
+    watcher.client.leave()
+    endpoint.clock.advance(0)
+    assert endpoint.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("taken_each_tick", [0, 1], ids=["reads nothing", "reads slowly"])
+def test_a_reader_that_does_not_take_a_piece_in_time_is_told_so_and_disconnected(
+    endpoint: Endpoint, echo: FakeService, taken_each_tick: int
+) -> None:
+    watcher = Watcher(endpoint)
+    watcher.read()
+    transport = watcher.client.transport
+    echo.open()
+    (accept,) = watcher.told()
+    transport.untaken = 10_000
+    for _ in range(round(PATIENCE / TICK) - 1):
+        echo.open()
+        assert watcher.read() == []
+        transport.untaken -= taken_each_tick
+    endpoint.clock.advance(2 * TICK)
     endpoint.clock.advance(0)
     said = watcher.taken()
     (dropped,) = events(unchunked(said))
     assert (dropped.word, dropped.data) == ("dropped", {"reason": "slow"})
-    assert dropped.id == waiting[0].id
+    assert dropped.id == accept.id
     assert said.endswith("\r\n0\r\n\r\n")
+    assert transport.disconnecting
+    assert not transport.aborted
+    endpoint.clock.advance(FAREWELL)
+    assert transport.aborted
 
 
-def test_who_takes_nothing_at_all_is_cut_off(endpoint: Endpoint, echo: FakeService) -> None:
+def test_the_next_piece_waits_until_the_last_one_has_arrived(
+    endpoint: Endpoint, echo: FakeService
+) -> None:
     watcher = Watcher(endpoint)
-    watcher.client.transport.is_full = True
-    echo.open()
-    watcher.read(delivery.PATIENCE + 1)
-    assert watcher.client.transport.aborted
-    watcher.client.leave()
-    endpoint.clock.advance(0)
-    assert endpoint.clock.getDelayedCalls() == []
+    watcher.read()
+    for _ in range(3):
+        echo.open()
+        watcher.client.transport.untaken = 100
+        assert watcher.read(PATIENCE / 2) == []
+        watcher.client.transport.untaken = 0
+        assert words(watcher.told()) == ["accept"]
 
 
 def test_a_quiet_reader_is_not_a_slow_one(endpoint: Endpoint, echo: FakeService) -> None:

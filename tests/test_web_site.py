@@ -12,8 +12,8 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.web.answers import Answer
-from sockd.web.delivery import PATIENCE, IExchange
+from sockd.web.answers import PATIENCE, Answer
+from sockd.web.delivery import IExchange
 from sockd.web.site import FAREWELL, MOST_CHANNELS, REQUEST_TIME, Exchange, StatsRequest
 from sockd.web.slices import RECORDS
 from sockd.web.target import Target

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, ITransport
 from twisted.internet.task import Clock, Cooperator
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -45,10 +45,12 @@ class Transport(StringTransport):
     """A transport in memory.
 
     :ivar is_full: with each write, ask the producer to pause, as a full buffer does.
+    :ivar untaken: how many bytes the kernel keeps that the client's system has not taken.
     :ivar aborted: whether the connection was dropped at once.
     """
 
     is_full = False
+    untaken = 0
     aborted = False
 
     def write(self, data: bytes) -> None:
@@ -115,7 +117,7 @@ class Endpoint:
         own = Pages(self.daemon, self.clock.seconds, self.events, self.scrapes)
         answer = (pages or own).answer
         self.cooperator: Cooperator = one_slice_a_turn(self.clock)
-        self.site = StatsSite(answer, KnownHosts([]), self.clock, self.cooperator)
+        self.site = StatsSite(answer, KnownHosts([]), self.clock, self.cooperator, _untaken)
 
     def client(self) -> Client:
         """Return a new connection."""
@@ -139,6 +141,11 @@ class Endpoint:
         reply = self.ask(path)
         assert reply.status == 200, reply
         return reply.json
+
+
+def _untaken(transport: ITransport) -> int:
+    assert isinstance(transport, Transport)
+    return transport.untaken
 
 
 def replies(data: bytes, bodiless: bool = False) -> list[Reply]:

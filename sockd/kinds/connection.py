@@ -37,7 +37,7 @@ from sockd.kernel import seconds_since_send, tcp_view, unread
 from sockd.kinds.lane import IRider, Lane
 from sockd.kinds.said import said
 from sockd.listening.endpoints import known_address
-from sockd.listening.transport import PatientServer, SelfStarter
+from sockd.listening.transport import PatientServer, SelfStarter, socket_transport
 from sockd.records import Connection, Listener, Reason
 
 if TYPE_CHECKING:
@@ -345,10 +345,7 @@ class StreamConnection(SelfStarter):
 
     def _socket_transport(self) -> IStreamTransport:
         """Return what is under TLS and whatever else wraps the socket."""
-        transport: object = self.transport
-        while isinstance(transport, ProtocolWrapper):
-            transport = transport.transport
-        return cast("IStreamTransport", transport)
+        return cast("IStreamTransport", socket_transport(self.transport))
 
 
 def _writer(transport: IStreamTransport) -> Callable[[bytes], None]:

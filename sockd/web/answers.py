@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -40,6 +40,20 @@ REASONS = MappingProxyType(
 """The words that go with the status codes (RFC 9110, 15)."""
 
 
+PATIENCE = 60.0
+"""How long a client may take nothing of what waits for it, in seconds."""
+
+
+class Outlet(Protocol):
+    """The connection that an answer is sent over."""
+
+    def untaken(self) -> int:
+        """Return how many bytes the kernel keeps that the client's system has not acknowledged."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer.
@@ -48,6 +62,9 @@ class Answer:
         now, what fires when there is stands in place of a slice.
     :ivar headers: those beside the ones that every answer has.
     :ivar release: of an answer without an end, what is called when nobody takes it any more.
+    :ivar attach: of an answer without an end, what is called with the connection that it goes to.
+    :ivar farewell: how long the client may take for the rest once an answer without an end is
+        over, in seconds. Then the connection is dropped.
     """
 
     body: bytes | Iterator[bytes | Deferred[None]]
@@ -55,6 +72,8 @@ class Answer:
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     release: Callable[[], object] | None = None
+    attach: Callable[[Outlet], object] | None = None
+    farewell: float = PATIENCE
 
 
 class RequestError(Exception):

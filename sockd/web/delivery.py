@@ -2,9 +2,10 @@
 
 Everything goes through one cooperator, small answers too. One turn of the reactor makes one slice
 for one client, so neither a long answer nor many requests in one read keep the daemon from its
-peers. While a client does not read, nothing more is made for it; one that takes nothing for
-:data:`PATIENCE` is cut off. An answer without an end waits for what is new, and ends with its
-client.
+peers. While a client does not read, nothing more is made for it. A client is disconnected when the
+buffer of its connection stays full for :data:`PATIENCE`: it takes less than 64 KiB in that time. An
+answer without an end waits for what is new, and ends with its client. It may be too short to fill a
+buffer for hours, so :class:`StallWatch` looks at what the kernel still keeps of it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from sockd.web.answers import INTERNAL_SERVER_ERROR, Answer, RequestError, json_answer
-
-PATIENCE = 60.0
-"""How long a client may take nothing of what waits for it, in seconds."""
+from sockd.web.answers import (
+    INTERNAL_SERVER_ERROR,
+    PATIENCE,
+    Answer,
+    RequestError,
+    json_answer,
+)
+from sockd.web.stall import StallWatch
 
 
 class IExchange(Interface):
@@ -37,6 +42,9 @@ class IExchange(Interface):
 
     def complete() -> None:
         """Enter that all of the answer was sent; the producer is done too."""
+
+    def untaken() -> int:
+        """Return how many bytes the kernel keeps that the client's system has not acknowledged."""
 
     def abort() -> None:
         """Drop the connection at once."""
@@ -82,6 +90,7 @@ class Delivery:
         self._impatience: IDelayedCall | None = None
         self._is_over = False
         self._release: Callable[[], object] | None = None
+        self._watch: StallWatch | None = None
         exchange.feed_from(self)
         exchange.lost().addErrback(lambda _: self.stopProducing())
         self._task = cooperator.cooperate(self._steps())
@@ -117,10 +126,14 @@ class Delivery:
         release, self._release = self._release, None
         if release is not None:
             release()
+        if self._watch is not None:
+            self._watch.end()
 
     def _steps(self) -> Iterator[Deferred[None] | None]:
         answer = yield from self._answer()
         self._exchange.begin(answer)
+        if not self._bodiless:
+            self._attach(answer)
         for item in (b"",) if self._bodiless else _slices(answer):
             if isinstance(item, Deferred):
                 yield item
@@ -130,6 +143,13 @@ class Delivery:
         self._is_over = True
         self._exchange.complete()
         self._let_go()
+
+    def _attach(self, answer: Answer) -> None:
+        """Watch a client whose answer has no end."""
+        if answer.release is not None:
+            self._watch = StallWatch(self._exchange, self._reactor)
+        if answer.attach is not None:
+            answer.attach(self._exchange)
 
     def _answer(self) -> Generator[Deferred[None], None, Answer]:
         """Return the answer, with its first slice made, so that an error there can be told."""

@@ -1,8 +1,8 @@
 """The events as they happen, for everybody who watches: ``/events``.
 
 Readers are woken together, :data:`TICK` apart, so that what happens in between is encoded once,
-and in one piece. Each has at most one piece waiting; who does not take it is dropped. While nobody
-reads, nothing is done but to keep the backlog.
+and in one piece. Each has at most one piece on its way, and is dropped if it does not take it in
+time. While nobody reads, nothing is done but to keep the backlog.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sockd.web.answers import SERVICE_UNAVAILABLE, Answer, RequestError, encoded
 from sockd.web.backlog import Backlog
 from sockd.web.frames import EVENT_STREAM, frame, retry_frame
 from sockd.web.news import News
-from sockd.web.reader import EventReader
+from sockd.web.reader import FAREWELL, EventReader
 from sockd.web.totals import Totals
 
 TICK = 0.1
@@ -73,6 +73,8 @@ class EventStream:
             content_type=EVENT_STREAM,
             headers=_HEADERS,
             release=partial(self._leave, reader),
+            attach=reader.attach,
+            farewell=FAREWELL,
         )
 
     def close(self) -> None:

@@ -1,4 +1,8 @@
-"""One reader of the events: how far it is, and whether it keeps up."""
+"""One reader of the events: how far it is, and whether it keeps up.
+
+A piece counts as taken when the reader's system has acknowledged it, not when the kernel here has
+accepted it. Its send buffer grows to megabytes: hours of what a quiet daemon has to say.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Iterator
 from twisted.internet.defer import Deferred
 
 from sockd.ledger import Clock
-from sockd.web.answers import encoded
+from sockd.web.answers import Outlet, encoded
 from sockd.web.frames import HEARTBEAT, frame
 from sockd.web.news import News
 from sockd.web.totals import Totals
@@ -16,14 +20,17 @@ SILENCE = 15.0
 """After how many seconds without anything to say a heartbeat is sent."""
 
 PATIENCE = 10.0
-"""How long a reader may leave what is sent to it, in seconds."""
+"""How long a reader may take for one piece, in seconds."""
+
+FAREWELL = 1.0
+"""How long a reader may take for the end of the stream, in seconds."""
 
 
 class EventReader:
     """Sends one piece at a time, and the next when that is taken and there is more.
 
     :param clock: returns the time in seconds since the epoch.
-    :ivar is_slow: whether it has left what was sent to it for too long.
+    :ivar is_slow: whether it took too long for a piece.
     """
 
     def __init__(self, news: News, totals: Totals, clock: Clock) -> None:
@@ -34,8 +41,13 @@ class EventReader:
         self._totals_told = 0
         self._sent_at = clock()
         self._more: Deferred[None] | None = None
+        self._outlet: Outlet | None = None
         self._is_over = False
         self.is_slow = False
+
+    def attach(self, outlet: Outlet) -> None:
+        """Judge by this connection what the reader has taken."""
+        self._outlet = outlet
 
     def slices(self, greeting: bytes, number: int) -> Iterator[bytes | Deferred[None]]:
         """Return what there is to say, and in between what fires when there is more.
@@ -47,7 +59,8 @@ class EventReader:
         while not self._is_over:
             self._more = Deferred()
             yield self._more
-            yield self._piece()
+            if not self.is_slow:
+                yield self._piece()
         if self.is_slow:
             yield self._frame("dropped", encoded({"reason": "slow"}))
             return
@@ -57,15 +70,29 @@ class EventReader:
     def tick(self) -> None:
         """Go on if there is something to say; give up if what was said is not taken."""
         silence = self._clock() - self._sent_at
-        if self._more is None:
+        if self._is_over:
+            return
+        if not self._is_taken:
             if silence >= PATIENCE:
-                self._is_over = self.is_slow = True
+                self._give_up()
         elif self._has_news or silence >= SILENCE:
             self._wake()
 
     def end(self) -> None:
         """Say what there is, and then nothing more."""
         self._is_over = True
+        self._wake()
+
+    @property
+    def _is_taken(self) -> bool:
+        """Whether the last piece has arrived; while the buffer is full there is no ``_more``."""
+        return self._more is not None and (self._outlet is None or not self._outlet.untaken())
+
+    def _give_up(self) -> None:
+        """End the stream, with a last word if the buffer has room for one."""
+        self._is_over = self.is_slow = True
+        if self._more is None and self._outlet is not None:
+            self._outlet.abort()
         self._wake()
 
     @property

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
     ITCPTransport,
+    ITransport,
 )
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Cooperator
@@ -28,9 +29,10 @@ from zope.interface import implementer
 
 import sockd
 from sockd.listening.endpoints import known_address
+from sockd.listening.transport import untaken
 from sockd.process import descriptors
-from sockd.web.answers import BAD_REQUEST, REASONS, Answer, encoded
-from sockd.web.delivery import PATIENCE, Delivery, IExchange
+from sockd.web.answers import BAD_REQUEST, PATIENCE, REASONS, Answer, encoded
+from sockd.web.delivery import Delivery, IExchange
 from sockd.web.guard import Head, admitted
 from sockd.web.hosts import KnownHosts
 from sockd.web.target import Target
@@ -94,7 +96,8 @@ class Exchange:
     def begin(self, answer: Answer) -> None:
         """Send the status and the headers."""
         request = self._request
-        self._channel.is_endless = answer.release is not None
+        self._channel.is_endless = answer.release is not None and request.method != b"HEAD"
+        self._channel.farewell = answer.farewell
         request.setResponseCode(answer.status, REASONS[answer.status].encode("ascii"))
         for name, value in self._headers(answer).items():
             request.responseHeaders.setRawHeaders(name, [value])
@@ -108,6 +111,10 @@ class Exchange:
         """Enter that all of the answer was sent."""
         self._request.unregisterProducer()
         self._request.finish()
+
+    def untaken(self) -> int:
+        """Return how many bytes the kernel keeps that the client's system has not acknowledged."""
+        return self._channel.factory.untaken(self._channel.transport)
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -151,6 +158,9 @@ class StatsChannel(HTTPChannel):
 
     :ivar is_serving: whether an answer is under way.
     :ivar is_endless: whether it has no end of its own, and is over when the client says no more.
+        The connection ends with it.
+    :ivar farewell: how long the client may take for what was written when it is closed, in
+        seconds.
     """
 
     factory: StatsSite
@@ -161,6 +171,7 @@ class StatsChannel(HTTPChannel):
         super().__init__()  # type: ignore[no-untyped-call]
         self.is_serving = False
         self.is_endless = False
+        self.farewell = PATIENCE
         self._is_read_out = False
         self._is_closing = False
         self._parting: IDelayedCall | None = None
@@ -186,6 +197,8 @@ class StatsChannel(HTTPChannel):
 
     def requestDone(self, request: Request) -> None:
         """Go on with the next request, if there is one."""
+        if self.is_endless:
+            self.persistent = 0
         self.is_serving = self.is_endless = False
         super().requestDone(request)  # type: ignore[no-untyped-call]
         if self._is_read_out and not self.is_serving:
@@ -220,7 +233,8 @@ class StatsChannel(HTTPChannel):
         """Close once what was written is sent, which the client must take in a while."""
         if not self._is_closing:
             self._is_closing = True
-            self._parting = self.factory.reactor.callLater(PATIENCE, self.transport.abortConnection)
+            abort = self.transport.abortConnection
+            self._parting = self.factory.reactor.callLater(self.farewell, abort)
             super().loseConnection()  # type: ignore[no-untyped-call]
 
     def hang_up(self) -> None:
@@ -242,6 +256,7 @@ class StatsSite(HTTPFactory):
     """Builds the connections and answers their requests.
 
     :param answer: makes the answer to a target.
+    :param untaken: returns how many bytes the system of a connection's client has not taken.
     :ivar known: the hosts that requests may name.
     :ivar channels: the open connections, the oldest first.
     """
@@ -255,11 +270,13 @@ class StatsSite(HTTPFactory):
         known: KnownHosts,
         reactor: IReactorTime,
         cooperator: Cooperator,
+        untaken: Callable[[ITransport], int] = untaken,
     ) -> None:
         super().__init__(timeout=REQUEST_TIME, reactor=reactor)
         self._answer = answer
         self.known = known
         self._cooperator = cooperator
+        self.untaken = untaken
         self._empty_waiters: list[Deferred[None]] = []
         self.channels: dict[StatsChannel, None] = {}
 
