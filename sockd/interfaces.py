@@ -103,13 +103,16 @@ class INetworkService(IService):
 class IReloadableService(INetworkService):
     """A service whose section may change while it runs.
 
-    A reload first prepares all services, which may fail, then has all of them release what they
-    do not need any more, then reconfigures them, which cannot fail. All of it is one call from the
+    A reload first prepares all services, which may fail, and lets the reactor have its turn in
+    between. Then it has services release what they do not need any more, and reconfigures them,
+    which cannot fail. For services that give sockets to each other that is one call from the
     reactor: nobody is accepted in between.
     """
 
     def prepare(spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
         """Bind endpoints of a section to come, and leave them, unread, with the spare sockets.
+
+        It is called for a few of them at a time, and with none if there are none to bind.
 
         :raise sockd.errors.BindError: if one of them cannot be had.
         """

@@ -79,6 +79,7 @@ class Ledger:
         service.listeners = listeners
         service.state = State.LISTENING
         now = self._clock()
+        known = frozenset(known)
         for listener in listeners:
             if listener in known:
                 continue

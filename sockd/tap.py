@@ -18,7 +18,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from sockd import __version__, check
-from sockd.config.load import AdminCheck, load
+from sockd.config.load import AdminCheck, load_in_steps
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError, Problem, SockdError
@@ -34,7 +34,7 @@ from sockd.narration.invitation import (
 )
 from sockd.narration.narrator import Narrator
 from sockd.narration.own_addresses import own_hosts
-from sockd.process import descriptors, rlimit
+from sockd.process import descriptors, memory, rlimit
 from sockd.process.hangup import Hangups, has_terminal, shells
 from sockd.process.log import escape_output, log_observer
 from sockd.process.log_file import LogReopener, log_file
@@ -46,6 +46,7 @@ from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
+from sockd.steps import Steps, finished
 
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
@@ -108,7 +109,7 @@ class Options(usage.Options):
         if self["config"] is not None:
             self.file = str(Path(self["config"]).absolute())
         try:
-            self.configuration = _read(self["config"], self.registry, self._check_admin)
+            self.configuration = finished(_read(self["config"], self.registry, self._check_admin))
         except ConfigurationError as error:
             raise SystemExit(str(error)) from None
         if self["check"]:
@@ -160,6 +161,7 @@ def makeService(options: Options) -> Daemon:
     if options.stays_root:
         _warn_of_root(_twistd(options), reactor)
     reactor.callWhenRunning(daemon.announce)
+    reactor.callWhenRunning(memory.settle)
     reactor.callWhenRunning(lambda: supervisor.ready(_status(daemon)))
     reactor.addSystemEventTrigger("before", "shutdown", supervisor.stopping)
     return daemon
@@ -219,7 +221,7 @@ def _said(*lines: str) -> SystemExit:
     return SystemExit(0)
 
 
-def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Configuration:
+def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Steps[Configuration]:
     """Return the configuration of a file, or of the lab that comes with sockd.
 
     :raise ConfigurationError: with every error of the file, and every broken plugin.
@@ -229,7 +231,7 @@ def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Conf
     missing = f"; broken plugins: {broken}" if broken else ""
     try:
         with as_file(files("sockd") / "lab.ini") as lab:
-            configuration = load(
+            configuration = yield from load_in_steps(
                 lab if path is None else Path(path),
                 registry.kinds,
                 registry.replies,

@@ -45,6 +45,7 @@ PURE = (
     "sockd.reload.plan",
     "sockd.replies",
     "sockd.rows",
+    "sockd.steps",
     "sockd.tables",
     "sockd.text",
     "sockd.views",

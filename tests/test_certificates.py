@@ -105,7 +105,7 @@ def test_a_certificate_of_the_stats_endpoint_that_is_not_usable_changes_nothing(
     sockd = run_sockd(ini)
     tls_files.key.write_text("this is none\n", encoding="ascii")
     log = reload(sockd, ini)
-    assert f"{sockd.file}:5: [stats] listen: 'ssl:0:privateKey=" in log
+    assert f"{sockd.file}:5: [stats] listen: '{tls_files.key}' " in log
     assert "Nothing was changed" in log
 
 

@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ _CERTIFICATES = MappingProxyType({"ssl": (*_FILES["ssl"], "sslmethod"), "tls": _
 _PATHS = MappingProxyType({"tls": "path", "unix": "address"})
 """The parameter without which these kinds are nothing."""
 
+_NOWHERE = Place("", 0)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
 _FORMS = MappingProxyType(
     {
@@ -168,15 +170,7 @@ class Endpoint:
 
         The backlog is no part of it, nor are certificates: they can change while a socket listens.
         """
-        if self.is_foreign:
-            return (self.text,)
-        named = dict(self.with_default("mode", PRIVATE_MODE).parameters)
-        for name in ("backlog", *self._certificates):
-            named.pop(name, None)
-        if self.kind in _INTERNET:
-            named |= {"port": str(self.port), "interface": str(_address(self.host))}
-        kind = "tcp" if self.kind == "tcp6" else self.kind
-        return (kind, *(f"{name}={value}" for name, value in sorted(named.items())))
+        return (self.text,) if self.is_foreign else _identity(self.kind, self.parameters)
 
     def with_default(self, name: str, value: str) -> Endpoint:
         """Return the endpoint with a parameter added, if it takes it and does not have it.
@@ -203,16 +197,25 @@ class Endpoint:
 
         Whether ``::`` takes an IPv4 port too is for the system to say, when they are bound.
         """
+        if self.spot is None or self.spot != other.spot:
+            return False
+        mine, others = self.address, other.address
+        return mine is None or others is None or mine == others
+
+    @property
+    def spot(self) -> tuple[object, ...] | None:
+        """What endpoints have in common that may collide; ``None`` where none can."""
         if self.path is not None:
-            return self.path == other.path
-        if not self.port or self.port != other.port:
-            return False
-        if (self.kind == DATAGRAM) != (other.kind == DATAGRAM):
-            return False
-        mine, others = _address(self.host), _address(other.host)
-        if mine.version != others.version:
-            return False
-        return mine == others or mine.is_unspecified or others.is_unspecified
+            return (self.path,)
+        if not self.port:
+            return None
+        return (self.port, self.kind == DATAGRAM, _address(self.host).version)
+
+    @property
+    def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The address to bind; ``None`` for all addresses, and where there is none."""
+        address = _address(self.host) if self.host else None
+        return None if address is None or address.is_unspecified else address
 
 
 EndpointParser = Callable[[str, Place], Endpoint]
@@ -302,6 +305,13 @@ def _taken_apart(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
     return kind, positional, [(word[0], word[1]) for word in words if len(word) == 2]
 
 
+def arguments(description: str) -> tuple[list[str], dict[str, str]]:
+    """Return what follows the kind: the values without a name, and those with one by name."""
+    _, *words = _split(description)
+    positional = [word[0] for word in words if len(word) == 1]
+    return positional, {word[0]: word[1] for word in words if len(word) == 2}
+
+
 def _split(text: str) -> list[list[str]]:
     """Return the words between the colons, each as ``[value]`` or ``[name, value]``."""
     words = [[""]]
@@ -383,5 +393,19 @@ def _check_passed(endpoint: Endpoint) -> None:
         raise Unfit(wrong, remedy)
 
 
+@lru_cache(maxsize=16_384)
+def _identity(kind: str, parameters: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Return the identity of an endpoint that is known here; a reload asks for each many times."""
+    endpoint = Endpoint(_NOWHERE, "", kind, parameters)
+    named = dict(endpoint.with_default("mode", PRIVATE_MODE).parameters)
+    for name in ("backlog", *_CERTIFICATES.get(kind, ())):
+        named.pop(name, None)
+    if kind in _INTERNET:
+        named |= {"port": str(endpoint.port), "interface": str(_address(endpoint.host))}
+    kind = "tcp" if kind == "tcp6" else kind
+    return (kind, *(f"{name}={value}" for name, value in sorted(named.items())))
+
+
+@lru_cache(maxsize=1024)
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return ipaddress.ip_address(host)

@@ -12,10 +12,14 @@ from configparser import RawConfigParser
 from dataclasses import dataclass, field
 
 from sockd.errors import Place, Problem
+from sockd.steps import Steps, finished
 from sockd.text import glance, quoted
 
 LONGEST_LINE = 4096
 """In characters. Nothing that a configuration means is longer."""
+
+LINES = 50
+"""How many lines are read in one step."""
 
 _COMMENT = ("#", ";")
 
@@ -53,9 +57,16 @@ class Document:
 
 def read(file: str, text: str) -> Document:
     """Return the document that a text holds; ``file`` is what its errors call it."""
+    return finished(read_in_steps(file, text))
+
+
+def read_in_steps(file: str, text: str) -> Steps[Document]:
+    """Do the same as :func:`read`, :data:`LINES` at a time."""
     reader = _Reader(Document(file))
     for number, line in enumerate(text.split("\n"), 1):
         reader.line(number, line)
+        if number % LINES == 0:
+            yield
     return reader.document
 
 

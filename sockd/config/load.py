@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from sockd.config.endpoint import (
     unchecked,
 )
 from sockd.config.limits import LimitsSpec, read_limits
+from sockd.config.occupied import Occupied
 from sockd.config.options import Options
 from sockd.config.proxy import read_proxy
 from sockd.config.specs import (
@@ -45,6 +46,7 @@ from sockd.config.values import (
 )
 from sockd.errors import ConfigurationError, Place, Problem
 from sockd.files import LARGEST_FILE, NotRegularError, read_regular, reason
+from sockd.steps import Steps, finished
 from sockd.text import nearest, quoted
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def load(
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
 ) -> Configuration:
-    """Read a file.
+    """Read a file; for a large one that takes half a second.
 
     :param kinds: the service kinds there are, by name.
     :param replies: the replies there are, by name.
@@ -84,8 +86,21 @@ def load(
     :param check_admin: returns what is wrong with the files that ``[admin]`` names.
     :raise ConfigurationError: with every error of the file.
     """
+    return finished(load_in_steps(path, kinds, replies, missing, check, check_admin))
+
+
+def load_in_steps(
+    path: Path,
+    kinds: Mapping[str, IServiceKind],
+    replies: Mapping[str, IReply],
+    missing: str = "",
+    check: EndpointCheck = unchecked,
+    check_admin: AdminCheck = unchecked_admin,
+) -> Steps[Configuration]:
+    """Do the same as :func:`load`, about an endpoint at a time."""
     file = str(path)
-    return parse(file, _text(file, path), kinds, replies, missing, check, check_admin)
+    text = _text(file, path)
+    return (yield from _parse(file, text, kinds, replies, missing, check, check_admin))
 
 
 def parse(
@@ -98,8 +113,21 @@ def parse(
     check_admin: AdminCheck = unchecked_admin,
 ) -> Configuration:
     """Read the text of a file; otherwise like :func:`load`."""
-    reader = _Reader(ini.read(file, text), kinds, replies, missing, check, check_admin)
-    configuration = reader.configuration()
+    return finished(_parse(file, text, kinds, replies, missing, check, check_admin))
+
+
+def _parse(
+    file: str,
+    text: str,
+    kinds: Mapping[str, IServiceKind],
+    replies: Mapping[str, IReply],
+    missing: str,
+    check: EndpointCheck,
+    check_admin: AdminCheck,
+) -> Steps[Configuration]:
+    document = yield from ini.read_in_steps(file, text)
+    reader = _Reader(document, kinds, replies, missing, check, check_admin)
+    configuration = yield from reader.configuration()
     if reader.problems:
         raise ConfigurationError(reader.problems)
     return configuration
@@ -162,7 +190,7 @@ class _Reader:
         self._idle_timeout = 0.0
         self._limits = LimitsSpec()
 
-    def configuration(self) -> Configuration:
+    def configuration(self) -> Steps[Configuration]:
         """Return the configuration; it counts only while there are no problems."""
         services: list[ServiceSpec] = []
         stats: StatsSpec | None = None
@@ -173,7 +201,7 @@ class _Reader:
         self._limits = read_limits(daemon, self._limits)
         for section in self._document.sections.values():
             if section.name.startswith(_SERVICE):
-                services.append(self._service(section))
+                services.append((yield from self._service(section)))
             elif section.name == "stats":
                 stats = self._stats(section)
             elif section.name == "admin":
@@ -183,8 +211,9 @@ class _Reader:
                 capture = self._capture(section)
             elif section.name != "sockd":
                 self._unknown_section(section)
-        configuration = self._daemon(daemon, tuple(services), stats, admin, capture)
-        self._check_collisions(configuration.endpoints)
+        places = yield from self._places()
+        configuration = self._daemon(daemon, tuple(services), stats, admin, capture, places)
+        yield from self._check_collisions(configuration.endpoints)
         if not services and not self.problems:
             place = Place(self._document.file, 1)
             remedy = "add one, such as [service:echo] with kind and listen"
@@ -198,6 +227,7 @@ class _Reader:
         stats: StatsSpec | None,
         admin: AdminSpec | None,
         capture: CaptureSpec | None,
+        places: Mapping[tuple[str, str], Place],
     ) -> Configuration:
         with options:
             return Configuration(
@@ -213,16 +243,19 @@ class _Reader:
                 stats=stats,
                 admin=admin,
                 capture=capture,
-                places=MappingProxyType(dict(self._places())),
+                places=MappingProxyType(places),
             )
 
-    def _places(self) -> Iterator[tuple[tuple[str, str], Place]]:
+    def _places(self) -> Steps[dict[tuple[str, str], Place]]:
+        places = {}
         for section in self._document.sections.values():
             options = self._options(section)
             for name in ("", *section.entries):
-                yield (section.name, name), options.place(name)
+                places[section.name, name] = options.place(name)
+            yield
+        return places
 
-    def _service(self, section: ini.Section) -> ServiceSpec:
+    def _service(self, section: ini.Section) -> Steps[ServiceSpec]:
         name = section.name.removeprefix(_SERVICE)
         options = self._options(section)
         if not _SERVICE_NAME.fullmatch(name):
@@ -234,7 +267,7 @@ class _Reader:
             reply = options.word(
                 "reply", known("reply", tuple(self._replies), self._missing), "echo"
             )
-            listen = self._listen(options, kind)
+            listen = yield from self._listen(options, kind)
             return ServiceSpec(
                 name=name,
                 kind=kind,
@@ -252,14 +285,14 @@ class _Reader:
                 settings=self._settings(options, kind, reply),
             )
 
-    def _listen(self, options: Options, kind: str) -> tuple[Endpoint, ...]:
+    def _listen(self, options: Options, kind: str) -> Steps[tuple[Endpoint, ...]]:
         """Return the endpoints of a service; of an unknown kind, whatever they may be."""
         parse, example = parse_any, "tcp"
         if kind in self._kinds:
             datagrams = self._kinds[kind].datagrams
             parse, example = (parse_datagram, DATAGRAM) if datagrams else (parse_stream, "tcp")
         options.require("listen", f"an endpoint such as {example}:65432:interface=127.0.0.1")
-        return options.endpoints("listen", parse, "")
+        return (yield from options.endpoints_in_steps("listen", parse, ""))
 
     def _settings(self, options: Options, kind: str, reply: str) -> Mapping[str, object]:
         """Return the values of the options that plugins declare themselves."""
@@ -329,17 +362,15 @@ class _Reader:
     def _options(self, section: ini.Section) -> Options:
         return Options(self._document.file, section, self.problems, self._check)
 
-    def _check_collisions(self, endpoints: tuple[Endpoint, ...]) -> None:
-        taken: dict[str | int, list[Endpoint]] = {}
-        for endpoint in sorted(endpoints, key=lambda one: one.place):
-            spot = endpoint.path or endpoint.port
-            if spot:
-                neighbours = taken.setdefault(spot, [])
-                earlier = next(filter(endpoint.collides_with, neighbours), None)
-                if earlier is None:
-                    neighbours.append(endpoint)
-                else:
-                    self.problems.append(_collision(endpoint, earlier))
+    def _check_collisions(self, endpoints: tuple[Endpoint, ...]) -> Steps[None]:
+        taken = Occupied()
+        for endpoint in sorted(endpoints, key=lambda one: one.place.line):
+            earlier = taken.find(endpoint)
+            if earlier is None:
+                taken.add(endpoint)
+            else:
+                self.problems.append(_collision(endpoint, earlier))
+            yield
 
 
 def _collision(endpoint: Endpoint, earlier: Endpoint) -> Problem:

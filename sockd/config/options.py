@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sockd.config.values import file_name
 from sockd.errors import Place, Problem, Unfit
+from sockd.steps import Steps, finished
 from sockd.text import glance, nearest, quoted
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class Options:
 
     def values(self, name: str, parse: Callable[[str, Place], T]) -> tuple[T, ...]:
         """Return the values of a list, separated by commas or line ends."""
+        return finished(self.values_in_steps(name, parse))
+
+    def values_in_steps(self, name: str, parse: Callable[[str, Place], T]) -> Steps[tuple[T, ...]]:
+        """Do the same as :meth:`values`, one value at a time."""
         self._known.append(name)
         values = []
         for number, text in self._items(name):
@@ -111,6 +116,7 @@ class Options:
                 values.append(parse(text, place))
             except Unfit as unfit:
                 self._reject(text, unfit, place)
+            yield
         return tuple(values)
 
     def values_or(
@@ -125,6 +131,12 @@ class Options:
 
     def endpoints(self, name: str, parse: EndpointParser, default: str) -> tuple[Endpoint, ...]:
         """Return a list of endpoints: the default one where the option is not there."""
+        return finished(self.endpoints_in_steps(name, parse, default))
+
+    def endpoints_in_steps(
+        self, name: str, parse: EndpointParser, default: str
+    ) -> Steps[tuple[Endpoint, ...]]:
+        """Do the same as :meth:`endpoints`, one endpoint at a time."""
 
         def parse_here(text: str, place: Place) -> Endpoint:
             endpoint = parse(text, place).relative_to(self._folder)
@@ -132,7 +144,7 @@ class Options:
             return endpoint
 
         if name in self._section.entries or not default:
-            return self.values(name, parse_here)
+            return (yield from self.values_in_steps(name, parse_here))
         self._known.append(name)
         return (parse_here(default, self.place(name)),)
 

@@ -35,7 +35,7 @@ from sockd.limits.budget import Purse
 from sockd.limits.correspondence import Correspondence
 from sockd.limits.terms import terms
 from sockd.listening.endpoints import bind_problem
-from sockd.listening.spare import take
+from sockd.listening.spare import Pool
 from sockd.records import Connection, Listener, Reason, State
 from sockd.service import BindingService
 
@@ -121,7 +121,7 @@ class DatagramService(BindingService):
         :raise BindError: if one of them cannot be had; then none is held.
         """
         if not self._sockets:
-            sockets = [self._socket_for(endpoint, []) for endpoint in self._spec.listen]
+            sockets = [self._socket_for(endpoint, Pool()) for endpoint in self._spec.listen]
             _bind_all(sockets)
             self._serve_on(sockets)
 
@@ -137,9 +137,10 @@ class DatagramService(BindingService):
 
     def release(self, kept: Sequence[Endpoint]) -> None:
         """Leave the sockets that are not among these with the spare ones, and end their flows."""
-        given_up = list(self._sockets)
+        own = Pool(self._sockets)
         for endpoint in kept:
-            take(endpoint, given_up)
+            own.take(endpoint)
+        given_up = set(own)
         for bound in given_up:
             bound.pause()
             del self._sockets[bound]
@@ -155,7 +156,7 @@ class DatagramService(BindingService):
         is_bound = bool(self.record.listeners)
         self._follow(spec, reply, context)
         if is_bound:
-            own = list(self._sockets)
+            own = Pool(self._sockets)
             self._serve_on([self._socket_for(endpoint, own) for endpoint in spec.listen])
             self._rename_flows()
         if self._sweep_call is not None:
@@ -201,9 +202,9 @@ class DatagramService(BindingService):
         self.correspondence.apply(spec.limits, self._reactor.seconds())
         self._echoes = context.lane and IS_AVAILABLE and reply.identity and not spec.replies
 
-    def _socket_for(self, endpoint: Endpoint, own: list[DatagramSocket]) -> DatagramSocket:
+    def _socket_for(self, endpoint: Endpoint, own: Pool[DatagramSocket]) -> DatagramSocket:
         """Return a socket of its own, a spare one, or else one that is not bound yet."""
-        found = take(endpoint, own) or self._spare.take(endpoint, DatagramSocket)
+        found = own.take(endpoint) or self._spare.take(endpoint, DatagramSocket)
         bound = found or DatagramSocket(self._reactor, endpoint)
         bound.endpoint = endpoint
         return bound

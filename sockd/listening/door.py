@@ -64,7 +64,8 @@ class Door:
         """Have another endpoint of the same identity, its backlog and its certificates."""
         old, self.endpoint = self.endpoint, endpoint
         port = self._accepting_port()
-        if port is None:
+        is_same = old.parameters == endpoint.parameters and not endpoint.is_encrypted
+        if is_same or port is None:
             return
         if endpoint.parameter("backlog") != old.parameter("backlog"):
             _set_backlog(port, endpoint)

@@ -5,7 +5,7 @@ Services, the stats endpoint and the admin shell listen through this.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
@@ -16,7 +16,7 @@ from sockd.config.endpoint import Endpoint
 from sockd.errors import BindError, Problem, Unfit
 from sockd.listening.door import Door, FactoryMaker, Tenant
 from sockd.listening.endpoints import bind_problem, prepared, server_endpoint
-from sockd.listening.spare import take
+from sockd.listening.spare import Pool
 from sockd.reactor import IReactor
 from sockd.records import Listener
 from sockd.text import quoted
@@ -32,6 +32,7 @@ class Listeners:
         self._reactor = reactor
         self._doors = tuple(Door(prepared(endpoint, backlog)) for endpoint in endpoints)
         self._turns = deque(self._doors)
+        self._found: dict[Listener, Door] = {}
         self._binding: Deferred[None] | None = None
         self._closing: Deferred[None] = succeed(None)
 
@@ -77,14 +78,18 @@ class Listeners:
 
     def give_up(self, kept: Iterable[Endpoint]) -> list[Door]:
         """Return the bound doors that are not among these; they are not its own any more."""
-        wanted = [endpoint.identity for endpoint in kept]
-        given_up = []
+        wanted = Counter(endpoint.identity for endpoint in kept)
+        given_up: list[Door] = []
+        rest: list[Door] = []
         for door in self._doors:
-            if door.endpoint.identity in wanted:
-                wanted.remove(door.endpoint.identity)
-            elif door.port is not None:
-                given_up.append(door)
-        self._have(door for door in self._doors if door not in given_up)
+            identity = door.endpoint.identity
+            if wanted[identity]:
+                wanted[identity] -= 1
+                rest.append(door)
+            else:
+                (rest if door.port is None else given_up).append(door)
+        if given_up:
+            self._have(rest)
         return given_up
 
     def change(
@@ -99,10 +104,10 @@ class Listeners:
         :param find: returns a bound door for an endpoint that none of its own fits.
         :return: the listeners that were bound, and had a tenant, before.
         """
-        own = [door for door in self._doors if door.port is not None]
+        own = Pool(door for door in self._doors if door.port is not None)
         doors = []
         for endpoint in (prepared(endpoint, backlog) for endpoint in endpoints):
-            door = take(endpoint, own) or find(endpoint) or Door(endpoint)
+            door = own.take(endpoint) or find(endpoint) or Door(endpoint)
             door.become(endpoint)
             doors.append(door)
         known = tuple(door.listener for door in doors if door.tenant and door.listener)
@@ -125,7 +130,11 @@ class Listeners:
 
     def waiting(self, listener: Listener) -> int | None:
         """Return how many clients wait in the kernel's queue for a listener."""
-        return next((d.waiting() for d in self._doors if d.listener == listener), None)
+        door = self._found.get(listener)
+        if door is None or door.listener != listener:
+            self._found = {door.listener: door for door in self._doors if door.listener}
+            door = self._found.get(listener)
+        return None if door is None else door.waiting()
 
     def shut(self) -> None:
         """Leave new clients in the kernel's queues."""

@@ -6,11 +6,14 @@ stays open while it changes hands.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Generic, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from sockd.config.endpoint import Endpoint
+from sockd.steps import Steps
 
 
 class SpareSocket(Protocol):
@@ -27,33 +30,49 @@ class SpareSocket(Protocol):
 S = TypeVar("S", bound=SpareSocket)
 
 
-def take(endpoint: Endpoint, sockets: list[S]) -> S | None:
-    """Return, and take out, the first socket that an endpoint asks for."""
-    for number, bound in enumerate(sockets):
-        if bound.endpoint.identity == endpoint.identity:
-            return sockets.pop(number)
-    return None
+class Pool(Generic[S]):
+    """Sockets that can be had by what they are bound to; iterating gives those that are left."""
+
+    def __init__(self, sockets: Iterable[S] = ()) -> None:
+        self._sockets: dict[tuple[str, ...], deque[S]] = {}
+        for one in sockets:
+            self.put(one)
+
+    def __iter__(self) -> Iterator[S]:
+        """Return an iterator over the sockets."""
+        return (one for group in self._sockets.values() for one in group)
+
+    def put(self, spare: S) -> None:
+        """Add a socket."""
+        self._sockets.setdefault(spare.endpoint.identity, deque()).append(spare)
+
+    def take(self, endpoint: Endpoint) -> S | None:
+        """Remove and return the first socket that an endpoint asks for, if there is one."""
+        group = self._sockets.get(endpoint.identity)
+        return group.popleft() if group else None
 
 
 class SpareSockets:
     """Holds sockets in between. While no reload is under way there are none."""
 
     def __init__(self) -> None:
-        self._sockets: list[SpareSocket] = []
+        self._pools: dict[type[SpareSocket], Pool[SpareSocket]] = {}
 
     def put(self, spare: SpareSocket) -> None:
         """Take a socket in."""
-        self._sockets.append(spare)
+        self._pools.setdefault(type(spare), Pool()).put(spare)
 
     def take(self, endpoint: Endpoint, sort: type[S]) -> S | None:
         """Return a socket of some sort that an endpoint asks for, ``None`` if there is none."""
-        found = take(endpoint, [spare for spare in self._sockets if isinstance(spare, sort)])
-        if found is not None:
-            self._sockets.remove(found)
-        return found
+        pool = self._pools.get(sort)
+        return None if pool is None else cast("S | None", pool.take(endpoint))
 
-    def close(self) -> Deferred[None]:
-        """Close what nobody took; return what fires when that is done."""
-        spares, self._sockets = self._sockets, []
-        closing = gatherResults([maybeDeferred(spare.close) for spare in spares])
-        return closing.addCallback(lambda _: None)
+    def close_in_steps(self) -> Steps[Deferred[None]]:
+        """Close what nobody took, one by one; return what fires when that is done."""
+        pools, self._pools = self._pools, {}
+        closing = []
+        for pool in pools.values():
+            for spare in pool:
+                closing.append(maybeDeferred(spare.close))
+                yield
+        return gatherResults(closing).addCallback(lambda _: None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sockd.errors import Place
 from sockd.reload.followed import restart
+from sockd.steps import Steps, finished
 
 if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 Held = Mapping[str, tuple["Endpoint", ...]]
 """The endpoints that are bound now, by the names of their services."""
+
+Identity = tuple[str, ...]
 
 _NOWHERE = Place("", 0)
 
@@ -78,19 +82,30 @@ def plan(
 ) -> Plan:
     """Return what has to happen.
 
+    It takes tens of milliseconds for thousands of endpoints, see :func:`plan_in_steps`.
+
     :param held: what is bound now; a service that is not there was stopped, and stays so.
     :param kinds: the service kinds there are, by name.
     """
+    return finished(plan_in_steps(old, new, held, kinds))
+
+
+def plan_in_steps(
+    old: Configuration, new: Configuration, held: Held, kinds: Mapping[str, IServiceKind]
+) -> Steps[Plan]:
+    """Do the same as :func:`plan`, a few endpoints at a time."""
+    yield from _identified(old, new)
     before = {spec.name: spec for spec in old.services}
     groups: dict[str, list[ServiceSpec]] = {
         word: [] for word in ("kept", "changed", "replaced", "added")
     }
     for spec in new.services:
         groups[_becomes(before.get(spec.name), spec, kinds)].append(spec)
+        yield
     names = {spec.name for spec in new.services}
     added = {spec.name for spec in groups["added"]}
     wanting = [spec for spec in new.services if spec.name in held or spec.name in added]
-    fresh, moves = _allocated(wanting, held)
+    fresh, moves = yield from _allocated(wanting, held)
     return Plan(
         **{word: tuple(specs) for word, specs in groups.items()},
         removed=tuple(spec for spec in old.services if spec.name not in names),
@@ -98,6 +113,15 @@ def plan(
         moves=moves,
         restart=tuple(restart(old, new)),
     )
+
+
+def _identified(*configurations: Configuration) -> Steps[None]:
+    """Have the identity of each endpoint worked out, which is kept."""
+    for configuration in configurations:
+        for spec in configuration.services:
+            for endpoint in spec.listen:
+                endpoint.identity  # noqa: B018 - it is kept
+                yield
 
 
 def _becomes(old: ServiceSpec | None, new: ServiceSpec, kinds: Mapping[str, IServiceKind]) -> str:
@@ -121,35 +145,41 @@ def _bound_to(endpoints: Iterable[Endpoint]) -> list[object]:
 
 def _allocated(
     wanting: Iterable[ServiceSpec], held: Held
-) -> tuple[dict[str, tuple[Endpoint, ...]], tuple[Move, ...]]:
+) -> Steps[tuple[dict[str, tuple[Endpoint, ...]], tuple[Move, ...]]]:
     """Return what is to be bound, and what is to change hands.
 
     A service keeps what it holds itself. A port that the system picked does not change hands: it
     is nobody's but the service's that asked for any.
     """
-    free = {name: list(endpoints) for name, endpoints in held.items()}
-    lacking = [
-        (spec.name, endpoint)
-        for spec in wanting
-        for endpoint in spec.listen
-        if not _take(endpoint, free.get(spec.name, []))
-    ]
-    fresh: dict[str, tuple[Endpoint, ...]] = {}
+    free = {
+        name: Counter(endpoint.identity for endpoint in endpoints)
+        for name, endpoints in held.items()
+    }
+    lacking = []
+    for spec in wanting:
+        own = free.get(spec.name, Counter())
+        lacking += [(spec.name, one) for one in spec.listen if not _take(one, own)]
+        yield
+    givers: dict[Identity, list[str]] = {}
+    for name, left in free.items():
+        for identity in left.elements():
+            givers.setdefault(identity, []).append(name)
+        yield
+    fresh: dict[str, list[Endpoint]] = {}
     moves = []
     for name, endpoint in lacking:
-        givers = (giver for giver, left in free.items() if _take(endpoint, left))
-        giver = None if endpoint.port == 0 else next(givers, None)
-        if giver is None:
-            fresh[name] = (*fresh.get(name, ()), endpoint)
+        holders = [] if endpoint.port == 0 else givers.get(endpoint.identity, [])
+        if holders:
+            moves.append(Move(endpoint, holders.pop(0), name))
         else:
-            moves.append(Move(endpoint, giver, name))
-    return fresh, tuple(moves)
+            fresh.setdefault(name, []).append(endpoint)
+        yield
+    return {name: tuple(endpoints) for name, endpoints in fresh.items()}, tuple(moves)
 
 
-def _take(endpoint: Endpoint, endpoints: list[Endpoint]) -> bool:
-    """Take the first endpoint of the same identity out; return whether there was one."""
-    for number, one in enumerate(endpoints):
-        if one.identity == endpoint.identity:
-            del endpoints[number]
-            return True
-    return False
+def _take(endpoint: Endpoint, free: Counter[Identity]) -> bool:
+    """Take an endpoint of the same identity out; return whether there was one."""
+    if not free[endpoint.identity]:
+        return False
+    free[endpoint.identity] -= 1
+    return True

@@ -1,0 +1,61 @@
+"""Splits a plan into the parts that can be carried out one after the other. Pure.
+
+Services that give sockets to each other belong together: for their clients, all of them change at
+one moment. The others are independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sockd.config.specs import ServiceSpec
+from sockd.reload.plan import Move, Plan
+from sockd.steps import Steps
+
+_GROUPS = ("removed", "replaced", "added", "changed", "kept")
+
+
+def parts(plan: Plan) -> Steps[list[Plan]]:
+    """Return the parts of a plan. Those that free something come first.
+
+    The endpoints to bind and what needs a restart are not in them.
+    """
+    leaders = _leaders(plan.moves)
+    services: dict[str, dict[str, list[ServiceSpec]]] = {}
+    moves: dict[str, list[Move]] = {}
+    for word in _GROUPS:
+        for spec in getattr(plan, word):
+            leader = _leader_of(spec.name, leaders)
+            services.setdefault(leader, {}).setdefault(word, []).append(spec)
+            yield
+    for move in plan.moves:
+        moves.setdefault(_leader_of(move.giver, leaders), []).append(move)
+        yield
+    return [_part(groups, moves.get(leader, [])) for leader, groups in services.items()]
+
+
+def _part(groups: dict[str, list[ServiceSpec]], moves: list[Move]) -> Plan:
+    return Plan(
+        kept=tuple(groups.get("kept", ())),
+        changed=tuple(groups.get("changed", ())),
+        replaced=tuple(groups.get("replaced", ())),
+        added=tuple(groups.get("added", ())),
+        removed=tuple(groups.get("removed", ())),
+        moves=tuple(moves),
+    )
+
+
+def _leaders(moves: Iterable[Move]) -> dict[str, str]:
+    """Return for each service that gives or takes another one of its part, or itself."""
+    leaders: dict[str, str] = {}
+    for move in moves:
+        leaders[_leader_of(move.giver, leaders)] = _leader_of(move.taker, leaders)
+    return leaders
+
+
+def _leader_of(name: str, leaders: dict[str, str]) -> str:
+    """Return the service that stands for the part of another one."""
+    while (leader := leaders.get(name, name)) != name:
+        leaders[name] = leaders.get(leader, leader)
+        name = leader
+    return name
