@@ -23,6 +23,8 @@ from sockd.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.records import Connection
 from sockd.service import TypedService
+from sockd.steps import Steps
+from sockd.turns import in_turns
 
 if TYPE_CHECKING:
     from sockd.reload.plan import Plan
@@ -119,9 +121,9 @@ class Daemon(TypedService):
             part.startService()
 
     def announce(self) -> None:
-        """Greet whoever reads the log: everything is up."""
-        for line in self._banner():
-            self._log.info("{line}", line=line)
+        """Write into the log that everything is up, and how to connect."""
+        told = Deferred.fromCoroutine(in_turns(self._reactor, self._greeting()))
+        told.addErrback(lambda failure: self._log.failure("The banner failed", failure))
 
     def stopService(self) -> Deferred[None]:
         """Drain and stop; the Deferred fires when everything is closed."""
@@ -193,6 +195,11 @@ class Daemon(TypedService):
             raise ConfigurationError([Problem(place, wrong, "put it back, and reload")])
         service.startService()
 
+    def _greeting(self) -> Steps[None]:
+        for line in self._banner():
+            self._log.info("{line}", line=line)
+            yield
+
     def _parts(self) -> tuple[IService, ...]:
         return (*self.services.values(), *self.views)
 
@@ -216,7 +223,8 @@ class Daemon(TypedService):
 
     async def _stop(self) -> None:
         self.draining = True
-        stopping = [self._stopped(service) for service in self._everyone()]
+        stopping: list[Deferred[object]] = []
+        await in_turns(self._reactor, self._begin_to_stop(stopping))
         active = sum(record.active for record in self.ledger.services.values())
         if active:
             self._log.info(
@@ -225,6 +233,11 @@ class Daemon(TypedService):
             )
         await gatherResults(stopping)
         await gatherResults([self._stopped(view) for view in self.views])
+
+    def _begin_to_stop(self, stopping: list[Deferred[object]]) -> Steps[None]:
+        for service in self._everyone():
+            stopping.append(self._stopped(service))
+            yield
 
     def _stopped(self, part: IService) -> Deferred[object]:
         """Stop a part; whatever comes of that, the others must stop as well."""

@@ -151,10 +151,10 @@ def _allocated(
     A service keeps what it holds itself. A port that the system picked does not change hands: it
     is nobody's but the service's that asked for any.
     """
-    free = {
-        name: Counter(endpoint.identity for endpoint in endpoints)
-        for name, endpoints in held.items()
-    }
+    free: dict[str, Counter[Identity]] = {}
+    for name, endpoints in held.items():
+        free[name] = Counter(endpoint.identity for endpoint in endpoints)
+        yield
     lacking = []
     for spec in wanting:
         own = free.get(spec.name, Counter())
