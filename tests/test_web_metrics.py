@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
@@ -16,8 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from twisted.internet.task import Clock
 
 from sockd.records import Reason, State
+from sockd.testing import FakeDaemon
 from sockd.web.lag import INTERVAL, LoopLag
-from sockd.web.tallies import Distribution
+from sockd.web.metrics import SAMPLES, Exposition
+from sockd.web.tallies import Distribution, Tallies
 from tests.conftest import ToolFinder
 from tests.fresh import REPOSITORY
 from tests.web import Endpoint
@@ -215,3 +218,22 @@ def test_the_alerts_are_rules_that_fire_when_they_should(
     command = [tool("promtool", "prometheus"), what, "rules", str(file)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("accept", [OPENMETRICS, ""], ids=["OpenMetrics", "text"])
+def test_many_services_are_told_in_slices_that_make_what_the_library_makes(accept: str) -> None:
+    daemon = FakeDaemon()
+    for number in range(2 * SAMPLES):
+        daemon.add(f"s{number}").open()
+    exposition = Exposition(daemon, Tallies(), LoopLag(daemon.clock))
+    body = exposition.answer(accept).body
+    assert not isinstance(body, bytes)
+    slices = [one for one in body if isinstance(one, bytes)]
+    assert max(one.count(b"\n") for one in slices) <= SAMPLES
+    encode, _ = choose_encoder(accept)
+    assert without_times(b"".join(slices)) == without_times(encode(exposition.registry))
+
+
+def without_times(text: bytes) -> list[bytes]:
+    """Return the lines, but for those about the process, whose figures change."""
+    return [line for line in text.splitlines() if not line.startswith(b"process_")]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import cast
 
+import pytest
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock, Cooperator
 
@@ -14,7 +15,13 @@ from sockd.testing import FakeDaemon
 from sockd.views import PortsTable, connection_view
 from sockd.web.delivery import one_slice_a_turn
 from sockd.web.query import Chosen, ConnectionQuery
-from sockd.web.slices import RECORDS, Selection, connection_slices, port_slices
+from sockd.web.slices import (
+    RECORDS,
+    Selection,
+    connection_slices,
+    object_slices,
+    port_slices,
+)
 
 MANY = 10_000
 
@@ -181,3 +188,13 @@ def test_timers_run_between_the_steps() -> None:
     cooperator.cooperate(work())
     clock.advance(0)
     assert order[:4] == ["slice 0", "other work", "slice 1", "other work"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_object_in_slices_is_what_it_would_be_as_a_whole(count: int) -> None:
+    views = [{"name": f"s{number}\n", "ports": [1, 2], "none": {}} for number in range(count)]
+    whole = {"daemon": {"name": "a", "pid": 1}, "services": views, "event_id": "x", "é": None}
+    members = [(name, iter(views) if value is views else value) for name, value in whole.items()]
+    slices = list(object_slices(members))
+    assert b"".join(slices).decode("ascii") == json.dumps(whole, indent=2) + "\n"
+    assert all(one.count(b"name") <= 1 for one in slices if b"ports" in one)

@@ -6,7 +6,7 @@ that a peer can choose.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -24,6 +24,9 @@ from sockd.records import Reason, State
 from sockd.web.answers import Answer
 from sockd.web.lag import LoopLag
 from sockd.web.tallies import Distribution, Tallies
+
+SAMPLES = 256
+"""How many samples are encoded in one slice."""
 
 _COUNTERS = (
     ("opened", "sockd_connections_opened", "Connections accepted, and flows begun."),
@@ -45,13 +48,16 @@ _DISTRIBUTIONS = (
 
 
 class Exposition:
-    """A registry of its own, with the services and the process in it."""
+    """A registry of its own, with the services and the process in it.
+
+    :ivar registry: what is told.
+    """
 
     def __init__(self, daemon: IDaemon, tallies: Tallies, lag: LoopLag) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(ServiceCollector(daemon, tallies))
-        self._registry.register(DaemonCollector(daemon, lag))
-        ProcessCollector(registry=self._registry)
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(ServiceCollector(daemon, tallies))
+        self.registry.register(DaemonCollector(daemon, lag))
+        ProcessCollector(registry=self.registry)
 
     def answer(self, accept: str) -> Answer:
         """Return all figures.
@@ -59,7 +65,31 @@ class Exposition:
         :param accept: whether the scraper takes OpenMetrics, or else the older text format.
         """
         encode, content_type = choose_encoder(accept)
-        return Answer(encode(self._registry), content_type=content_type)
+        return Answer(_slices(encode, self.registry.collect()), content_type=content_type)
+
+
+class _Collected(Collector):
+    """Metrics that have been collected."""
+
+    def __init__(self, *metrics: Metric) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """Return them."""
+        return self._metrics
+
+
+def _slices(encode: Callable[[Collector], bytes], metrics: Iterable[Metric]) -> Iterator[bytes]:
+    """Return what an encoder of the library makes of metrics, :data:`SAMPLES` at a time."""
+    end = encode(_Collected())  # "# EOF" in OpenMetrics
+    for metric in metrics:
+        samples, metric.samples = metric.samples, []
+        head = encode(_Collected(metric)).removesuffix(end)
+        yield head
+        for place in range(0, len(samples), SAMPLES):
+            metric.samples = samples[place : place + SAMPLES]
+            yield encode(_Collected(metric)).removesuffix(end).removeprefix(head)
+    yield end
 
 
 class DaemonCollector(Collector):

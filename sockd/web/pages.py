@@ -30,7 +30,7 @@ from sockd.web.formats import VARY, Format, format_of, preferred
 from sockd.web.listings import connections_listing, ports_listing, services_listing
 from sockd.web.query import parse_query, single_values
 from sockd.web.scrapes import Scrapes
-from sockd.web.slices import Selection, connection_slices, port_slices
+from sockd.web.slices import Selection, connection_slices, object_slices, port_slices
 from sockd.web.target import Target
 
 _INDEX = """\
@@ -119,13 +119,17 @@ class Pages:
 
     def _stats(self, _: Target) -> Answer:
         services = list(self._daemon.services.values())
-        return json_answer(
-            {
-                "daemon": self._daemon_view(),
-                "services": list(map(_service_view, services)),
-                "totals": totals_view(one.record for one in services),
-                "event_id": self._events.newest,
-            }
+        views = list(map(_service_view, services))  # all at the moment of the event below
+        totals = totals_view(one.record for one in services)
+        return Answer(
+            object_slices(
+                [
+                    ("daemon", self._daemon_view()),
+                    ("services", iter(views)),
+                    ("totals", totals),
+                    ("event_id", self._events.newest),
+                ]
+            )
         )
 
     def _daemon_view(self) -> View:
@@ -144,7 +148,7 @@ class Pages:
         form = _only_format(target)
         if form is not Format.JSON:
             return services_listing(form, services)
-        return json_answer({"services": list(map(_service_view, services))}, headers=VARY)
+        return Answer(object_slices([("services", map(_service_view, services))]), headers=VARY)
 
     def _service(self, name: str) -> Answer:
         service = self._daemon.services.get(name)

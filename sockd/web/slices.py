@@ -6,6 +6,7 @@ or the ports of peers, and yields what they add to the answer, which may be noth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -42,6 +43,35 @@ class Selection:
             else:
                 yield connection
                 listed, last = listed + 1, connection.id
+
+
+def object_slices(members: Iterable[tuple[str, object]]) -> Iterator[bytes]:
+    """Return a JSON object, indented for those who read it, in slices.
+
+    :param members: its names and values; where a value is an iterator, it is a list, and each slice
+        has one item of it.
+    """
+    start = "{\n"
+    for name, value in members:
+        yield f"{start}  {json.dumps(name)}: ".encode("ascii")
+        if isinstance(value, Iterator):
+            yield from _list_slices(value)
+        else:
+            yield _indented(value, 2)
+        start = ",\n"
+    yield b"\n}\n"
+
+
+def _list_slices(items: Iterator[object]) -> Iterator[bytes]:
+    start = b"[\n    "
+    for item in items:
+        yield start + _indented(item, 4)
+        start = b",\n    "
+    yield b"[]" if start.startswith(b"[") else b"\n  ]"
+
+
+def _indented(value: object, depth: int) -> bytes:
+    return json.dumps(value, indent=2).replace("\n", "\n" + depth * " ").encode("ascii")
 
 
 def connection_slices(selection: Selection, view: Callable[[Connection], View]) -> Iterator[bytes]:
