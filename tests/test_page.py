@@ -117,12 +117,20 @@ def test_nothing_of_the_daemon_is_in_the_document() -> None:
 
 def test_every_part_is_in_the_document_and_says_first_what_it_is_for() -> None:
     [script], [style] = contents(page(), "script"), contents(page(), "style")
-    assert {path.name for path in PARTS.iterdir()} == {*SCRIPTS, "index.html", "page.css"}
-    for name in SCRIPTS:
-        part = (PARTS / name).read_text(encoding="utf-8")
-        assert part.startswith("// "), name
-        assert part in script
+    files = {path.name for path in PARTS.iterdir() if not path.name.endswith(".d.ts")}
+    assert files == {*SCRIPTS, "index.html", "page.css"}
+    parts = [(PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    assert [name for name, part in zip(SCRIPTS, parts, strict=True) if part[:3] != "// "] == []
+    assert script == "\n".join(parts)
     assert style.startswith("/* ")
+
+
+def test_all_that_a_script_defines_for_the_others_is_used() -> None:
+    script = "\n".join((PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    code = re.sub(r"/\*.*?\*/|//[^\n]*", "", script, flags=re.DOTALL)
+    defined = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", code, re.MULTILINE)
+    assert {"Page", "byId", "MOST_DRAWN"} <= set(defined)
+    assert [name for name in defined if len(re.findall(rf"\b{name}\b", code)) == 1] == []
 
 
 def test_both_languages_say_the_same_things() -> None:

@@ -205,6 +205,18 @@ def test_the_page_speaks_the_language_of_the_browser_and_remembers_another(
         expect(live.page.locator("html")).to_have_attribute("lang", "en")
 
 
+def test_the_numbers_of_the_log_are_written_in_the_language_of_its_words(
+    sockd: Sockd, open_page: OpenPage
+) -> None:
+    live = open_page(sockd)
+    with connect(sockd.port("multi")) as client:
+        ask(client, b"x" * 1234)
+    closed = live.page.locator("#log li").filter(has_text="eof")
+    expect(closed).to_contain_text("1,234 bytes in, 1,234 out")
+    live.page.get_by_role("button", name="Mudar para português").click()
+    expect(closed).to_contain_text("1.234 bytes de entrada, 1.234 de saída")
+
+
 def test_dark_and_light_follow_the_system_until_somebody_chooses(
     sockd: Sockd, open_page: OpenPage
 ) -> None:
@@ -239,6 +251,27 @@ def test_the_page_says_that_the_daemon_is_gone_and_recovers_when_there_is_anothe
         expect(live.client_ports("multi")).to_have_text([port_of(one) for one in clients])
     expect(live.page.locator("#log")).to_contain_text("The daemon was restarted")
     expect(live.page.locator("#notice")).to_be_hidden()
+
+
+def test_the_rows_of_another_daemon_are_its_own(run_sockd: RunSockd, new_page: NewPage) -> None:
+    live = new_page()
+    live.page.clock.install()
+    first = run_sockd(ANY_PORTS)
+    live.open(first.stats_url)
+    live.page.get_by_label("State", exact=True).select_option("all")
+    shown = live.rows().locator("td:nth-child(3) b")
+    with connect(first.port("multi")) as client:
+        expect(shown).to_have_text([port_of(client)])
+    live.page.clock.pause_at(live.page.evaluate("Date.now() + 1000"))
+    first.stop()
+    second = run_sockd(INI.format(stats=urlsplit(first.stats_url).port))
+    with connect(second.port("multi")) as client:
+        ask(client, b"hello")
+        with live.page.expect_response("**/connections?*"):
+            pass
+        live.page.clock.resume()
+        expect(live.page.locator("#log")).to_contain_text("The daemon was restarted")
+        expect(shown).to_have_text([port_of(client)])
 
 
 def test_a_port_that_a_reload_gives_up_is_gone_from_the_page(

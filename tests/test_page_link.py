@@ -62,6 +62,9 @@ def test_where_the_events_are_blocked_the_page_polls_and_says_so(
         expect(hasty.client_ports("multi")).to_have_text([port_of(one) for one in clients])
         expect(hasty.page.locator("#log")).to_contain_text(port_of(clients[1]))
     expect(hasty.client_ports("multi")).to_have_count(0)
+    closed = hasty.page.locator("#log li").filter(has_text="Closed")
+    expect(closed).to_have_count(2)
+    expect(closed.first).to_contain_text(": reason not known, ")
 
 
 def test_once_the_events_get_through_the_page_is_live_and_tells_nothing_twice(

@@ -3,10 +3,6 @@
 /** How often what is shown is asked for again, in milliseconds. */
 const ASK_AGAIN = 1000;
 
-/** The members of a CONNECTION's `tcp` that are times, and those that count segments. */
-const TCP_TIMES = ["rtt", "rttvar"];
-const TCP_SEGMENTS = ["cwnd", "unacked", "retransmits"];
-
 /** The dialog. */
 class Details {
   /**
@@ -18,8 +14,6 @@ class Details {
     this._copy = copy;
     this._id = 0;
     this._timer = 0;
-    /** @type {any} */
-    this._view = null;
     dialog.addEventListener("close", () => window.clearTimeout(this._timer));
   }
 
@@ -31,30 +25,33 @@ class Details {
    */
   open(one, hue, words) {
     this._id = one.id;
-    this._words = words;
     write(byId("details-title"), words.say("connection", one.id));
     this._dialog.className = `hue-${hue}`;
     byId("details-body").replaceChildren();
     this._dialog.showModal();
-    this._ask();
+    this._ask(one.id, words);
   }
 
-  async _ask() {
+  /**
+   * @param {number} id
+   * @param {Words} words
+   */
+  async _ask(id, words) {
     window.clearTimeout(this._timer);
-    const id = this._id;
     let problem = "";
+    /** @type {ConnectionView | null} */
     let view = null;
     try {
       const answer = await fetch(`connections/${id}`, { cache: "no-store" });
       if (answer.ok) view = await answer.json();
-      else problem = this._words.say("forgotten");
+      else problem = words.say("forgotten");
     } catch {
-      problem = this._words.say("unreachable");
+      problem = words.say("unreachable");
     }
     if (!this._dialog.open || id !== this._id) return;
     if (view === null) this._tell(problem);
-    else this._show(view);
-    this._timer = window.setTimeout(() => this._ask(), ASK_AGAIN);
+    else this._show(view, words);
+    this._timer = window.setTimeout(() => this._ask(id, words), ASK_AGAIN);
   }
 
   /** @param {string} problem */
@@ -62,46 +59,56 @@ class Details {
     byId("details-body").replaceChildren(element("p", {}, problem));
   }
 
-  /** @param {any} view */
-  _show(view) {
+  /**
+   * @param {ConnectionView} view
+   * @param {Words} words
+   */
+  _show(view, words) {
     const body = byId("details-body");
     if (!body.querySelector(".four")) {
-      body.replaceChildren(this._fourParts(view), this._filter(view), element("div"));
+      body.replaceChildren(this._fourParts(view, words), this._filter(view, words), element("div"));
     }
-    body.lastElementChild.replaceChildren(
-      factList(this._facts(view)),
-      element("h3", {}, this._words.say("kernelTitle")),
-      view.tcp === null ? element("p", {}, this._words.say("kernelNothing"))
-        : factList(this._kernelFacts(view.tcp)));
+    body.lastElementChild?.replaceChildren(
+      factList(this._facts(view, words)),
+      element("h3", {}, words.say("kernelTitle")),
+      view.tcp === null ? element("p", {}, words.say("kernelNothing"))
+        : factList(this._kernelFacts(view.tcp, words)));
   }
 
-  /** @param {any} view */
-  _fourParts(view) {
-    const end = (/** @type {Address} */ address, /** @type {string} */ who, /** @type {string} */ remark) =>
-      element("div", {}, element("small", {}, this._words.say(who)), `${address.port === null ? address.host : hostText(address.host)}`,
+  /**
+   * @param {ConnectionView} view
+   * @param {Words} words
+   */
+  _fourParts(view, words) {
+    const end = (/** @type {Address} */ address, /** @type {PlainName} */ who, /** @type {PlainName} */ remark) =>
+      element("div", {}, element("small", {}, words.say(who)), `${address.port === null ? address.host : hostText(address.host)}`,
         element("br"), element("b", {}, address.port === null ? "" : `:${address.port}`),
-        element("small", {}, address.port === null ? "" : this._words.say(remark)));
+        element("small", {}, address.port === null ? "" : words.say(remark)));
     return element("div", { class: "four" },
       end(view.peer, "client", "changes"), element("span", { "aria-hidden": "true" }, "──▶"),
       end(view.local, "server", "stays"));
   }
 
-  /** @param {any} view */
-  _filter(view) {
-    if (view.display_filter === null) return element("div");
-    const button = element("button", { type: "button" }, this._words.say("copy"));
-    button.setAttribute("aria-label", this._words.say("copyFilterOf", view.id));
-    button.addEventListener("click", () => this._copy(view.display_filter));
-    return element("div", { class: "filter" }, this._words.say("wireshark"),
-      element("code", {}, view.display_filter), button);
+  /**
+   * @param {ConnectionView} view
+   * @param {Words} words
+   */
+  _filter(view, words) {
+    const filter = view.display_filter;
+    if (filter === null) return element("div");
+    const button = element("button", { type: "button" }, words.say("copy"));
+    button.setAttribute("aria-label", words.say("copyFilterOf", view.id));
+    button.addEventListener("click", () => this._copy(filter));
+    return element("div", { class: "filter" }, words.say("wireshark"),
+      element("code", {}, filter), button);
   }
 
   /**
-   * @param {any} view
+   * @param {ConnectionView} view
+   * @param {Words} words
    * @returns {[string, string][]}
    */
-  _facts(view) {
-    const words = this._words;
+  _facts(view, words) {
     const when = (/** @type {string} */ text) => words.time(Date.parse(text));
     const traffic = words.say("trafficOf", words.bytes(view.bytes_in), words.bytes(view.bytes_out),
       view.reads, view.writes);
@@ -114,24 +121,26 @@ class Details {
       [words.say("traffic"), traffic],
     ];
     if (view.via !== null) facts.push([words.say("via"), addressText(view.via)]);
-    if (view.closed !== null) {
-      facts.push([words.say("closedAt"), when(view.closed)]);
-      facts.push([words.say("reason"), words.say(`reason.${view.reason}`)]);
-    }
+    if (view.closed !== null) facts.push([words.say("closedAt"), when(view.closed)]);
+    if (view.reason !== null) facts.push([words.say("reason"), words.reason(view.reason)]);
     return facts;
   }
 
   /**
-   * @param {Record<string, any>} tcp
+   * @param {TcpView} tcp
+   * @param {Words} words
    * @returns {[string, string][]}
    */
-  _kernelFacts(tcp) {
-    return Object.entries(tcp).map(([name, value]) => {
-      const text = TCP_TIMES.includes(name) ? this._words.brief(value)
-        : TCP_SEGMENTS.includes(name) ? this._words.say("segments", value)
-          : name === "mss" ? this._words.bytes(value) : String(value);
-      return [this._words.say(`tcp.${name}`), text];
-    });
+  _kernelFacts(tcp, words) {
+    return [
+      [words.say("tcp.state"), tcp.state],
+      [words.say("tcp.rtt"), words.brief(tcp.rtt)],
+      [words.say("tcp.rttvar"), words.brief(tcp.rttvar)],
+      [words.say("tcp.retransmits"), words.say("segments", tcp.retransmits)],
+      [words.say("tcp.mss"), words.bytes(tcp.mss)],
+      [words.say("tcp.cwnd"), words.say("segments", tcp.cwnd)],
+      [words.say("tcp.unacked"), words.say("segments", tcp.unacked)],
+    ];
   }
 }
 

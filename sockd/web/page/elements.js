@@ -2,7 +2,8 @@
 
 /**
  * Return a new HTML element.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Record<string, string>} [attributes]
  * @param {...(Node | string)} content
  */
@@ -15,7 +16,8 @@ function element(tag, attributes = {}, ...content) {
 
 /**
  * Return a new SVG element.
- * @param {string} tag
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Record<string, string | number>} [attributes]
  * @param {...(Node | string)} content
  */
@@ -50,8 +52,19 @@ function write(target, text) {
 /**
  * Return the one element of the document that has an id.
  * @param {string} id
- * @returns {any}
  */
 function byId(id) {
-  return document.getElementById(id);
+  return partById(id, HTMLElement);
+}
+
+/**
+ * Return the one element of the document that has an id, and is of a class.
+ * @template {HTMLElement} Part
+ * @param {string} id
+ * @param {new () => Part} sort  the class
+ */
+function partById(id, sort) {
+  const found = document.getElementById(id);
+  if (found instanceof sort) return found;
+  throw new TypeError(`the document has no ${sort.name} with the id ${id}`);
 }

@@ -8,13 +8,12 @@ const LINES_KEPT = 500;
 const ANNOUNCE_EVERY = 4000;
 
 /**
- * What happened, before it is put into words.
+ * What happened.
  * @typedef {object} Happening
- * @property {string} word  such as "accept"
- * @property {number} time
+ * @property {number} time  in milliseconds since the epoch
  * @property {string} service  empty where it is about the daemon
  * @property {number | null} number  of the connection
- * @property {Record<string, any>} facts
+ * @property {(words: Words) => string} text  puts it into words
  */
 
 /** The list of what happened, the newest first. */
@@ -41,9 +40,14 @@ class Log {
   add(happening) {
     this._fresh.push(happening);
     if (this._fresh.length > LINES_KEPT) this._fresh.shift();
-    if (happening.word === "accept" || happening.word === "close") {
-      this._counts[happening.word] += 1;
-    }
+  }
+
+  /**
+   * Count a connection that came or went, for the next announcement.
+   * @param {"accept" | "close"} word
+   */
+  count(word) {
+    this._counts[word] += 1;
   }
 
   /**
@@ -92,9 +96,8 @@ class Log {
    * @param {Words} words
    */
   _line(happening, words) {
-    const { word, time, service, number, facts } = happening;
-    const why = facts.reason ? words.say(`reason.${facts.reason}`) : "";
-    const text = element("span", {}, words.say(`log.${word}`, { ...facts, why }));
+    const { time, service, number } = happening;
+    const text = element("span", {}, happening.text(words));
     if (service) {
       const name = element("b", {}, service);
       name.className = `hue-${this._hue(service)}`;
@@ -103,4 +106,45 @@ class Log {
     const iso = new Date(time).toISOString();
     return element("li", {}, element("time", { datetime: iso }, words.time(time)), text);
   }
+}
+
+/**
+ * Return what puts an event that is about no connection into words.
+ * @param {Extract<DaemonEvent, {word: "bind" | "listen" | "refuse"}>} event
+ * @returns {(words: Words) => string}
+ */
+function listenerText(event) {
+  const { transport, backlog } = event.data.listener;
+  const local = addressText(event.data.listener);
+  if (event.word === "refuse") {
+    const { reason } = event.data;
+    const peer = addressText(event.data.peer);
+    return (words) => words.say("log.refuse", { peer, local, why: words.reason(reason) });
+  }
+  const name = event.word === "bind" ? "log.bind" : "log.listen";
+  return (words) => words.say(name, { transport, local, backlog });
+}
+
+/**
+ * Return what puts the beginning of a connection into words.
+ * @param {Connection} one
+ * @returns {(words: Words) => string}
+ */
+function acceptText(one) {
+  const parts = { transport: one.transport, peer: addressText(one.peer), local: addressText(one.local) };
+  return (words) => words.say("log.accept", parts);
+}
+
+/**
+ * Return what puts the end of a connection into words.
+ * @param {Connection} one
+ * @returns {(words: Words) => string}
+ */
+function closeText(one) {
+  const { reason, bytesIn, bytesOut } = one;
+  const [peer, local] = [addressText(one.peer), addressText(one.local)];
+  return (words) => words.say("log.close", {
+    peer, local, why: words.reason(reason),
+    bytesIn: words.number(bytesIn), bytesOut: words.number(bytesOut),
+  });
 }

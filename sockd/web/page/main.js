@@ -42,9 +42,16 @@ class Page {
       new Plot(byId("throughput"), "throughput", THROUGHPUT, 1024),
       new Plot(byId("rate"), "rate", RATES, 10),
     ];
-    this._details = new Details(byId("details"), (text) => this._copy(text));
+    this._dialog = partById("details", HTMLDialogElement);
+    this._details = new Details(this._dialog, (text) => this._copy(text));
+    this._filters = {
+      service: partById("filter-service", HTMLSelectElement),
+      peer: partById("filter-peer", HTMLInputElement),
+      state: partById("filter-state", HTMLSelectElement),
+    };
     /** @type {Connection[]} those that are fading from the pictures */
     this._fading = [];
+    /** @type {LinkState} */
     this._link = "starting";
     this._drawn = -1;
     this._drawnAt = 0;
@@ -68,19 +75,19 @@ class Page {
 
   /** @param {LinkState} state */
   linked(state) {
-    if (state === "gone") this._tell("gone", Date.now(), "", null, {});
-    if (this._link === "gone") this._tell("back", Date.now(), "", null, {});
+    if (state === "gone") this._tellOfDaemon((words) => words.say("log.gone"));
+    if (this._link === "gone") this._tellOfDaemon((words) => words.say("log.back"));
     this._link = state;
     this._log.hush();
     this._showLink();
   }
 
-  /** @param {any} stats */
+  /** @param {StatsView} stats */
   described(stats) {
     const isNew = this.model.describe(stats);
     if (isNew) {
       this._fading = [];
-      this._tell("restarted", Date.now(), "", null, {});
+      this._tellOfDaemon((words) => words.say("log.restarted"));
     }
     this._figures(stats.services, Date.now());
     this._fillServices();
@@ -90,7 +97,7 @@ class Page {
     return this.model.newest();
   }
 
-  /** @param {any[]} views */
+  /** @param {ConnectionView[]} views */
   listed(views) {
     const isPolling = this._link === "polling";
     for (const view of views) {
@@ -110,37 +117,34 @@ class Page {
     }
   }
 
-  /**
-   * @param {string} word
-   * @param {any} data
-   */
-  told(word, data) {
-    const time = Date.parse(data.time);
-    switch (word) {
+  /** @param {DaemonEvent} event */
+  told(event) {
+    switch (event.word) {
       case "accept":
       case "close":
-        this._toldConnection(word, connectionOf(data.connection, data.service, time));
+        this._toldConnection(event.word, event.data);
         break;
       case "totals":
-        this._totals(data);
+        this._totals(event.data);
         break;
       case "burst":
-        this._burst(data, time);
+        this._burst(event.data);
         break;
       case "lost":
-        if (data.missed !== null) this._tell("lost", Date.now(), "", null, data);
+        this._lost(event.data.missed);
         break;
       default:
-        this._tell(word, time, data.service, null, listenerFacts(data));
-        if (word === "bind") this._describeAgain();
+        this._tell(Date.parse(event.data.time), event.data.service, null, listenerText(event));
+        if (event.word === "bind") this._describeAgain();
     }
   }
 
   /**
    * @param {"accept" | "close"} word
-   * @param {Connection} one
+   * @param {DataByWord["accept" | "close"]} data
    */
-  _toldConnection(word, one) {
+  _toldConnection(word, data) {
+    const one = connectionOf(data.connection, data.service, Date.parse(data.time));
     if (word === "accept") {
       this.model.enter(one);
     } else if (this.model.end(one)) {
@@ -149,21 +153,26 @@ class Page {
     this._tellConnection(word, one);
   }
 
-  /**
-   * @param {any} data
-   * @param {number} time
-   */
-  _burst(data, time) {
+  /** @param {DataByWord["burst"]} data */
+  _burst(data) {
+    const time = Date.parse(data.time);
     for (const id of data.closed) {
       const one = this.model.open.get(id);
       if (one !== undefined && this.model.end({ ...one, closed: time })) this._fade(one);
     }
     if (data.brief) this.model.letPass(data.brief[0], data.brief[1]);
     this.model.count(data.services);
-    this._tell("burst", time, "", null, { leftOut: this._words.number(data.left_out) });
+    const { left_out: leftOut } = data;
+    this._tell(time, "", null,
+      (words) => words.say("log.burst", { leftOut: words.number(leftOut) }));
   }
 
-  /** @param {any} data */
+  /** @param {number | null} missed */
+  _lost(missed) {
+    if (missed !== null) this._tellOfDaemon((words) => words.say("log.lost", { missed }));
+  }
+
+  /** @param {DataByWord["totals"]} data */
   _totals(data) {
     const now = Date.now();
     this.model.traffic(data.connections, now);
@@ -174,7 +183,7 @@ class Page {
   }
 
   /**
-   * @param {any[]} services
+   * @param {(Service | ServiceFigures)[]} services
    * @param {number} now
    */
   _figures(services, now) {
@@ -185,7 +194,7 @@ class Page {
   /** A service listens, or does no more: the events do not say where. */
   async _describeAgain() {
     try {
-      this.described(await askDaemon("stats"));
+      this.described(await askStats());
     } catch {
       // The link finds out by itself.
     }
@@ -202,24 +211,24 @@ class Page {
    * @param {Connection} one
    */
   _tellConnection(word, one) {
-    const facts = {
-      transport: one.transport, peer: addressText(one.peer), local: addressText(one.local),
-      bytesIn: this._words.number(one.bytesIn), bytesOut: this._words.number(one.bytesOut),
-      reason: one.reason,
-    };
     const time = (word === "close" ? one.closed : one.opened) ?? Date.now();
-    this._tell(word, time, one.service, one.id, facts);
+    this._log.count(word);
+    this._tell(time, one.service, one.id, word === "accept" ? acceptText(one) : closeText(one));
+  }
+
+  /** @param {(words: Words) => string} text */
+  _tellOfDaemon(text) {
+    this._tell(Date.now(), "", null, text);
   }
 
   /**
-   * @param {string} word
    * @param {number} time
    * @param {string} service
    * @param {number | null} number
-   * @param {Record<string, any>} facts
+   * @param {(words: Words) => string} text
    */
-  _tell(word, time, service, number, facts) {
-    this._log.add({ word, time, service, number, facts });
+  _tell(time, service, number, text) {
+    this._log.add({ time, service, number, text });
     this.model.changes += 1;
   }
 
@@ -264,18 +273,15 @@ class Page {
   }
 
   _filter() {
-    return {
-      service: byId("filter-service").value,
-      peer: byId("filter-peer").value,
-      state: byId("filter-state").value,
-    };
+    const { service, peer, state } = this._filters;
+    return { service: service.value, peer: peer.value, state: state.value };
   }
 
   _listen() {
     byId("language").addEventListener("click", () => this._switchLanguage());
     byId("theme").addEventListener("click", () => this._switchTheme());
     byId("log-pause").addEventListener("click", () => this._pauseLog());
-    byId("filters").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+    byId("filters").addEventListener("submit", (event) => event.preventDefault());
     byId("filters").addEventListener("input", () => this._filterChanged());
     window.addEventListener("resize", () => {
       this._drawPlots(Date.now());
@@ -302,7 +308,7 @@ class Page {
       ["data-word", ""], ["data-word-label", "aria-label"], ["data-word-placeholder", "placeholder"],
     ]) {
       for (const one of document.querySelectorAll(`[${attribute}]`)) {
-        const text = words.say(one.getAttribute(attribute) ?? "");
+        const text = words.named(one.getAttribute(attribute) ?? "");
         if (target) one.setAttribute(target, text);
         else write(one, text);
       }
@@ -361,10 +367,10 @@ class Page {
     const isDraining = this.model.draining && this._link !== "gone";
     document.documentElement.dataset.link = this._link;
     write(byId("status-text"), this._words.say(isDraining ? "draining" : this._link));
-    const notices = { polling: "pollingNotice", gone: "goneNotice" };
-    const notice = notices[/** @type {"polling" | "gone"} */ (this._link)];
-    byId("notice").hidden = notice === undefined;
-    write(byId("notice"), notice === undefined ? "" : this._words.say(notice));
+    const notice = this._link === "polling" ? "pollingNotice"
+      : this._link === "gone" ? "goneNotice" : null;
+    byId("notice").hidden = notice === null;
+    write(byId("notice"), notice === null ? "" : this._words.say(notice));
   }
 
   /** @param {number} now */
@@ -379,10 +385,10 @@ class Page {
   }
 
   _fillServices() {
-    const select = byId("filter-service");
+    const select = this._filters.service;
     const names = ["", ...this.model.services.keys()];
     const texts = names.map((name) => name || this._words.say("allServices"));
-    const shown = [...select.options].map((/** @type {HTMLOptionElement} */ one) => one.text);
+    const shown = [...select.options].map((one) => one.text);
     if (shown.join("\n") === texts.join("\n")) return;
     const chosen = select.value;
     select.replaceChildren(...names.map((name, place) => element("option", { value: name }, texts[place])));
@@ -412,26 +418,13 @@ class Page {
   /** @param {string} text */
   _toast(text) {
     const toast = byId("toast");
-    const dialog = byId("details");
-    (dialog.open ? dialog : document.body).append(toast);
+    (this._dialog.open ? this._dialog : document.body).append(toast);
     write(toast, text);
     write(byId("announcer"), text);
     toast.classList.add("up");
     window.clearTimeout(this._toastTimer);
     this._toastTimer = window.setTimeout(() => toast.classList.remove("up"), 2500);
   }
-}
-
-/**
- * Return what is said of an event that is about no connection.
- * @param {any} data
- */
-function listenerFacts(data) {
-  return {
-    transport: data.listener.transport, local: addressText(data.listener),
-    backlog: data.listener.backlog, peer: data.peer ? addressText(data.peer) : "",
-    reason: data.reason ?? null,
-  };
 }
 
 new Page().start();

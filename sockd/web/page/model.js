@@ -13,8 +13,6 @@ const DECAY = 0.55;
 /** How long after the last traffic that was told a rate is nothing, in milliseconds. */
 const QUIET_AFTER = 4000;
 
-/** @typedef {{host: string, port: number | null}} Address */
-
 /**
  * A connection or a UDP flow, open or closed.
  * @typedef {object} Connection
@@ -33,8 +31,17 @@ const QUIET_AFTER = 4000;
  * @property {number} rate  in bytes a second, both ways, of the last seconds
  */
 
-/** @typedef {{time: number, in: number, out: number, accepted: number, closed: number,
- *   refused: number}} Sample  rates, each a second */
+/**
+ * A service: the SERVICE, and its newest figures.
+ * @typedef {ServiceView & Partial<ServiceFigures>} Service
+ */
+
+/**
+ * What has passed at all services together.
+ * @typedef {{in: number, out: number, accepted: number, closed: number, refused: number}} Sums
+ */
+
+/** @typedef {Sums & {time: number}} Sample  rates, each a second */
 
 /**
  * Return an address as people write it, an IPv6 host in brackets.
@@ -52,7 +59,8 @@ function hostText(host) {
 
 /**
  * Return a connection as the page keeps it.
- * @param {any} view  the CONNECTION of the stats endpoint, or the part of it that an event has
+ * @param {ConnectionStart & Partial<ConnectionEnd>} view  a CONNECTION, or the part of it that an
+ *   event has
  * @param {string} service
  * @param {number} time  when it came, where the view does not say
  * @returns {Connection}
@@ -78,10 +86,10 @@ function connectionOf(view, service, time) {
 /** All that is known. */
 class Model {
   constructor() {
-    /** @type {any} */
+    /** @type {DaemonView | null} */
     this.daemon = null;
     this.draining = false;
-    /** @type {Map<string, any>} */
+    /** @type {Map<string, Service>} */
     this.services = new Map();
     /** @type {Map<number, Connection>} the open ones, by their number */
     this.open = new Map();
@@ -90,7 +98,9 @@ class Model {
     /** @type {Sample[]} */
     this.samples = [];
     this.changes = 0;
+    /** @type {Set<number>} the numbers of those with traffic lately */
     this._busy = new Set();
+    /** @type {{now: number, sums: Sums} | null} */
     this._before = null;
     /** @type {Map<number, Connection>} who is gone unless it is told of next */
     this._doubtful = new Map();
@@ -100,14 +110,14 @@ class Model {
 
   /**
    * Take the answer of /stats; return whether it comes from another daemon than the last one.
-   * @param {any} stats
+   * @param {StatsView} stats
    */
   describe(stats) {
     const isNew = this.daemon !== null &&
       (this.daemon.pid !== stats.daemon.pid || this.daemon.started !== stats.daemon.started);
     if (isNew) this.forget();
     this.daemon = stats.daemon;
-    this.services = new Map(stats.services.map((/** @type {any} */ one) => [one.name, one]));
+    this.services = new Map(stats.services.map((one) => [one.name, one]));
     this.changes += 1;
     return isNew;
   }
@@ -211,7 +221,7 @@ class Model {
 
   /**
    * Take the figures of the services, once a second; they make the plots.
-   * @param {any[]} services
+   * @param {(Service | ServiceFigures)[]} services
    * @param {number} now
    * @returns {boolean} whether a service is in another state or at other ports than before, or
    *   not known at all
@@ -236,7 +246,7 @@ class Model {
 
   /**
    * Take the counters of services, without a place in the plots.
-   * @param {any[]} services
+   * @param {ServiceCounts[]} services
    */
   count(services) {
     for (const one of services) Object.assign(this.services.get(one.name) ?? {}, one);
@@ -265,12 +275,12 @@ class Model {
 
   /**
    * Return how many clients wait in the queue of a listener; null where nobody knows.
-   * @param {any} service
-   * @param {any} listener
+   * @param {Service} service
+   * @param {ServiceListener} listener
    */
   waiting(service, listener) {
-    const isOnly = service.listeners.length === 1 && service.waiting !== undefined;
-    return isOnly ? service.waiting : listener.waiting;
+    const { waiting } = service;
+    return service.listeners.length === 1 && waiting !== undefined ? waiting : listener.waiting;
   }
 
   /** Return the open connections of each server port, by {@link portKey}. */
@@ -299,17 +309,17 @@ class Model {
   /** @param {Connection} one */
   _findPort(one) {
     const listeners = (this.services.get(one.service)?.listeners ?? []).filter(
-      (/** @type {any} */ listener) =>
+      (listener) =>
         listener.port === one.local.port && listener.transport === one.transport);
-    const exact = listeners.find((/** @type {any} */ each) => each.host === one.local.host);
+    const exact = listeners.find((each) => each.host === one.local.host);
     const family = one.local.host.includes(":") ? "::" : "0.0.0.0";
-    const wild = listeners.find((/** @type {any} */ each) => each.host === family);
+    const wild = listeners.find((each) => each.host === family);
     const listener = exact ?? wild ?? listeners[0];
     return listener === undefined ? "" : portKey(one.service, listener);
   }
 
   /**
-   * @param {Record<string, number>} sums
+   * @param {Sums} sums
    * @param {number} now
    */
   _sample(sums, now) {
@@ -317,7 +327,7 @@ class Model {
     const seconds = before === null ? 0 : (now - before.now) / 1000;
     if (before === null || seconds >= 0.8) this._before = { now, sums };
     if (before === null || seconds < 0.8) return;
-    const rate = (/** @type {string} */ name) =>
+    const rate = (/** @type {keyof Sums} */ name) =>
       Math.max(0, (sums[name] - before.sums[name]) / seconds);
     this.samples.push({
       time: now, in: rate("in"), out: rate("out"),
@@ -329,18 +339,18 @@ class Model {
 
 /**
  * Return whether a service has other ports by now than those that are known.
- * @param {any} known  the SERVICE
- * @param {any} figures  from the events, or another SERVICE, which knows its ports itself
+ * @param {Service} known
+ * @param {Service | ServiceFigures} figures  from the events, or another SERVICE, which knows its ports itself
  */
 function isElsewhere(known, figures) {
-  const ports = known.listeners.map((/** @type {any} */ one) => one.port);
+  const ports = known.listeners.map((one) => one.port);
   return figures.ports !== undefined && String(figures.ports) !== String(ports);
 }
 
 /**
  * Return what tells one server port from all others.
  * @param {string} service
- * @param {{transport: string, host: string, port: number | null}} listener
+ * @param {ListenerView} listener
  */
 function portKey(service, listener) {
   return `${service} ${listener.transport} ${addressText(listener)}`;

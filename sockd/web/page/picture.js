@@ -37,6 +37,21 @@ const MOST_HEIGHTENED = 1.35;
  */
 
 /**
+ * Where things go, in pixels.
+ * @typedef {object} Plan
+ * @property {number} width
+ * @property {number} height
+ * @property {number} unit  how many times larger than usual the picture is
+ * @property {number} step  how high the row of a client is
+ * @property {number} font
+ * @property {number} edge  where the texts of the clients end
+ * @property {number} server  how wide the server is
+ * @property {number} x  where the server begins
+ * @property {number} y  where its middle is
+ * @property {Row[]} rows
+ */
+
+/**
  * Return the rows of a picture: pure.
  * @param {Connection[]} connections  the open ones, the oldest first
  * @param {Connection[]} closing  those that are fading
@@ -113,11 +128,12 @@ function restRow(bundles, words) {
 
 /**
  * Return what is counted at a port, for the sentence about it.
- * @param {any} listener
+ * @param {Transport} transport
+ * @param {number} port
  * @param {Connection[]} connections
  * @returns {PortCounts}
  */
-function portCounts(listener, connections) {
+function portCounts(transport, port, connections) {
   const clients = new Set();
   const hosts = new Set();
   const ports = new Set();
@@ -127,7 +143,7 @@ function portCounts(listener, connections) {
     ports.add(peer.port);
   }
   return {
-    isUdp: listener.transport === "udp", port: listener.port, connections: connections.length,
+    isUdp: transport === "udp", port, connections: connections.length,
     clients: clients.size, hosts: hosts.size, ports: ports.size,
     onlyPort: connections.length === 1 ? connections[0].peer.port : null,
   };
@@ -135,7 +151,7 @@ function portCounts(listener, connections) {
 
 /** The picture of one server port; `svg` is where it is drawn. */
 class Picture {
-  /** @param {any} listener */
+  /** @param {ListenerView} listener */
   constructor(listener) {
     this._listener = listener;
     this.svg = drawing("svg", { role: "img", height: 100 });
@@ -168,9 +184,9 @@ class Picture {
   }
 
   /**
-   * Return where things go.
    * @param {Row[]} rows
    * @param {number} width
+   * @returns {Plan}
    */
   _plan(rows, width) {
     const unit = Math.min(MOST_ENLARGED, Math.max(1, width / USUAL_WIDTH));
@@ -187,7 +203,7 @@ class Picture {
   /**
    * @param {Row} row
    * @param {number} place
-   * @param {any} plan
+   * @param {Plan} plan
    */
   _drawRow(row, place, plan) {
     const y = rowMiddle(plan, place);
@@ -232,7 +248,7 @@ class Picture {
       drawing("circle", { class: "plug" }));
   }
 
-  /** @param {any} plan */
+  /** @param {Plan} plan */
   _placeServer(plan) {
     const [box, number, place, plug] = this._server.children;
     const { server, unit } = plan;
@@ -248,7 +264,7 @@ class Picture {
 
   /**
    * @param {string} invitation
-   * @param {any} plan
+   * @param {Plan} plan
    * @param {Words} words
    */
   _drawInvitation(invitation, plan, words) {
@@ -284,7 +300,7 @@ function makeEnd(row) {
 /**
  * @param {SVGElement} end
  * @param {Row} row
- * @param {any} plan
+ * @param {Plan} plan
  * @param {number} y
  */
 function placeEnd(end, row, plan, y) {
@@ -302,8 +318,9 @@ function placeEnd(end, row, plan, y) {
   if (codes === undefined) return;
   const ordered = [...row.ports].sort((one, other) => one - other);
   set(codes, { d: scaleOf(ordered, plan.edge, 4 * unit, 13 * unit) });
-  for (const [label, x, port] of /** @type {[Element, number, number][]} */ (
-    [[least, 0, ordered[0]], [most, plan.edge, ordered[ordered.length - 1]]])) {
+  /** @type {[Element, number, number][]} */
+  const ends = [[least, 0, ordered[0]], [most, plan.edge, ordered[ordered.length - 1]]];
+  for (const [label, x, port] of ends) {
     set(label, { x, y: 30 * unit, "font-size": 12 * unit });
     write(label, `:${port}`);
   }
@@ -361,7 +378,7 @@ function tallOf(rows, step, unit) {
 }
 
 /**
- * @param {any} plan
+ * @param {Plan} plan
  * @param {number} place
  */
 function rowMiddle(plan, place) {

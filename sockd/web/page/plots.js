@@ -10,7 +10,7 @@ const PLOT_ABOVE = 8;
 
 /**
  * One line of a plot; it is dashed where another one may lie below it.
- * @typedef {{name: keyof Sample, word: string, hue: number, isDashed?: boolean}} Curve
+ * @typedef {{name: keyof Sample, word: PlainName, hue: number, isDashed?: boolean}} Curve
  */
 
 /** @type {Curve[]} */
@@ -41,7 +41,7 @@ function roundUp(value, base) {
 class Plot {
   /**
    * @param {Element} place
-   * @param {string} title  the word for what it shows
+   * @param {PlainName} title  the word for what it shows
    * @param {Curve[]} curves
    * @param {number} base  of the figures' units: 10, or 1024 for bytes
    */

@@ -1,7 +1,9 @@
 // A card for each service: its life, its queue, and the picture of each of its ports.
 
 /** The steps of a service's life, by kind of transport. */
+/** @type {PlainName[]} */
 const STREAM_STEPS = ["bind", "listen", "accepting"];
+/** @type {PlainName[]} */
 const DATAGRAM_STEPS = ["bind", "receiving"];
 
 /** How many who wait are drawn one by one. */
@@ -12,7 +14,7 @@ const HUES = 8;
 
 /**
  * Return the command that connects a client to a listener; empty where there is none to type.
- * @param {{transport: string, host: string, port: number | null}} listener
+ * @param {ListenerView} listener
  * @param {string} here  the host of the page
  */
 function clientCommand(listener, here) {
@@ -66,7 +68,7 @@ class ServiceCards {
     });
   }
 
-  /** @param {any} service */
+  /** @param {Service} service */
   _card(service) {
     const key = cardKey(service);
     let card = this._cards.get(key);
@@ -77,7 +79,7 @@ class ServiceCards {
 
 /**
  * Return what a card is made for: another set of listeners needs another card.
- * @param {any} service
+ * @param {Service} service
  */
 function cardKey(service) {
   return [service.name, ...service.listeners.map(addressText)].join(" ");
@@ -85,7 +87,7 @@ function cardKey(service) {
 
 /** One card. */
 class ServiceCard {
-  /** @param {any} service */
+  /** @param {Service} service */
   constructor(service) {
     this._kind = element("p", { class: "kind" });
     this._open = element("p", { class: "figures" });
@@ -93,12 +95,13 @@ class ServiceCard {
     const title = element("h3", {}, service.name);
     this.root = element("article", {},
       element("div", { class: "title" }, title, this._kind, this._open), this._life);
-    this._ports = service.listeners.map((/** @type {any} */ one) => new PortView(service, one));
-    this.root.append(...this._ports.map((/** @type {PortView} */ one) => one.root));
+    this._ports = service.listeners.map((one) => new PortView(service, one));
+    this.root.append(...this._ports.map((one) => one.root));
+    this._shownLife = "";
   }
 
   /**
-   * @param {any} service
+   * @param {Service} service
    * @param {Model} model
    * @param {Map<string, Connection[]>} ports
    * @param {Map<string, Connection[]>} fading
@@ -108,23 +111,24 @@ class ServiceCard {
     write(this._kind, `${service.kind} · ${service.reply}`);
     write(this._open, words.say("open", service.active));
     this._drawLife(service, words);
-    this._ports.forEach((/** @type {PortView} */ port, /** @type {number} */ place) => {
+    this._ports.forEach((port, place) => {
       const waiting = model.waiting(service, service.listeners[place]);
       port.draw(ports.get(port.key) ?? [], fading.get(port.key) ?? [], waiting, words);
     });
   }
 
   /**
-   * @param {any} service
+   * @param {Service} service
    * @param {Words} words
    */
   _drawLife(service, words) {
-    const isUp = service.state === "listening" || service.state === "paused";
-    const isUdp = service.listeners.some((/** @type {any} */ one) => one.transport === "udp");
+    const { state } = service;
+    const isUp = state === "listening" || state === "paused";
+    const isUdp = service.listeners.some((one) => one.transport === "udp");
     const steps = isUdp || service.kind === "udp" ? DATAGRAM_STEPS : STREAM_STEPS;
-    const labels = isUp ? steps.map((step) => words.say(step)) : [words.say(service.state)];
-    if (service.state === "paused") labels[labels.length - 1] = words.say("full");
-    const last = { paused: "full", listening: "now" }[/** @type {string} */ (service.state)] ?? service.state;
+    const labels = isUp ? steps.map((step) => words.say(step)) : [words.say(state)];
+    if (state === "paused") labels[labels.length - 1] = words.say("full");
+    const last = state === "paused" ? "full" : state === "listening" ? "now" : state;
     const wanted = labels.map((label, place) => `${place < labels.length - 1 ? "done" : last} ${label}`);
     if (this._shownLife === wanted.join()) return;
     this._shownLife = wanted.join();
@@ -137,8 +141,8 @@ class ServiceCard {
 /** One server port: its queue, its picture and the sentence about it. */
 class PortView {
   /**
-   * @param {any} service
-   * @param {any} listener
+   * @param {Service} service
+   * @param {ServiceListener} listener
    */
   constructor(service, listener) {
     this.key = portKey(service.name, listener);
@@ -161,13 +165,14 @@ class PortView {
    * @param {Words} words
    */
   draw(connections, closing, waiting, words) {
-    const isUnix = this.listener.port === null;
+    const { transport, port } = this.listener;
+    const isUnix = port === null;
     const sentence = isUnix ? words.say("unixSentence")
-      : words.say("sentence", portCounts(this.listener, connections));
+      : words.say("sentence", portCounts(transport, port, connections));
     write(this._clients, words.say(isUnix ? "clients" : "clientPorts"));
     write(this._server, words.say(isUnix ? "serverPath" : "serverPort"));
     write(this._sentence, sentence);
-    this._drawQueue(waiting, words);
+    if (this.listener.backlog !== null) this._drawQueue(waiting, this.listener.backlog, words);
     const width = Math.floor(this.root.clientWidth) || 320;
     const invitation = clientCommand(this.listener, location.hostname || "127.0.0.1");
     this._picture.draw(pictureRows(connections, closing, words), width, sentence, invitation, words);
@@ -175,10 +180,11 @@ class PortView {
 
   /**
    * @param {number | null} waiting
+   * @param {number} backlog
    * @param {Words} words
    */
-  _drawQueue(waiting, words) {
-    const text = words.say("queue", waiting, this.listener.backlog);
+  _drawQueue(waiting, backlog, words) {
+    const text = words.say("queue", waiting, backlog);
     if (this._queue.textContent === text) return;
     const waiters = element("span", { class: "waiters", "aria-hidden": "true" });
     for (let place = 0; place < Math.min(waiting ?? 0, MOST_WAITERS); place += 1) {

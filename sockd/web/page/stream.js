@@ -24,7 +24,10 @@ const REST_AFTER = 2000;
 /** How long to wait before the next try, where nobody answers. */
 const TRY_AGAIN = [500, 1000, 2000, 3000];
 
-/** The events of the daemon's sockets, and those about all of them. */
+/**
+ * The events of the daemon's sockets, and those about all of them.
+ * @type {EventWord[]}
+ */
 const EVENT_WORDS = ["bind", "listen", "accept", "refuse", "close", "totals", "burst", "lost"];
 
 /**
@@ -35,10 +38,10 @@ const EVENT_WORDS = ["bind", "listen", "accept", "refuse", "close", "totals", "b
  * Who is told what the link learns.
  * @typedef {object} Listener
  * @property {(state: LinkState) => void} linked
- * @property {(stats: any) => void} described  /stats was asked
- * @property {(views: any[]) => void} listed  a part of the open connections
+ * @property {(stats: StatsView) => void} described  /stats was asked
+ * @property {(views: ConnectionView[]) => void} listed  a part of the open connections
  * @property {(ids: Set<number>, newest: number) => void} complete  all of them were listed
- * @property {(word: string, data: any) => void} told  an event
+ * @property {(event: DaemonEvent) => void} told
  * @property {() => number} newest  the greatest number of a connection that is known
  */
 
@@ -80,6 +83,23 @@ async function askDaemon(path) {
   return answer.json();
 }
 
+/**
+ * Return what /stats answers.
+ * @returns {Promise<StatsView>}
+ */
+function askStats() {
+  return askDaemon("stats");
+}
+
+/**
+ * Return a part of the open connections.
+ * @param {number} after  the number behind which it begins
+ * @returns {Promise<ConnectionsView>}
+ */
+function askConnections(after) {
+  return askDaemon(`connections?limit=${PAGE_SIZE}&after=${after}`);
+}
+
 /** The link. */
 class Link {
   /** @param {Listener} listener */
@@ -90,7 +110,7 @@ class Link {
     this._failures = 0;
     /** @type {EventSource | null} */
     this._source = null;
-    /** @type {[string, any][] | null} events that wait until the lists are here */
+    /** @type {DaemonEvent[] | null} events that wait until the lists are here */
     this._waiting = null;
     /** The id of the last event that is told, or in what was asked for. */
     this._lastId = "";
@@ -112,7 +132,7 @@ class Link {
 
   async _connect() {
     try {
-      const stats = await askDaemon("stats");
+      const stats = await askStats();
       this._listener.described(stats);
       this._open(stats);
     } catch {
@@ -129,7 +149,7 @@ class Link {
     this._pollTimer = window.setTimeout(() => this._connect(), delay);
   }
 
-  /** @param {any} stats  which say how far the events are */
+  /** @param {StatsView} stats  which say how far the events are */
   _open(stats) {
     this._closeSource();
     const after = isSameStart(this._lastId, stats.event_id) ? this._lastId
@@ -152,7 +172,7 @@ class Link {
     this._source = null;
   }
 
-  /** @param {{resumed: boolean, started: string}} hello */
+  /** @param {HelloData} hello */
   async _hello(hello) {
     window.clearTimeout(this._helloTimer);
     if (hello.started !== this._started) {
@@ -173,7 +193,7 @@ class Link {
     const waiting = this._waiting ?? [];
     this._waiting = null;
     this._failures = 0;
-    for (const [word, data] of waiting) this._listener.told(word, data);
+    for (const event of waiting) this._listener.told(event);
     this._become("live");
     this._restOrRise();
   }
@@ -193,15 +213,18 @@ class Link {
 
   /** @param {number} round  which is over when another one has begun */
   async _list(round) {
-    const stats = await askDaemon("stats");
+    const stats = await askStats();
     if (round !== this._round) return;
     this._listener.described(stats);
     if (this._state === "polling") this._lastId = stats.event_id;
     const newest = this._listener.newest();
     /** @type {Set<number>} */
     const ids = new Set();
-    for (let after = 0; after !== null;) {
-      const page = await askDaemon(`connections?limit=${PAGE_SIZE}&after=${after}`);
+    /** @type {number | null} */
+    let after = 0;
+    while (after !== null) {
+      /** @type {ConnectionsView} */
+      const page = await askConnections(after);
       if (round !== this._round) return;
       for (const view of page.connections) ids.add(view.id);
       this._listener.listed(page.connections);
@@ -211,15 +234,15 @@ class Link {
   }
 
   /**
-   * @param {string} word
-   * @param {MessageEvent} event
+   * @param {EventWord} word
+   * @param {MessageEvent<string>} message
    */
-  _receive(word, event) {
+  _receive(word, message) {
     this._heardAt = Date.now();
-    this._lastId = event.lastEventId;
-    const data = JSON.parse(event.data);
-    if (this._waiting === null) this._listener.told(word, data);
-    else this._waiting.push([word, data]);
+    this._lastId = message.lastEventId;
+    const event = { word, data: JSON.parse(message.data) };
+    if (this._waiting === null) this._listener.told(event);
+    else this._waiting.push(event);
     if (word === "lost") {
       this._waiting ??= [];
       this._synchronise();
@@ -242,7 +265,7 @@ class Link {
   async _blocked() {
     this._closeSource();
     try {
-      this._listener.described(await askDaemon("stats"));
+      this._listener.described(await askStats());
       this._become("polling");
       this._poll(Date.now() + STREAM_AGAIN);
     } catch {
@@ -265,7 +288,7 @@ class Link {
 
   async _tryStream() {
     try {
-      this._open(await askDaemon("stats"));
+      this._open(await askStats());
     } catch {
       this._tryAgain();
     }
@@ -276,7 +299,7 @@ class Link {
     if (this._state !== "live" || Date.now() - this._heardAt < SILENCE) return;
     const heard = this._lastId;
     try {
-      const stats = await askDaemon("stats");
+      const stats = await askStats();
       if (this._state !== "live") return;
       this._listener.described(stats);
       const isBehind = heard === this._lastId && stats.event_id !== heard &&

@@ -9,7 +9,7 @@ const SPARE_ROWS = 8;
 /**
  * A column: how to sort by it, and which screens have room for it.
  * @typedef {object} Column
- * @property {string} name
+ * @property {PlainName} name
  * @property {string} style
  * @property {((one: Connection) => number | string) | null} order
  */
@@ -86,12 +86,14 @@ class ConnectionTable {
     this._isDescending = true;
     /** @type {Connection[]} */
     this._chosen = [];
-    /** @type {Map<number, TableRow>} */
+    /** @type {Map<Connection, TableRow>} by the connection: another daemon uses its number again */
     this._rows = new Map();
-    this._top = element("tr", { class: "pad", "aria-hidden": "true" }, this._padding());
-    this._bottom = element("tr", { class: "pad", "aria-hidden": "true" }, this._padding());
-    byId("rows").replaceChildren(this._top, this._bottom);
-    byId("scroller").addEventListener("scroll", () => this._showRows(), { passive: true });
+    /** @type {{words: Words, now: number} | null} what was last drawn with */
+    this._drawn = null;
+    this._top = this._padding();
+    this._bottom = this._padding();
+    byId("rows").replaceChildren(paddingRow(this._top), paddingRow(this._bottom));
+    byId("scroller").addEventListener("scroll", () => this._scrolled(), { passive: true });
   }
 
   /**
@@ -101,9 +103,8 @@ class ConnectionTable {
    * @param {number} now
    */
   draw(filter, words, now) {
-    this._words = words;
-    this._now = now;
-    this._drawHead();
+    this._drawn = { words, now };
+    this._drawHead(words);
     const chosen = chosenConnections(this._model, filter, this._column, this._isDescending);
     this._chosen = chosen;
     const all = this._model.open.size;
@@ -113,19 +114,24 @@ class ConnectionTable {
     byId("no-rows").hidden = chosen.length > 0;
     const isNobody = all === 0 && filter.state === "open";
     write(byId("no-rows"), words.say(isNobody ? "nobody" : "noConnections"));
-    this._showRows();
+    this._showRows(words, now);
+  }
+
+  _scrolled() {
+    if (this._drawn !== null) this._showRows(this._drawn.words, this._drawn.now);
   }
 
   _padding() {
     return element("td", { colspan: String(COLUMNS.length) });
   }
 
-  _drawHead() {
+  /** @param {Words} words */
+  _drawHead(words) {
     const columns = byId("columns");
     if (!columns.children.length) columns.append(...COLUMNS.map((one) => this._heading(one)));
     COLUMNS.forEach((column, place) => {
       const heading = columns.children[place];
-      write(heading.firstElementChild, this._words.say(column.name));
+      for (const title of heading.children) write(title, words.say(column.name));
       if (column === this._column) {
         set(heading, { "aria-sort": this._isDescending ? "descending" : "ascending" });
       } else {
@@ -154,7 +160,11 @@ class ConnectionTable {
     this._model.changes += 1;
   }
 
-  _showRows() {
+  /**
+   * @param {Words} words
+   * @param {number} now
+   */
+  _showRows(words, now) {
     const scroller = byId("scroller");
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
     const high = ROW_HEIGHT_REM * rem;
@@ -162,44 +172,46 @@ class ConnectionTable {
     const count = Math.ceil(scroller.clientHeight / high) + 2 * SPARE_ROWS;
     const shown = this._chosen.slice(first, first + count);
     const after = this._chosen.length - first - shown.length;
-    this._setHeight(this._top, Math.min(first, this._chosen.length) * high);
-    this._setHeight(this._bottom, Math.max(0, after) * high);
+    this._top.style.height = `${Math.min(first, this._chosen.length) * high}px`;
+    this._bottom.style.height = `${Math.max(0, after) * high}px`;
     this._keep(shown);
-    shown.forEach((one, place) => this._showRow(one, first + place, place));
-  }
-
-  /**
-   * @param {Element} row
-   * @param {number} height
-   */
-  _setHeight(row, height) {
-    /** @type {HTMLElement} */ (row.firstElementChild).style.height = `${height}px`;
+    shown.forEach((one, place) => this._showRow(one, first + place, place).draw(
+      one, this._hue(one.service), words, now));
   }
 
   /** @param {Connection[]} shown */
   _keep(shown) {
-    const kept = new Set(shown.map((one) => one.id));
-    for (const [id, row] of this._rows) {
-      if (kept.has(id)) continue;
+    const kept = new Set(shown);
+    for (const [one, row] of this._rows) {
+      if (kept.has(one)) continue;
       row.root.remove();
-      this._rows.delete(id);
+      this._rows.delete(one);
     }
   }
 
   /**
+   * Return the row of a connection, at its place.
    * @param {Connection} one
    * @param {number} index  among all that are chosen
    * @param {number} place  among those in sight
    */
   _showRow(one, index, place) {
-    let row = this._rows.get(one.id);
-    if (row === undefined) this._rows.set(one.id, (row = new TableRow(one, this._act)));
+    let row = this._rows.get(one);
+    if (row === undefined) this._rows.set(one, (row = new TableRow(one, this._act)));
     const body = byId("rows");
     const before = body.children[place + 1];
     if (before !== row.root) body.insertBefore(row.root, before);
     set(row.root, { "aria-rowindex": index + 2 });
-    row.draw(one, this._hue(one.service), this._words, this._now);
+    return row;
   }
+}
+
+/**
+ * Return a row that keeps the room of rows that are out of sight.
+ * @param {HTMLElement} padding
+ */
+function paddingRow(padding) {
+  return element("tr", { class: "pad", "aria-hidden": "true" }, padding);
 }
 
 /** One row. */
@@ -238,7 +250,7 @@ class TableRow {
     write(received, words.bytes(one.bytesIn));
     write(sent, words.bytes(one.bytesOut));
     write(state, one.closed === null ? words.say("stateOneOpen")
-      : words.say(one.reason === null ? "stateOneClosed" : `reason.${one.reason}`));
+      : one.reason === null ? words.say("stateOneClosed") : words.reason(one.reason));
     write(this._copy, words.say("copyFilter"));
     write(this._details, words.say("details"));
     set(this._copy, { "aria-label": words.say("copyFilterOf", one.id) });

@@ -1,7 +1,5 @@
 // Everything that the page says, in English and in Brazilian Portuguese.
 
-/** @typedef {(...values: any[]) => string} Phrase */
-
 /**
  * Return a number with its noun, in the language of the noun.
  * @param {Intl.NumberFormat} format
@@ -16,7 +14,7 @@ function counted(format, count, one, many) {
 const ENGLISH_NUMBER = new Intl.NumberFormat("en");
 const PORTUGUESE_NUMBER = new Intl.NumberFormat("pt-BR");
 
-/** @type {Record<string, string | Phrase>} */
+/** @satisfies {PhrasesWithParts & Record<string, unknown>} */
 const ENGLISH = {
   skip: "Skip to the connections",
   switchLanguage: "Mudar para português",
@@ -127,6 +125,7 @@ const ENGLISH = {
   lastActivity: "last activity",
   closedAt: "closed",
   reason: "reason",
+  noReason: "reason not known",
   traffic: "traffic",
   trafficOf: (received, sent, reads, writes) =>
     `${received} in (${counted(ENGLISH_NUMBER, reads, "read", "reads")}), ` +
@@ -147,7 +146,7 @@ const ENGLISH = {
   segments: (count) => counted(ENGLISH_NUMBER, count, "segment", "segments"),
 };
 
-/** @type {Record<string, string | Phrase>} */
+/** @type {typeof ENGLISH & Reasons} */
 const PORTUGUESE = {
   skip: "Ir para as conexões",
   switchLanguage: "Switch to English",
@@ -286,6 +285,7 @@ const PORTUGUESE = {
   lastActivity: "última atividade",
   closedAt: "fechada",
   reason: "motivo",
+  noReason: "motivo desconhecido",
   traffic: "tráfego",
   trafficOf: (received, sent, reads, writes) =>
     `entrada ${received} (${counted(PORTUGUESE_NUMBER, reads, "leitura", "leituras")}), ` +
@@ -363,7 +363,12 @@ class Words {
   constructor(language) {
     this.isPortuguese = language.toLowerCase().startsWith("pt");
     this.language = this.isPortuguese ? "pt-BR" : "en";
+    /** @type {Phrases} */
     this._words = this.isPortuguese ? PORTUGUESE : ENGLISH;
+    /** @type {Partial<Reasons>} */
+    this._reasons = this.isPortuguese ? PORTUGUESE : {};
+    /** @type {Map<string, unknown>} */
+    this._byName = new Map(Object.entries(this._words));
     this._number = this.isPortuguese ? PORTUGUESE_NUMBER : ENGLISH_NUMBER;
     this._tenth = new Intl.NumberFormat(this.language, { maximumFractionDigits: 1 });
     this._clock = new Intl.DateTimeFormat(this.language, {
@@ -372,14 +377,33 @@ class Words {
   }
 
   /**
-   * Return a phrase; what has none, such as the reasons in English, stands for itself.
-   * @param {string} key
-   * @param {...any} values
+   * Return a phrase.
+   * @template {PhraseName} Name
+   * @param {Name} name
+   * @param {PhraseParts<Name>} parts
+   * @returns {string}
    */
-  say(key, ...values) {
-    const phrase = this._words[key];
-    if (phrase === undefined) return key.slice(key.indexOf(".") + 1);
-    return typeof phrase === "string" ? phrase : phrase(...values);
+  say(name, ...parts) {
+    const phrase = this._words[name];
+    return typeof phrase === "string" ? phrase : phrase(...parts);
+  }
+
+  /**
+   * Return a phrase without parts by a name from the document; a name that has none stands for itself.
+   * @param {string} name
+   */
+  named(name) {
+    const phrase = this._byName.get(name);
+    return typeof phrase === "string" ? phrase : name;
+  }
+
+  /**
+   * Return why a connection ended or was refused; a reason without words stands for itself.
+   * @param {string | null} reason  `null` where the page never heard of it
+   */
+  reason(reason) {
+    if (reason === null) return this.say("noReason");
+    return this._reasons[`reason.${reason}`] ?? reason;
   }
 
   /** @param {number} value */
