@@ -27,7 +27,7 @@ sys.exit(run())
 """
 _ARTEFACTS = shutil.ignore_patterns(
     ".git", ".venv", ".*_cache", ".hypothesis", ".coverage*", "__pycache__", "build", "dist",
-    "*.egg-info", "dropin.cache*"
+    "*.egg-info", "dropin.cache*", "node_modules"
 )  # fmt: skip
 
 

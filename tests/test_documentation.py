@@ -40,7 +40,7 @@ OPERATION = (REPOSITORY / "docs" / "operation.md").read_text(encoding="utf-8")
 INTERFACES = (REPOSITORY / "docs" / "interfaces.md").read_text(encoding="utf-8")
 LAB = (REPOSITORY / "config" / "lab.ini").read_text(encoding="utf-8")
 
-PAGES = ["README.md", "CHANGELOG.md", "bench/README.md", *REPOSITORY.glob("docs/*.md")]
+PAGES = [*REPOSITORY.glob("*.md"), "bench/README.md", *REPOSITORY.glob("docs/*.md")]
 
 REQUIRED = {"kind": "tcp", "listen": "tcp:7000:interface=127.0.0.1"}
 NOT_OPTIONS = {
