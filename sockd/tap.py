@@ -86,9 +86,16 @@ class Options(usage.Options):
     file: str | None = None
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Read the command line; from here on everything can be printed."""
+        """Read the command line; from here on everything can be printed.
+
+        :raise SystemExit: if it is wrong. Not every twistd ends with status 1 after a UsageError.
+        """
         escape_output()
-        usage.Options.parseOptions(self, options)
+        try:
+            usage.Options.parseOptions(self, options)
+        except usage.UsageError as error:
+            message = f"sockd: {error} (see twistd sockd --help)"
+            raise SystemExit(message) from None
 
     def opt_version(self) -> None:
         """Print the version of sockd and exit."""
