@@ -22,6 +22,8 @@ from sockd.admin.grants import PASSWORD, Grant
 from sockd.admin.roles import Role
 from sockd.reactor import IReactor
 
+pytestmark = pytest.mark.dependencies
+
 MESSAGE = b"what the client signs"
 KEY = Key(ed25519.Ed25519PrivateKey.generate())
 TOUCHED, UNTOUCHED = b"\x01", b"\x00"

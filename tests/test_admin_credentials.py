@@ -14,6 +14,8 @@ from sockd.admin.credentials import check, given_host_key, load
 from sockd.config.specs import AdminSpec
 from sockd.errors import ConfigurationError, Place
 
+pytestmark = pytest.mark.dependencies
+
 OPTIONS = ("ssh", "telnet", "authorized_keys", "passwd", "host_key")
 PLACES = {name: Place("lab.ini", n, "admin", name) for n, name in enumerate(OPTIONS, 10)}
 SPEC = AdminSpec(places=PLACES)

@@ -17,6 +17,8 @@ from sockd.admin.passwords import (
 )
 from sockd.errors import Unfit
 
+pytestmark = pytest.mark.dependencies
+
 
 def cheap(password: bytes) -> bytes:
     return bcrypt.hashpw(password, bcrypt.gensalt(4))

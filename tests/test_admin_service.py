@@ -35,6 +35,8 @@ from tests.harness import run_twistd
 from tests.test_admin_roles import line
 from tests.test_admin_ssh import INI
 
+pytestmark = pytest.mark.dependencies
+
 PEER = IPv4Address("TCP", "192.0.2.1", 1234)
 
 

@@ -17,6 +17,8 @@ from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, Sockd, run_twistd
 from tests.support_admin import SSH
 
+pytestmark = pytest.mark.dependencies
+
 INI = """\
 [sockd]
 state = var

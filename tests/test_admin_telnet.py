@@ -12,6 +12,8 @@ from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, Sockd
 from tests.support_admin import TerminalProgram
 
+pytestmark = pytest.mark.dependencies
+
 SECRET = "geheim"
 INI = """\
 [sockd]

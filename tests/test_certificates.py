@@ -19,6 +19,8 @@ from tests.conftest import RunSockd
 from tests.harness import Sockd, run_twistd
 from tests.test_reload import ports, reload
 
+pytestmark = pytest.mark.dependencies
+
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 PLAIN = "[service:s]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
 

@@ -19,7 +19,7 @@ from tests.namespaces import Host, Program
 CLIENTS = Path(__file__).parent / "classroom"
 CLASSROOM = (REPOSITORY / "config" / "classroom.ini").read_text(encoding="utf-8")
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.dependencies, pytest.mark.network]
 
 
 class Room:

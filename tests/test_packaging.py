@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from tests.fresh import REPOSITORY, FreshEnvironment, copy_of_the_tree, made_once, run
+from tests.requirements import lowest_versions
+from tests.test_architecture import modules
 
 LAB = (REPOSITORY / "config" / "lab.ini").read_bytes()
 
@@ -128,6 +134,38 @@ def test_the_version_can_be_read_without_the_dependencies(built: Built) -> None:
     tree = ast.parse((REPOSITORY / "sockd" / "__init__.py").read_text(encoding="utf-8"))
     assert not [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert built.wheel.name.startswith("sockd-")
+
+
+def test_a_package_is_declared_if_and_only_if_it_is_imported() -> None:
+    imported = {
+        package
+        for imports in modules().values()
+        for name in imports.all
+        for package in packages_with(name)
+    }
+    assert imported == {normalized(name) for name in lowest_versions()}
+
+
+def packages_with(module: str) -> set[str]:
+    """Return the package that has a module: none for sockd and the standard library."""
+    top = module.partition(".")[0]
+    if top == "sockd" or top in sys.stdlib_module_names:
+        return set()
+    packages = set(installed_packages()[top]) - {"sockd"}
+    if len(packages) > 1:  # they share a namespace, such as zope
+        packages = {one for one in packages if f"{module}.".startswith(f"{one}.")}
+    return {normalized(one) for one in packages}
+
+
+@cache
+def installed_packages() -> Mapping[str, list[str]]:
+    """Return the packages that have something of each top-level module."""
+    return packages_distributions()
+
+
+def normalized(package: str) -> str:
+    """Return a package's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def test_the_packaged_lab_and_the_shipped_one_have_one_source() -> None:

@@ -20,6 +20,8 @@ from sockd.registry import Registry, discover
 from sockd.replies.echo import Echo
 from tests.configurations import FakeKind
 
+pytestmark = pytest.mark.dependencies
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

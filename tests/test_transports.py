@@ -50,6 +50,7 @@ def test_tcp_over_both_internet_protocols(
         assert row["peer"] == {"host": host, "port": client.getsockname()[1]}
 
 
+@pytest.mark.dependencies
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sort", ["ssl", "tls"])
 def test_tls(run_sockd: RunSockd, tls_files: TLSFiles, kind: str, sort: str) -> None:
@@ -70,6 +71,7 @@ def test_tls(run_sockd: RunSockd, tls_files: TLSFiles, kind: str, sort: str) -> 
     assert row["reason"] == "eof"
 
 
+@pytest.mark.dependencies
 def test_a_tls_client_may_offer_http(run_sockd: RunSockd, tls_files: TLSFiles) -> None:
     sockd = run_sockd(ini("multi", tls_files.endpoint(0)))
     context = tls_files.client_context()
@@ -79,6 +81,7 @@ def test_a_tls_client_may_offer_http(run_sockd: RunSockd, tls_files: TLSFiles) -
         assert client.selected_alpn_protocol() == "http/1.1"
 
 
+@pytest.mark.dependencies
 def test_one_tls_client_at_a_time(run_sockd: RunSockd, tls_files: TLSFiles) -> None:
     sockd = run_sockd(ini("tcp", tls_files.endpoint(0)))
     context = tls_files.client_context()
@@ -134,6 +137,7 @@ class TLSInMemory:
                 return
 
 
+@pytest.mark.dependencies
 @pytest.mark.parametrize("size", [5, 50_000, 200_000, 500_000, 2_000_000, 4_000_000])
 def test_a_tls_client_that_says_goodbye_at_once_still_gets_every_byte(
     run_sockd: RunSockd, tls_files: TLSFiles, size: int
@@ -190,6 +194,7 @@ def test_a_greeting_comes_before_anything_is_asked(
         assert ask(client, b"and more") == b"and more"
 
 
+@pytest.mark.dependencies
 def test_somebody_who_does_not_speak_tls_is_counted_and_no_traceback(
     run_sockd: RunSockd, tls_files: TLSFiles
 ) -> None:

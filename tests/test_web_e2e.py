@@ -20,6 +20,8 @@ from tests.clients import LOOPBACK, ask, connect, connected, receive_to_end, udp
 from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, Sockd, wait_until
 
+pytestmark = pytest.mark.dependencies
+
 INI = """
 [sockd]
 name = class

@@ -25,6 +25,8 @@ from tests.conftest import ToolFinder
 from tests.fresh import REPOSITORY
 from tests.web import Endpoint
 
+pytestmark = pytest.mark.dependencies
+
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 CONTRIB = REPOSITORY / "contrib"
 

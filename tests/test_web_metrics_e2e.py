@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.clients import LOOPBACK, ask, connect, udp_client
 from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, wait_until
+
+pytestmark = pytest.mark.dependencies
 
 INI = """
 [service:multi]

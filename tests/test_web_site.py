@@ -19,6 +19,8 @@ from sockd.web.slices import RECORDS
 from sockd.web.target import Target
 from tests.web import Client, Endpoint, replies
 
+pytestmark = pytest.mark.dependencies
+
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
 PATHS = ("/", "/health", "/stats", "/services", "/services/echo", "/connections", "/ports")
