@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import pytest
 
+from sockd.kernel import TCPInfo, described
 from sockd.records import Reason
 from sockd.web.document import SCRIPTS
 from tests.fresh import REPOSITORY
@@ -123,6 +124,33 @@ def test_every_part_is_in_the_document_and_says_first_what_it_is_for() -> None:
     assert [name for name, part in zip(SCRIPTS, parts, strict=True) if part[:3] != "// "] == []
     assert script == "\n".join(parts)
     assert style.startswith("/* ")
+
+
+def test_the_daemon_sends_every_member_that_the_scripts_have_a_type_for() -> None:
+    endpoint = Endpoint()
+    endpoint.daemon.add("echo").open()
+    stats, listing = endpoint.ask("/stats").json, endpoint.ask("/connections").json
+    [service], [connection] = stats["services"], listing["connections"]
+    tcp = described(TCPInfo._make([0] * len(TCPInfo._fields)))
+    assert members_of("StatsView") <= stats.keys()
+    assert members_of("DaemonView") <= stats["daemon"].keys()
+    assert members_of("TrafficCounters") <= stats["totals"].keys()
+    assert members_of("ServiceView") <= service.keys()
+    assert members_of("ServiceListener") <= service["listeners"][0].keys()
+    assert members_of("ConnectionsView") <= listing.keys()
+    assert members_of("ConnectionView") <= connection.keys()
+    assert members_of("TcpView") <= tcp.keys()
+
+
+def members_of(interface: str) -> set[str]:
+    """Return the members of a type in daemon.d.ts, with those that it inherits."""
+    types = (PARTS / "daemon.d.ts").read_text(encoding="utf-8")
+    pattern = rf"^interface {interface}(?: extends (\w+))? {{$(.*?)^}}$"
+    found = re.search(pattern, types, re.MULTILINE | re.DOTALL)
+    assert found is not None, interface
+    own = set(re.findall(r"^  (\w+): ", found[2], re.MULTILINE))
+    assert own or found[1], interface
+    return own | members_of(found[1]) if found[1] else own
 
 
 def test_all_that_a_script_defines_for_the_others_is_used() -> None:
