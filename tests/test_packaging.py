@@ -127,6 +127,10 @@ def test_the_source_distribution_has_all_that_the_tests_need(built: Built) -> No
         path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("bench/**/*.[chp]*")
     }
     assert {path for path in bench if "__pycache__" not in path} <= files.keys()
+    types = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("sockd/**/*.d.ts")}
+    assert types
+    assert types <= files.keys()
+    assert not [path for path in files if "node_modules" in path]
     assert {"config/remote.ini", "docs/plugins.md", "CHANGELOG.md", "setup.cfg"} <= files.keys()
 
 
