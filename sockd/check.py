@@ -11,9 +11,9 @@ from contextlib import suppress
 
 from sockd.config.endpoint import DATAGRAM, SYSTEMD, Endpoint
 from sockd.config.specs import AdminSpec, Configuration, ServiceSpec
-from sockd.errors import Problem, Unfit
-from sockd.listening.certificates import certificates_of
-from sockd.listening.endpoints import server_endpoint
+from sockd.errors import InvalidValue, Problem
+from sockd.net.server_endpoints import server_endpoint
+from sockd.net.tls.certificates import certificates_of
 from sockd.reactor import IReactor
 
 _AT_START = frozenset({DATAGRAM, SYSTEMD})
@@ -31,14 +31,14 @@ def usable(endpoint: Endpoint, reactor: IReactor) -> None:
 
 def admin_files(spec: AdminSpec) -> list[Problem]:
     """Return what is wrong with the files that ``[admin]`` names."""
-    from sockd.admin import credentials  # conch is for those who asked for a shell
+    from sockd.admin.auth import credentials  # conch is for those who asked for a shell
 
     return credentials.check(spec)
 
 
 def admin_logins(spec: AdminSpec) -> list[Problem]:
     """Return what is wrong with those of the files that a reload reads again."""
-    from sockd.admin import credentials
+    from sockd.admin.auth import credentials
 
     return credentials.check_logins(spec)
 
@@ -50,12 +50,12 @@ def warnings(configuration: Configuration, now: float) -> Iterator[Problem]:
     """
     for endpoint in configuration.endpoints:
         if endpoint.is_encrypted:
-            with suppress(Unfit):  # replaced a moment ago; using it says what is wrong
-                for unfit in certificates_of(endpoint).warnings(now):
-                    yield unfit.at(endpoint.place)
+            with suppress(InvalidValue):  # replaced a moment ago; using it says what is wrong
+                for invalid in certificates_of(endpoint).warnings(now):
+                    yield invalid.at(endpoint.location)
 
 
-def summary(spec: ServiceSpec) -> str:
+def service_summary(spec: ServiceSpec) -> str:
     """Return the line that ``--check`` prints for a service."""
     endpoints = ", ".join(endpoint.text for endpoint in spec.listen)
     return f"{spec.name}: {spec.kind} on {endpoints}, reply {spec.reply}"

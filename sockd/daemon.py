@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import IService, IServiceCollection
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 from zope.interface import implementer
 
-from sockd.errors import ConfigurationError, Place, Problem, SockdError
+from sockd.errors import ConfigurationError, Problem, SockdError, SourceLocation
 from sockd.interfaces import ICapture, IDaemon, INetworkService
-from sockd.ledger import Ledger
+from sockd.logger import PartLogger
+from sockd.model.ledger import Ledger
+from sockd.model.records import Connection
 from sockd.reactor import IReactor
-from sockd.records import Connection
 from sockd.service import TypedService
 from sockd.steps import Steps
 from sockd.turns import in_turns
@@ -50,7 +51,7 @@ class Daemon(TypedService):
     :ivar log_observer: writes twistd's log; ``None``: twistd's own.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(
         self,
@@ -137,8 +138,8 @@ class Daemon(TypedService):
     def reload(self) -> Deferred[Plan]:
         """Read the configuration again and follow it; the Deferred fires with what was done."""
         if self._reload is None:
-            wrong = "this daemon has no file"
-            raise NotImplementedError(wrong)
+            message = "this daemon has no file"
+            raise NotImplementedError(message)
         return self._reload()
 
     def adopt(
@@ -190,9 +191,9 @@ class Daemon(TypedService):
         """
         service = self.services[name]
         if service in self._leaving:
-            place = Place("configuration", 1, f"service:{name}")
-            wrong = "the service was removed, and is here only to drain"
-            raise ConfigurationError([Problem(place, wrong, "put it back, and reload")])
+            location = SourceLocation("configuration", 1, f"service:{name}")
+            message = "the service was removed, and is here only to drain"
+            raise ConfigurationError([Problem(location, message, "put it back, and reload")])
         service.startService()
 
     def _greeting(self) -> Steps[None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class SourceLocation:
     """A line of a file, and the section and option that stand there (both may be empty)."""
 
     file: str
@@ -38,26 +38,26 @@ class Place:
 class Problem:
     """What is wrong at a place, and what would be right."""
 
-    place: Place
-    wrong: str
-    remedy: str
+    location: SourceLocation
+    message: str
+    hint: str
 
     def __str__(self) -> str:
         """Return the one line that people see, fit for a terminal whatever the parts hold."""
-        return printable(f"{self.place}: {self.wrong} ({self.remedy})")
+        return printable(f"{self.location}: {self.message} ({self.hint})")
 
 
-class Unfit(ValueError):  # noqa: N818 - said of a text, not of what happened
+class InvalidValue(ValueError):  # noqa: N818 - said of a text, not of what happened
     """A text that does not fit where it stands; whoever knows the place makes it a problem."""
 
-    def __init__(self, wrong: str, remedy: str) -> None:
-        super().__init__(wrong)
-        self.wrong = wrong
-        self.remedy = remedy
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
-    def at(self, place: Place) -> Problem:
+    def at(self, location: SourceLocation) -> Problem:
         """Return this as the problem of a place."""
-        return Problem(place, self.wrong, self.remedy)
+        return Problem(location, self.message, self.hint)
 
 
 class SockdError(Exception):

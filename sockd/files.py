@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from sockd.errors import Unfit
+from sockd.errors import InvalidValue
 from sockd.text import printable
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ def content(path: Path) -> bytes:
     try:
         data = read_regular(path, LARGEST_FILE)
     except OSError as error:
-        wrong = f"{shown(path)} cannot be read: {reason(error)}"
+        message = f"{shown(path)} cannot be read: {reason(error)}"
         is_odd = isinstance(error, NotRegularError)
-        remedy = "a regular file" if is_odd else "a file that exists, and that this user may read"
-        raise Unfit(wrong, remedy) from None
+        hint = "a regular file" if is_odd else "a file that exists, and that this user may read"
+        raise InvalidValue(message, hint) from None
     if len(data) > LARGEST_FILE:
-        wrong = f"{shown(path)} is longer than {LARGEST_FILE} bytes"
-        raise Unfit(wrong, "another file")
+        message = f"{shown(path)} is longer than {LARGEST_FILE} bytes"
+        raise InvalidValue(message, "another file")
     return data
 
 

@@ -15,14 +15,14 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from sockd.address import Address
     from sockd.config.endpoint import Endpoint
     from sockd.config.specs import Configuration, ServiceSpec
     from sockd.config.values import Option
-    from sockd.kinds.context import ServiceContext
-    from sockd.ledger import Ledger
-    from sockd.records import Connection, Listener, ServiceRecord
+    from sockd.model.address import Address
+    from sockd.model.ledger import Ledger
+    from sockd.model.records import Connection, Listener, ServiceRecord
     from sockd.reload.plan import Plan
+    from sockd.services.context import ServiceContext
 
 
 class IConversation(Interface):

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zope.interface.verify import verifyObject
 
-from sockd.errors import ConfigurationError, Place, Problem
+from sockd.errors import ConfigurationError, Problem, SourceLocation
 from sockd.interfaces import INetworkService, IReply, IServiceKind
-from sockd.text import quoted, summary
+from sockd.text import exception_summary, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sockd.config.specs import ServiceSpec
-    from sockd.kinds.context import ServiceContext
+    from sockd.services.context import ServiceContext
 
 _REPAIR = "repair it, or uninstall the package that brings it"
 _RENAME = "rename one, or uninstall one of the packages"
@@ -41,6 +41,11 @@ class Registry:
     replies: Mapping[str, IReply]
     problems: tuple[Problem, ...]
 
+    @property
+    def kind_options(self) -> Mapping[str, Sequence[str]]:
+        """The names of the options that each kind declares, by the name of the kind."""
+        return {name: [option.name for option in kind.options] for name, kind in self.kinds.items()}
+
     def serve(self, spec: ServiceSpec, context: ServiceContext) -> INetworkService:
         """Return the service of a section, not yet started.
 
@@ -49,8 +54,8 @@ class Registry:
         try:
             return self.kinds[spec.kind].serve(spec, self.replies[spec.reply], context)
         except Exception as error:  # whatever a plugin raises is its author's to see
-            wrong = f"the kind {quoted(spec.kind)} failed: {summary(error)}"
-            raise ConfigurationError([Problem(spec.place, wrong, _REPAIR)]) from error
+            message = f"the kind {quoted(spec.kind)} failed: {exception_summary(error)}"
+            raise ConfigurationError([Problem(spec.location, message, _REPAIR)]) from error
 
 
 def discover(package: str = "sockd.plugins") -> Registry:
@@ -71,15 +76,17 @@ def _modules(package: ModuleType, problems: list[Problem]) -> Iterator[ModuleTyp
         if name in files:
             if os.path.samefile(file, files[name]):  # noqa: PTH121 - a name is all there is
                 continue
-            wrong = f"the plugin is hidden by {files[name]}, a module of the same name"
-            problems.append(Problem(Place(file, 1), wrong, _RENAME))
+            message = f"the plugin is hidden by {files[name]}, a module of the same name"
+            problems.append(Problem(SourceLocation(file, 1), message, _RENAME))
             continue
         files[name] = file
         try:
             yield importlib.import_module(f"{package.__name__}.{name}")
         except (Exception, SystemExit) as error:  # whatever a plugin raises is its author's to see
-            wrong = f"the plugin cannot be imported: {summary(error)}"
-            problems.append(Problem(Place(file, _line(error, file)), wrong, _REPAIR))
+            message = f"the plugin cannot be imported: {exception_summary(error)}"
+            problems.append(
+                Problem(SourceLocation(file, _error_line(error, file)), message, _REPAIR)
+            )
 
 
 def _files(folders: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -105,13 +112,14 @@ def _gather(
             try:
                 _verify(interface, plugin)
             except Exception as error:  # what a plugin's attributes raise is its author's, too
-                wrong = f"{quoted(label)} is not a whole {interface.__name__}: {summary(error)}"
-                problems.append(Problem(Place(file, 1), wrong, _REPAIR))
+                reason = exception_summary(error)
+                message = f"{quoted(label)} is not a whole {interface.__name__}: {reason}"
+                problems.append(Problem(SourceLocation(file, 1), message, _REPAIR))
                 continue
             name = plugin.name
             if gathered.setdefault(name, plugin) is not plugin:
-                wrong = f"{quoted(name)} is the name of a plugin in {files[name]} too"
-                problems.append(Problem(Place(file, 1), wrong, _RENAME))
+                message = f"{quoted(name)} is the name of a plugin in {files[name]} too"
+                problems.append(Problem(SourceLocation(file, 1), message, _RENAME))
             files.setdefault(name, file)
     return MappingProxyType(gathered)
 
@@ -120,13 +128,13 @@ def _verify(interface: type[Plugin], plugin: Plugin) -> None:
     """Raise what keeps a plugin from being used: a missing method, a wrong default."""
     verifyObject(interface, plugin)
     if not isinstance(plugin.name, str):
-        wrong = "its name is no text"
-        raise TypeError(wrong)
+        message = "its name is no text"
+        raise TypeError(message)
     for option in plugin.options:
         option.parse(option.default)
 
 
-def _line(error: BaseException, file: str) -> int:
+def _error_line(error: BaseException, file: str) -> int:
     """Return the line of a file that an exception came through last; 1 if through none."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno or 1

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
@@ -22,37 +21,32 @@ from sockd.config.load import AdminCheck, load_in_steps
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, StatsSpec
 from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError, Problem, SockdError
-from sockd.kinds.context import ServiceContext
-from sockd.ledger import Ledger
-from sockd.narration.invitation import (
-    OwnHosts,
-    reachable,
-    service_lines,
-    ssh_command,
-    telnet_command,
-    url,
-)
-from sockd.narration.narrator import Narrator
-from sockd.narration.own_addresses import own_hosts
+from sockd.log.banner import reachable, service_lines, ssh_command, telnet_command, url
+from sockd.log.event_logger import EventLogger
+from sockd.logger import PartLogger
+from sockd.model.address import OwnHosts
+from sockd.model.ledger import Ledger
+from sockd.net.own_addresses import own_hosts
 from sockd.process import descriptors, memory, rlimit
 from sockd.process.hangup import Hangups, has_terminal, shells
-from sockd.process.log import escape_output, log_observer
+from sockd.process.log_encoding import escape_output, log_observer
 from sockd.process.log_file import LogReopener, log_file
 from sockd.process.privileges import WARNING, future_owner, is_root, shell_problems
 from sockd.process.signals import Action, Shutdown, Signals
-from sockd.process.supervisor import Supervisor, supervisor_of
-from sockd.process.terminal import Terminal
+from sockd.process.startup_stderr import StartupStderr
+from sockd.process.systemd import SystemdNotifier, systemd_notifier
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
+from sockd.services.context import ServiceContext
 from sockd.steps import Steps, finished
 
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
     from sockd.capture.service import CaptureService
     from sockd.process.state import StateDirectory
-    from sockd.web.service import StatsService
+    from sockd.stats.service import StatsService
 
 _DEFAULT_PIDFILE = "twistd.pid"
 _REFUSED = "; the last reload was refused, the log says why"
@@ -109,20 +103,22 @@ class Options(usage.Options):
             ``--hash-password`` are done.
         """
         if self["hash-password"]:
-            from sockd.admin.passwords import read_and_hash
+            from sockd.admin.auth.passwords import read_and_hash
 
             raise _said(read_and_hash())
         self.registry = discover()
         if self["config"] is not None:
             self.file = str(Path(self["config"]).absolute())
         try:
-            self.configuration = finished(_read(self["config"], self.registry, self._check_admin))
+            self.configuration = finished(
+                _read_configuration(self["config"], self.registry, self._check_admin)
+            )
         except ConfigurationError as error:
             raise SystemExit(str(error)) from None
         if self["check"]:
             for warning in check.warnings(self.configuration, _reactor().seconds()):
                 sys.stderr.write(f"{warning}\n")
-            raise _said(*map(check.summary, self.configuration.services))
+            raise _said(*map(check.service_summary, self.configuration.services))
         _allow_a_second_lab(_twistd(self))
 
     @property
@@ -144,9 +140,9 @@ def makeService(options: Options) -> Daemon:
     reactor = _reactor()
     configuration = options.configuration
     ledger = Ledger(reactor.seconds, configuration.history, _observer_failed)
-    ledger.subscribe(Narrator(reactor).tell)
+    ledger.subscribe(EventLogger(reactor).tell)
     context = ServiceContext(
-        reactor, ledger, configuration.drain, configuration.lane, configuration.io_uring
+        reactor, ledger, configuration.drain, configuration.fast_path, configuration.io_uring
     )
     try:
         services = [options.registry.serve(spec, context) for spec in configuration.services]
@@ -154,28 +150,28 @@ def makeService(options: Options) -> Daemon:
         raise SystemExit(str(error)) from None
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
     rlimit.claim(descriptors.SELECT if _is_select(reactor) else sys.maxsize)
-    terminal = Terminal()
+    terminal = StartupStderr()
     reactor.callWhenRunning(terminal.close)
     daemon = Daemon(
         configuration.name, ledger, services, reactor, name, reactor.seconds(), terminal.tell
     )
     _wire_views(daemon, options, reactor, terminal)
-    supervisor = supervisor_of(os.environ, reactor)
-    read = partial(_read, options.file, options.registry, check.admin_logins)
+    notifier = systemd_notifier(os.environ, reactor)
+    read = partial(_read_configuration, options.file, options.registry, check.admin_logins)
     reloader = Reloader(daemon, configuration, read, options.registry, context)
-    daemon.reload_by(partial(_reloaded, reloader, daemon, supervisor))
+    daemon.reload_by(partial(_reloaded, reloader, daemon, notifier))
     _follow_signals(daemon, reactor, _twistd(options))
     if options.stays_root:
         _warn_of_root(_twistd(options), reactor)
     reactor.callWhenRunning(daemon.announce)
     reactor.callWhenRunning(memory.settle)
-    reactor.callWhenRunning(lambda: supervisor.ready(_status(daemon)))
-    reactor.addSystemEventTrigger("before", "shutdown", supervisor.stopping)
+    reactor.callWhenRunning(lambda: notifier.ready(_status(daemon)))
+    reactor.addSystemEventTrigger("before", "shutdown", notifier.stopping)
     return daemon
 
 
 def _observer_failed(error: Exception) -> None:
-    Logger(__name__).failure("An observer of the ledger failed", Failure(error))
+    PartLogger("sockd").failure("An observer of the ledger failed", Failure(error))
 
 
 def _follow_signals(daemon: Daemon, reactor: IReactor, twistd: usage.Options) -> None:
@@ -190,15 +186,15 @@ def _follow_signals(daemon: Daemon, reactor: IReactor, twistd: usage.Options) ->
     Hangups(reactor, has_terminal, shells(), reload, shutdown.begin).install()
 
 
-def _reloaded(reloader: Reloader, daemon: Daemon, supervisor: Supervisor) -> Deferred[Plan]:
+def _reloaded(reloader: Reloader, daemon: Daemon, notifier: SystemdNotifier) -> Deferred[Plan]:
     """Reload, and let the supervisor know; whatever comes of it, the daemon is ready again."""
 
     def over(result: T) -> T:
         is_refused = isinstance(result, Failure)
-        supervisor.ready(_status(daemon) + (_REFUSED if is_refused else ""))
+        notifier.ready(_status(daemon) + (_REFUSED if is_refused else ""))
         return result
 
-    supervisor.reloading()
+    notifier.reloading()
     return reloader.reload().addBoth(over)
 
 
@@ -209,7 +205,7 @@ def _status(daemon: Daemon) -> str:
 
 def _warn_of_root(twistd: usage.Options, reactor: IReactor) -> None:
     """Warn in the log; and on the terminal, unless the log goes there."""
-    log = Logger(__name__)
+    log = PartLogger("sockd")
     reactor.callWhenRunning(lambda: log.warn("{warning}", warning=WARNING))
     if not twistd.get("nodaemon") or twistd.get("logfile") or twistd.get("syslog"):
         sys.stderr.write(f"{WARNING}\n")
@@ -218,7 +214,7 @@ def _warn_of_root(twistd: usage.Options, reactor: IReactor) -> None:
 def _told(failure: Failure) -> None:
     """Let be what the log has already; what is no fault of the file is logged as unexpected."""
     if not failure.check(SockdError):
-        Logger(__name__).failure("The reload failed", failure)
+        PartLogger("sockd").failure("The reload failed", failure)
 
 
 def _said(*lines: str) -> SystemExit:
@@ -228,13 +224,15 @@ def _said(*lines: str) -> SystemExit:
     return SystemExit(0)
 
 
-def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Steps[Configuration]:
+def _read_configuration(
+    path: str | None, registry: Registry, check_admin: AdminCheck
+) -> Steps[Configuration]:
     """Return the configuration of a file, or of the lab that comes with sockd.
 
     :raise ConfigurationError: with every error of the file, and every broken plugin.
     """
     problems = list(registry.problems)
-    broken = ", ".join(problem.place.file for problem in problems)
+    broken = ", ".join(problem.location.file for problem in problems)
     missing = f"; broken plugins: {broken}" if broken else ""
     try:
         with as_file(files("sockd") / "lab.ini") as lab:
@@ -254,7 +252,7 @@ def _read(path: str | None, registry: Registry, check_admin: AdminCheck) -> Step
     if problems:
         raise ConfigurationError(problems)
     for warning in check.warnings(fitted, _reactor().seconds()):
-        Logger(__name__).warn("{warning}", warning=str(warning))
+        PartLogger("sockd").warn("{warning}", warning=str(warning))
     return fitted
 
 
@@ -263,7 +261,7 @@ def _fitted(configuration: Configuration) -> Configuration:
     fitted = descriptors.fitted(configuration, descriptors.SELECT)
     for before, after in zip(configuration.services, fitted.services, strict=True):
         if before != after:
-            Logger(__name__).warn(
+            PartLogger("sockd").warn(
                 "{service}: max_connections is {most}, since the reactor select serves {limit}"
                 " descriptors in all",
                 service=after.name,
@@ -300,7 +298,9 @@ def _allow_a_second_lab(twistd: usage.Options) -> None:
         twistd["pidfile"] = ""
 
 
-def _wire_views(daemon: Daemon, options: Options, reactor: IReactor, terminal: Terminal) -> None:
+def _wire_views(
+    daemon: Daemon, options: Options, reactor: IReactor, terminal: StartupStderr
+) -> None:
     """Add the stats endpoint and the admin shell, and the banner that names every way in."""
     configuration = options.configuration
     views: list[IService] = []
@@ -344,7 +344,7 @@ def _admin_lines(admin: AdminService, own: OwnHosts) -> Iterator[str]:
 
 
 def _stats(spec: StatsSpec, daemon: Daemon, reactor: IReactor) -> StatsService:
-    from sockd.web.service import StatsService
+    from sockd.stats.service import StatsService
 
     return StatsService(spec, daemon, reactor)
 
@@ -354,11 +354,15 @@ def _state(options: Options) -> StateDirectory:
 
     configuration, twistd = options.configuration, _twistd(options)
     owner = future_owner(twistd.get("uid"), twistd.get("gid"))
-    return StateDirectory(configuration.state, configuration.state_place, owner)
+    return StateDirectory(configuration.state, configuration.state_location, owner)
 
 
 def _admin(
-    spec: AdminSpec, state: StateDirectory, daemon: Daemon, reactor: IReactor, terminal: Terminal
+    spec: AdminSpec,
+    state: StateDirectory,
+    daemon: Daemon,
+    reactor: IReactor,
+    terminal: StartupStderr,
 ) -> AdminService:
     from sockd.admin.service import AdminService
 

@@ -1,7 +1,7 @@
 """Fakes for the authors of plugins, views and tests: a daemon and services without sockets.
 
-They keep a real :class:`~sockd.ledger.Ledger` on a clock that stands still until it is advanced,
-so what is written down is what a running daemon would write down.
+They keep a real :class:`~sockd.model.ledger.Ledger` on a clock that stands still until a test
+advances it, so that the records are those of a running daemon.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from sockd.address import Address
 from sockd.errors import BindError, SockdError
 from sockd.interfaces import ICapture, IDaemon, INetworkService
-from sockd.ledger import Ledger
-from sockd.records import Connection, Listener, Reason, State
+from sockd.model.address import Address
+from sockd.model.ledger import Ledger
+from sockd.model.records import Connection, Listener, Reason, State
 from sockd.reload.plan import Plan
 from sockd.service import TypedService
 
@@ -39,7 +39,7 @@ class FakeService(TypedService):
     ) -> None:
         self.name = name
         self._ledger = ledger
-        self.record = ledger.enrol(name, kind, "echo")
+        self.record = ledger.add_service(name, kind, "echo")
         backlog = None if transport == "udp" else 50
         self.listener = Listener(transport, Address("127.0.0.1", 65432), backlog)
         self.clients_waiting: int | None = None

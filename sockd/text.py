@@ -54,7 +54,7 @@ def quoted(text: str) -> str:
     return f"'{glance(text)}'"
 
 
-def summary(error: BaseException) -> str:
+def exception_summary(error: BaseException) -> str:
     """Return an exception in one printable line."""
     return printable(" ".join(f"{type(error).__name__}: {error}".split()))
 

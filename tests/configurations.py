@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sockd.config.specs import Configuration, ServiceSpec
     from sockd.config.values import Option
-    from sockd.kinds.context import ServiceContext
+    from sockd.services.context import ServiceContext
 
 FILE = "lab.ini"
 SERVICE = "[service:echo]\nkind = tcp\nlisten = tcp:65432:interface=127.0.0.1\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-from sockd.kinds.ring import Ring
+from sockd.services.fastpath.ring import IoUringEchoer
 from tests.certificates import TLSFiles
 from tests.clients import connect
 from tests.conftest import RunSockd
@@ -21,7 +21,7 @@ NAMES = (*PLAIN, "tls")
 def has_io_uring() -> bool:
     """Return whether this system has it, for this process."""
     try:
-        Ring().close()
+        IoUringEchoer().close()
     except OSError:
         return False
     return True
@@ -52,9 +52,11 @@ class Path:
         endpoint = self.tls_files.endpoint(0) if self.is_tls else ENDPOINT
         if self.name == "proxied":
             service += "proxy = 127.0.0.1\n"
-        lane = {"no lane": "lane = no\n", "one by one": "io_uring = no\n"}.get(self.name, "")
+        fast_path = {"no lane": "lane = no\n", "one by one": "io_uring = no\n"}.get(self.name, "")
         reactor = (f"--reactor={self.name}",) if self.name in ("select", "asyncio") else ()
-        ini = f"[sockd]\n{lane}{daemon}[service:s]\nkind = multi\nlisten = {endpoint}\n{service}"
+        ini = (
+            f"[sockd]\n{fast_path}{daemon}[service:s]\nkind = multi\nlisten = {endpoint}\n{service}"
+        )
         return self.run(ini + STATS, options=reactor)
 
     def dial(self, sockd: Sockd) -> socket.socket:

@@ -13,7 +13,7 @@ class Sent:
     """One event."""
 
     id: str
-    word: str
+    type: str
     data: Any
 
     @property

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.address import Address
-from sockd.limits.access import AccessList, IPAddress, IPNetwork
+from sockd.limits.access import AccessList
+from sockd.model.address import Address
+from sockd.model.ip import IPAddress, IPNetwork
 
 
 def access(allow: str = "", deny: str = "") -> AccessList:

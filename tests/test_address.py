@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.address import Address, is_unix_name, normalised, unix_address
+from sockd.model.address import Address, is_unix_name, unix_address
+from sockd.model.ip import normalised
 
 
 @pytest.mark.parametrize(

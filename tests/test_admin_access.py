@@ -16,10 +16,10 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sockd.admin.access import Access
-from sockd.admin.grants import KEY as BY_KEY
-from sockd.admin.grants import PASSWORD, Grant
-from sockd.admin.roles import Role
+from sockd.admin.auth.access import Access
+from sockd.admin.auth.grants import KEY as BY_KEY
+from sockd.admin.auth.grants import PASSWORD, Grant
+from sockd.admin.auth.roles import Role
 from sockd.reactor import IReactor
 
 pytestmark = pytest.mark.dependencies

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sockd.address import Address
-from sockd.admin.attempts import (
+from sockd.admin.auth.attempts import (
     LONGEST_QUEUE,
     LONGEST_WAIT,
     SOURCES,
     Attempts,
-    source_of,
+    attempt_source,
 )
 from sockd.admin.throttle import Throttle
+from sockd.model.address import Address
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_login_that_nobody_remembers_is_no_error(attempts: Attempts) -> None:
     ],
 )
 def test_what_counts_as_one_source(address: Address, source: str) -> None:
-    assert source_of(address) == source
+    assert attempt_source(address) == source
 
 
 def test_a_throttle_lets_a_burst_through_and_then_a_rate(clock: Clock) -> None:

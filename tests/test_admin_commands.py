@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from sockd.address import Address
-from sockd.admin import commands
-from sockd.admin.commands import ROWS, Commands
-from sockd.admin.console import Console
-from sockd.errors import BindError, ConfigurationError, Place, Problem
+from sockd.admin.commands import commands
+from sockd.admin.commands.commands import DEFAULT_ROWS, Commands
+from sockd.admin.prompt.console import Console
+from sockd.errors import BindError, ConfigurationError, Problem, SourceLocation
+from sockd.model.address import Address
 from sockd.reload.plan import Plan
 from sockd.testing import FakeDaemon
 from tests.support_admin import READING
@@ -108,14 +108,16 @@ def test_no_connections_are_said_to_be_none(lab: Lab) -> None:
 
 @pytest.mark.parametrize("service", [None, "echo"])
 def test_a_long_table_is_cut_and_says_so(lab: Lab, service: str | None) -> None:
-    for _ in range(ROWS + 5):
+    for _ in range(DEFAULT_ROWS + 5):
         lab.echo.open()
     lab.commands.connections(service)
     rows = lab.rows()
-    assert len(rows) == 1 + ROWS + 1
-    assert " ".join(rows[-1]) == f"… and 5 more; connections(limit={ROWS + 5}) shows them all"
-    lab.commands.connections(service, limit=ROWS + 5)
-    assert len(lab.rows()) == 1 + ROWS + 5
+    assert len(rows) == 1 + DEFAULT_ROWS + 1
+    assert (
+        " ".join(rows[-1]) == f"… and 5 more; connections(limit={DEFAULT_ROWS + 5}) shows them all"
+    )
+    lab.commands.connections(service, limit=DEFAULT_ROWS + 5)
+    assert len(lab.rows()) == 1 + DEFAULT_ROWS + 5
     lab.commands.connections(service, limit=-1)
     assert len(lab.rows()) == 2
 
@@ -185,8 +187,8 @@ def test_the_lesson_has_the_real_ports_of_the_lab(lab: Lab) -> None:
 
 
 def test_ports_shows_the_path_of_a_unix_socket(lab: Lab) -> None:
-    from sockd.address import Address
-    from sockd.records import Listener
+    from sockd.model.address import Address
+    from sockd.model.records import Listener
 
     listener = Listener("unix", Address("/run/echo"), 50)
     lab.daemon.ledger.bound(lab.echo.record, (listener,))
@@ -280,7 +282,7 @@ def test_start_says_where_it_listens(lab: Lab) -> None:
 
 def test_a_port_that_cannot_be_had_is_one_line(lab: Lab) -> None:
     lab.commands.stop("echo")
-    problem = Problem(Place("lab.ini", 4, "service:echo", "listen"), "taken", "another")
+    problem = Problem(SourceLocation("lab.ini", 4, "service:echo", "listen"), "taken", "another")
     lab.echo.unbindable = BindError([problem])
     lab.commands.start("echo")
     assert lab.complaints == "lab.ini:4: [service:echo] listen: taken (another)\n"
@@ -294,7 +296,7 @@ def test_whatever_else_fails_is_one_line_too(lab: Lab) -> None:
 
 
 def test_reload_says_what_has_changed(lab: Lab) -> None:
-    lab.daemon.plan = Plan(restart=(Place("lab.ini", 9, "stats", "hosts"),))
+    lab.daemon.plan = Plan(restart=(SourceLocation("lab.ini", 9, "stats", "hosts"),))
     lab.commands.reload()
     assert lab.said.splitlines() == [
         "kept 0",
@@ -303,6 +305,6 @@ def test_reload_says_what_has_changed(lab: Lab) -> None:
 
 
 def test_reload_says_what_is_wrong_with_the_file(lab: Lab) -> None:
-    lab.daemon.unreadable = ConfigurationError([Problem(Place("lab.ini", 9), "no", "yes")])
+    lab.daemon.unreadable = ConfigurationError([Problem(SourceLocation("lab.ini", 9), "no", "yes")])
     lab.commands.reload()
     assert (lab.said, lab.complaints) == ("", "lab.ini:9: no (yes)\n")

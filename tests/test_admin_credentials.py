@@ -10,15 +10,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from twisted.conch.ssh.keys import Key
 
-from sockd.admin.credentials import check, given_host_key, load
+from sockd.admin.auth.credentials import check, given_host_key, load_credentials
 from sockd.config.specs import AdminSpec
-from sockd.errors import ConfigurationError, Place
+from sockd.errors import ConfigurationError, SourceLocation
 
 pytestmark = pytest.mark.dependencies
 
 OPTIONS = ("ssh", "telnet", "authorized_keys", "passwd", "host_key")
-PLACES = {name: Place("lab.ini", n, "admin", name) for n, name in enumerate(OPTIONS, 10)}
-SPEC = AdminSpec(places=PLACES)
+PLACES = {name: SourceLocation("lab.ini", n, "admin", name) for n, name in enumerate(OPTIONS, 10)}
+SPEC = AdminSpec(locations=PLACES)
 HASH = "$2y$05$" + "." * 53
 
 
@@ -49,7 +49,7 @@ def said_of(spec: AdminSpec) -> list[str]:
 
 def test_without_files_there_is_nothing_wrong_and_nothing_opens() -> None:
     assert check(SPEC) == []
-    known = load(SPEC)
+    known = load_credentials(SPEC)
     assert (known.keys, dict(known.hashes)) == ((), {})
 
 
@@ -67,7 +67,7 @@ def test_keys_are_read_with_and_without_remarks(tmp_path: Path, private: object)
     line = public(key)
     spec = keys_in(tmp_path, f"# mine\n\n  {line} me@home some words\r\n{line}\n")
     assert check(spec) == []
-    assert [one.blob() for one in load(spec).keys] == [key.public().blob()] * 2
+    assert [one.blob() for one in load_credentials(spec).keys] == [key.public().blob()] * 2
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_a_restriction_that_nobody_would_enforce_is_a_problem(tmp_path: Path, op
     assert len(said) == 1
     assert said[0].startswith(f"{spec.authorized_keys}:2: the option ")
     with pytest.raises(ConfigurationError):
-        load(spec)
+        load_credentials(spec)
 
 
 def test_options_that_are_true_anyway_do_no_harm(tmp_path: Path) -> None:
     key = ed25519_key()
     spec = keys_in(tmp_path, f"no-port-forwarding,no-X11-forwarding,pty {public(key)} me\n")
     assert check(spec) == []
-    assert [one.blob() for one in load(spec).keys] == [key.public().blob()]
+    assert [one.blob() for one in load_credentials(spec).keys] == [key.public().blob()]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_passwords_are_read_and_the_first_of_a_user_counts(tmp_path: Path) -> No
     other = HASH[:-1] + "O"
     spec = passwords_in(tmp_path, f"# people\nadmin:{HASH}\n\nbob:{HASH}\nadmin:{other}\n")
     assert check(spec) == []
-    assert dict(load(spec).hashes) == {"admin": HASH.encode(), "bob": HASH.encode()}
+    assert dict(load_credentials(spec).hashes) == {"admin": HASH.encode(), "bob": HASH.encode()}
 
 
 def test_real_htpasswd_makes_what_is_read(tmp_path: Path, tool: object) -> None:
@@ -126,11 +126,11 @@ def test_real_htpasswd_makes_what_is_read(tmp_path: Path, tool: object) -> None:
     assert callable(tool)
     words = [tool("htpasswd", "apache2-utils"), "-cbB", str(path), "admin", "geheim"]
     subprocess.run(words, check=True, capture_output=True)
-    assert set(load(replace(SPEC, passwd=path)).hashes) == {"admin"}
+    assert set(load_credentials(replace(SPEC, passwd=path)).hashes) == {"admin"}
 
 
 @pytest.mark.parametrize(
-    ("line", "wrong"),
+    ("line", "message"),
     [
         ("admin:$apr1$abc$def", "user 'admin': the hash is not bcrypt's"),
         ("admin:plain", "user 'admin': the hash is not bcrypt's"),
@@ -140,10 +140,12 @@ def test_real_htpasswd_makes_what_is_read(tmp_path: Path, tool: object) -> None:
         (f":{HASH}", "the line is no USER:HASH"),
     ],
 )
-def test_a_line_that_is_no_bcrypt_hash_is_a_problem(tmp_path: Path, line: str, wrong: str) -> None:
+def test_a_line_that_is_no_bcrypt_hash_is_a_problem(
+    tmp_path: Path, line: str, message: str
+) -> None:
     spec = passwords_in(tmp_path, f"bob:{HASH}\n{line}\n")
     [said] = said_of(spec)
-    assert said.startswith(f"{spec.passwd}:2: {wrong} (")
+    assert said.startswith(f"{spec.passwd}:2: {message} (")
     assert "htpasswd -B" in said
 
 

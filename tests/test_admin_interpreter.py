@@ -8,8 +8,8 @@ import sys
 import pytest
 from twisted.internet.defer import Deferred
 
-from sockd.admin.console import Console
-from sockd.admin.interpreter import Interpreter
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.interpreter import Interpreter
 
 
 class Person:

@@ -11,9 +11,9 @@ from types import FrameType
 
 import pytest
 
-from sockd.admin.console import Console
-from sockd.admin.interpreter import LONGEST_OUTPUT, Interpreter
-from sockd.admin.interruption import Interrupter
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.interpreter import LONGEST_OUTPUT, Interpreter
+from sockd.admin.prompt.interruption import Interrupter
 
 LIMIT = 0.1
 DAEMON_CODE = """

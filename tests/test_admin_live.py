@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.defer import Deferred
 
-from sockd.admin.console import Console
-from sockd.admin.live import LiveCommands
-from sockd.admin.screen import ENTER, LEAVE, Screen
-from sockd.admin.top import INTERVAL, RECORDS, ROWS, SORTS, Meter
-from sockd.admin.watch import LINES
-from sockd.records import Connection
+from sockd.admin.commands.live import LiveCommands
+from sockd.admin.commands.top import CONNECTIONS_PER_TURN, REDRAW_INTERVAL, SORTS, TOP_ROWS, Meter
+from sockd.admin.commands.watch import LINES_PER_SECOND
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.screen import ENTER, LEAVE, Screen
+from sockd.model.records import Connection
 from sockd.testing import FakeDaemon
 
 
@@ -74,7 +74,7 @@ def test_top_shows_who_sends_most_now(lab: Lab) -> None:
     assert lab.first_cells() == ["1", "3", "2"]
     second.received(700, 0.0)
     third.sent(9000, 0.0)
-    lab.clock.advance(INTERVAL)
+    lab.clock.advance(REDRAW_INTERVAL)
     lab.settle()
     heading, totals, empty, columns, *rows = lab.picture()
     assert heading == "lab  up 1.0s  1 service  3 open  3 opened  0 refused"
@@ -112,7 +112,7 @@ def test_top_brings_the_screen_back_and_leaves_nothing_behind(lab: Lab) -> None:
 
 
 def test_top_ends_in_the_middle_of_a_walk(lab: Lab) -> None:
-    for _ in range(RECORDS + 1):
+    for _ in range(CONNECTIONS_PER_TURN + 1):
         lab.echo.open()
     lab.live.top()
     lab.screen.key()
@@ -126,13 +126,15 @@ def test_top_looks_at_a_part_of_the_connections_in_each_turn(lab: Lab) -> None:
 
     def passing() -> Iterator[Connection]:
         nonlocal seen
-        for _ in range(RECORDS * 4):
+        for _ in range(CONNECTIONS_PER_TURN * 4):
             seen += 1
             yield lab.echo.open()
 
     meter = Meter(SORTS["traffic"])
-    assert [seen for _ in meter.walk(passing(), 0.0)] == [RECORDS * n for n in (1, 2, 3, 4)]
-    assert len(meter.rows) == ROWS
+    assert [seen for _ in meter.walk(passing(), 0.0)] == [
+        CONNECTIONS_PER_TURN * n for n in (1, 2, 3, 4)
+    ]
+    assert len(meter.rows) == TOP_ROWS
 
 
 def test_top_fits_into_the_window_whatever_its_size(lab: Lab) -> None:
@@ -153,11 +155,11 @@ def test_top_draws_nothing_for_a_terminal_that_does_not_keep_up(lab: Lab) -> Non
     lab.take()
     lab.is_slow = True
     for _ in range(100):
-        lab.clock.advance(INTERVAL)
+        lab.clock.advance(REDRAW_INTERVAL)
         lab.settle()
     assert lab.take() == []
     lab.is_slow = False
-    lab.clock.advance(INTERVAL)
+    lab.clock.advance(REDRAW_INTERVAL)
     lab.settle()
     assert len(lab.take()) == 1
 
@@ -197,9 +199,9 @@ def test_watch_tells_what_happens(lab: Lab) -> None:
 def test_watch_counts_what_comes_too_fast(lab: Lab) -> None:
     lab.live.watch()
     lab.take()
-    for _ in range(LINES + 1234):
+    for _ in range(LINES_PER_SECOND + 1234):
         lab.echo.refuse()
-    assert len(lab.take()) == LINES
+    assert len(lab.take()) == LINES_PER_SECOND
     lab.clock.advance(1)
     assert lab.take() == ["… and 1,234 more\n"]
     lab.echo.refuse()
@@ -223,7 +225,7 @@ def test_watch_keeps_nothing_for_a_slow_reader(lab: Lab) -> None:
 
 def test_watch_says_at_its_end_what_it_has_left_out(lab: Lab) -> None:
     lab.live.watch()
-    for _ in range(LINES + 1):
+    for _ in range(LINES_PER_SECOND + 1):
         lab.echo.refuse()
     lab.screen.key()
     assert lab.take()[-1] == "… and 1 more\n"

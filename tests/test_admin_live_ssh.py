@@ -97,7 +97,7 @@ def test_nothing_is_left_of_a_session_that_drops(lab: Lab, command: str) -> None
     lab.daemon.wait_for("Admin logout: mary")
     wait_until(lambda: observers(lab) == before)
     timers = "print([c for c in __import__('twisted.internet.reactor').internet.reactor"
-    timers += ".getDelayedCalls() if 'sockd.admin.top' in str(c) or 'sockd.admin.watch' in str(c)])"
+    timers += ".getDelayedCalls() if 'commands.top' in str(c) or 'commands.watch' in str(c)])"
     assert lab.run(timers, user="admin")[0] == "[]\n"
 
 

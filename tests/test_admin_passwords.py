@@ -7,15 +7,15 @@ import io
 import bcrypt
 import pytest
 
-from sockd.admin.passwords import (
-    LONGEST,
+from sockd.admin.auth.passwords import (
+    MAX_PASSWORD,
     PasswordTable,
     checked_hash,
     hashed,
     random_password,
     read_and_hash,
 )
-from sockd.errors import Unfit
+from sockd.errors import InvalidValue
 
 pytestmark = pytest.mark.dependencies
 
@@ -37,8 +37,8 @@ def is_right(password: bytes, known: bytes) -> bool:
 def test_only_the_right_password_matches() -> None:
     known = cheap("geheim-ü".encode())
     assert is_right("geheim-ü".encode(), known)
-    for wrong in (b"geheim", b"", b"\0", b"x" * 73):
-        assert not is_right(wrong, known)
+    for message in (b"geheim", b"", b"\0", b"x" * 73):
+        assert not is_right(message, known)
 
 
 def test_a_password_is_one_users_alone() -> None:
@@ -57,9 +57,9 @@ def test_what_stands_in_for_an_impossible_password_opens_nothing() -> None:
 
 
 def test_a_password_longer_than_bcrypt_looks_at_opens_nothing() -> None:
-    known = cheap(b"x" * LONGEST)
-    assert is_right(b"x" * LONGEST, known)
-    assert not is_right(b"x" * (LONGEST + 1), known)
+    known = cheap(b"x" * MAX_PASSWORD)
+    assert is_right(b"x" * MAX_PASSWORD, known)
+    assert not is_right(b"x" * (MAX_PASSWORD + 1), known)
 
 
 def costs_of(hashes: dict[bytes, bytes], user: bytes, password: bytes) -> list[bytes]:
@@ -67,7 +67,7 @@ def costs_of(hashes: dict[bytes, bytes], user: bytes, password: bytes) -> list[b
     costs: list[bytes] = []
 
     def check(given: bytes, known: bytes) -> bool:
-        assert 0 < len(given) <= LONGEST
+        assert 0 < len(given) <= MAX_PASSWORD
         assert b"\0" not in given
         checked_hash(known)
         costs.append(known[4:6])
@@ -89,19 +89,19 @@ def test_where_nobody_has_a_password_a_refusal_is_the_work_of_a_usual_one() -> N
     assert costs_of({}, b"admin", b"wrong") == [b"12"]
 
 
-@pytest.mark.parametrize("wrong", ["", "x" * 73, "ü" * 37, "a\0b"])
-def test_what_bcrypt_cannot_hash_is_refused(wrong: str) -> None:
-    with pytest.raises(Unfit):
-        hashed(wrong)
+@pytest.mark.parametrize("message", ["", "x" * 73, "ü" * 37, "a\0b"])
+def test_what_bcrypt_cannot_hash_is_refused(message: str) -> None:
+    with pytest.raises(InvalidValue):
+        hashed(message)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "message",
     [b"$apr1$x$y", b"{SHA}x", b"plain", b"$2y$05$short", b"$2y$31$" + b"." * 53],
 )
-def test_only_bcrypt_hashes_of_reasonable_cost_are_taken(wrong: bytes) -> None:
-    with pytest.raises(Unfit, match="hash"):
-        checked_hash(wrong)
+def test_only_bcrypt_hashes_of_reasonable_cost_are_taken(message: bytes) -> None:
+    with pytest.raises(InvalidValue, match="hash"):
+        checked_hash(message)
 
 
 @pytest.mark.parametrize("last", "./0AOZaeuz9")
@@ -110,7 +110,7 @@ def test_a_hash_is_taken_if_and_only_if_bcrypt_takes_its_salt(last: str) -> None
     try:
         bcrypt.checkpw(b"x", known)
     except ValueError:
-        with pytest.raises(Unfit, match="does not accept its salt"):
+        with pytest.raises(InvalidValue, match="does not accept its salt"):
             checked_hash(known)
     else:
         assert checked_hash(known) == known

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.admin.script import LONGEST, ParseBudget, Script
+from sockd.admin.prompt.script import MAX_STATEMENT, ParseBudget, Script
 
 BLOCK = "if x:\n    y = 1\nelse:\n    y = 2\nprint(y)\n"
 
@@ -60,7 +60,7 @@ def test_a_mistake_waits_for_the_end_of_the_input() -> None:
 def test_input_without_an_end_is_refused() -> None:
     script = Script()
     with pytest.raises(ValueError, match="longer than"):
-        script.feed(b"x" * (LONGEST + 1))
+        script.feed(b"x" * (MAX_STATEMENT + 1))
 
 
 @given(st.lists(st.integers(min_value=1, max_value=9)))
@@ -84,8 +84,8 @@ def test_a_statement_is_parsed_at_each_line_while_it_is_short() -> None:
 
 def test_all_of_the_parsing_grows_with_the_length_and_not_with_its_square() -> None:
     budget = ParseBudget()
-    spent = sum(size for size in range(40, LONGEST, 40) if budget.allows(size))
-    assert spent < 3 * LONGEST
+    spent = sum(size for size in range(40, MAX_STATEMENT, 40) if budget.allows(size))
+    assert spent < 3 * MAX_STATEMENT
 
 
 LONG = "x = [\n" + "1234, 5678,\n" * 20_000 + "]\n"

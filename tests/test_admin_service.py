@@ -24,10 +24,10 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockd.admin.access import Access
-from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS, Guests
-from sockd.admin.ssh import Login, SSHClient, SSHDoor
-from sockd.admin.telnet import TelnetDoor
+from sockd.admin.auth.access import Access
+from sockd.admin.connections import LOGIN_TIME, MOST_STRANGERS, AdminConnections
+from sockd.admin.ssh import Login, SSHClient, SSHServerFactory
+from sockd.admin.telnet import TelnetServerFactory
 from sockd.process.state import HOST_KEY, PASSWORD
 from sockd.reactor import IReactor
 from tests.conftest import RunSockd
@@ -90,7 +90,7 @@ def test_what_is_damaged_in_the_state_directory_is_named(tmp_path: Path, name: s
 
 def test_without_an_admin_section_no_part_of_conch_is_imported() -> None:
     program = (
-        "import sys, sockd.tap, sockd.admin.passwords;"
+        "import sys, sockd.tap, sockd.admin.auth.passwords;"
         "sys.exit(any(name.startswith('twisted.conch') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -99,9 +99,11 @@ def test_without_an_admin_section_no_part_of_conch_is_imported() -> None:
 class FakeClient:
     """The connection of a client that logs in."""
 
-    def __init__(self, guests: Guests) -> None:
-        self.guest = guests.add(self, "ssh", PEER)
-        self.factory = type("Door", (), {"guests": guests, "portal": self, "secret": "secret"})
+    def __init__(self, connections: AdminConnections) -> None:
+        self.connection = connections.add(self, "ssh", PEER)
+        self.factory = type(
+            "ListeningPort", (), {"guests": connections, "portal": self, "secret": "secret"}
+        )
         self.verdict: Deferred[object] = Deferred()
         self.sent: list[str] = []
 
@@ -132,7 +134,7 @@ class Desk:
     """Where a client logs in with passwords."""
 
     def __init__(self) -> None:
-        self.client = FakeClient(Guests(cast("IReactor", Clock())))
+        self.client = FakeClient(AdminConnections(cast("IReactor", Clock())))
         self.login = Login()
         self.login.transport = cast("SSHClient", self.client)
         self.login.serviceStarted()
@@ -162,11 +164,11 @@ def test_a_client_that_does_not_wait_for_the_verdict_must_go() -> None:
 def test_a_verdict_for_a_client_that_is_gone_lets_nobody_in() -> None:
     desk = Desk()
     verdict = desk.attempt()
-    assert desk.client.guest is not None
-    desk.client.guest.gone()
+    assert desk.client.connection is not None
+    desk.client.connection.gone()
     desk.client.verdict.callback(("interface", "avatar", "logout"))
     assert is_refusal(verdict[0])
-    assert not desk.client.guest.is_in
+    assert not desk.client.connection.is_in
 
 
 def test_an_attempt_that_is_malformed_is_refused() -> None:
@@ -201,11 +203,11 @@ def observed(lines: list[str]) -> Iterator[None]:
 
 
 def test_too_many_strangers_are_hung_up_on() -> None:
-    guests = Guests(cast("IReactor", Clock()))
+    connections = AdminConnections(cast("IReactor", Clock()))
     for _ in range(MOST_STRANGERS):
-        FakeClient(guests)
+        FakeClient(connections)
     client = SSHClient()
-    client.factory = cast("SSHDoor", type("Door", (), {"guests": guests}))
+    client.factory = cast("SSHServerFactory", type("ListeningPort", (), {"guests": connections}))
     transport = StringTransport(peerAddress=PEER)
     client.makeConnection(transport)  # type: ignore[no-untyped-call]
     client.dataReceived(b"SSH-2.0-x\r\n")
@@ -214,9 +216,9 @@ def test_too_many_strangers_are_hung_up_on() -> None:
     assert transport.value() == b""
 
 
-def an_ssh_client(guests: Guests) -> Protocol:
+def an_ssh_client(connections: AdminConnections) -> Protocol:
     key = Key(ed25519.Ed25519PrivateKey.generate())
-    door = SSHDoor(key, Access(guests.reactor), guests, no_session)
+    door = SSHServerFactory(key, Access(connections.reactor), connections, no_session)
     door.startFactory()
     return cast("Protocol", door.buildProtocol(PEER))
 
@@ -225,17 +227,17 @@ def no_session(*_: object) -> NoReturn:
     raise AssertionError
 
 
-def a_telnet_client(guests: Guests) -> Protocol:
-    access = Access(guests.reactor)
-    return TelnetDoor(access, guests, no_session).buildProtocol(PEER)
+def a_telnet_client(connections: AdminConnections) -> Protocol:
+    access = Access(connections.reactor)
+    return TelnetServerFactory(access, connections, no_session).buildProtocol(PEER)
 
 
 @pytest.mark.parametrize("make", [an_ssh_client, a_telnet_client])
 def test_who_drips_bytes_has_to_go_when_who_is_silent_has(
-    make: Callable[[Guests], Protocol],
+    make: Callable[[AdminConnections], Protocol],
 ) -> None:
     clock = Clock()
-    client = make(Guests(cast("IReactor", clock)))
+    client = make(AdminConnections(cast("IReactor", clock)))
     transport = StringTransport(peerAddress=PEER)
     client.makeConnection(transport)
     for _ in range(int(LOGIN_TIME)):
@@ -246,7 +248,7 @@ def test_who_drips_bytes_has_to_go_when_who_is_silent_has(
 
 
 def test_what_conch_cannot_take_is_one_line_and_the_end() -> None:
-    client = an_ssh_client(Guests(cast("IReactor", Clock())))
+    client = an_ssh_client(AdminConnections(cast("IReactor", Clock())))
     transport = StringTransport(peerAddress=PEER)
     client.makeConnection(transport)
     client.dataReceived(b"SSH-2.0-x\r\n" + bytes([0, 0, 0, 12, 4, 20]) + bytes(10))

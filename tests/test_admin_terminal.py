@@ -6,9 +6,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sockd.admin.console import Console
-from sockd.admin.interpreter import Interpreter
-from sockd.admin.terminal import Shell, Terminal
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.interpreter import Interpreter
+from sockd.admin.prompt.terminal import Shell, Terminal
 
 GREETING = "hello: commands() lists the commands"
 

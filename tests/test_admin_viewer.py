@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 
-from sockd.admin.console import Console
-from sockd.admin.runner import Recorded
-from sockd.admin.screen import Screen
-from sockd.admin.terminal import Shell, Terminal
-from sockd.admin.viewer import Call, ViewerShell, parsed
+from sockd.admin.commands.viewer import Call, ViewerShell, parse_call
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.runner import AuditedRunner
+from sockd.admin.prompt.screen import Screen
+from sockd.admin.prompt.terminal import Shell, Terminal
 from sockd.testing import FakeDaemon
 from tests.support_admin import READING
 
@@ -120,7 +120,7 @@ def test_arguments_are_names_and_numbers(room: Room) -> None:
     ):
         assert room.type(line)
         assert "127.0.0.1:50001" in room.said
-    assert parsed("connections('a-b.c', limit=20)") == Call(
+    assert parse_call("connections('a-b.c', limit=20)") == Call(
         "connections", (("", "a-b.c"), ("limit", 20))
     )
 
@@ -241,7 +241,7 @@ def test_whatever_is_typed_only_the_table_is_reached(line: str, watchman: Watchm
     assert watchman.seen == []
     assert room.daemon.changes == []
     assert room.daemon.services["echo"].record.active == 1
-    call = parsed(line) if is_understood else None
+    call = parse_call(line) if is_understood else None
     assert call is None or call.name in NAMES
     assert all(char.isprintable() or char == "\n" for char in room.said + room.complaints)
 
@@ -256,9 +256,9 @@ class Desk:
         self.shell = Shell(self._runner, "hello", self.daemon.clock, lambda: False)
         self.terminal = Terminal(self.shell, lambda _: None, lambda: None)
 
-    def _runner(self, console: Console) -> Recorded:
+    def _runner(self, console: Console) -> AuditedRunner:
         shell = ViewerShell(self.daemon, console, self.daemon.clock.seconds)
-        return Recorded(shell, self.commands.append, lambda: False)
+        return AuditedRunner(shell, self.commands.append, lambda: False)
 
 
 def test_nothing_runs_any_more_in_a_session_that_is_being_ended() -> None:
@@ -266,7 +266,7 @@ def test_nothing_runs_any_more_in_a_session_that_is_being_ended() -> None:
     said: list[str] = []
     console = Console(said.append, said.append)
     shell = ViewerShell(desk.daemon, console, desk.daemon.clock.seconds)
-    runner = Recorded(shell, desk.commands.append, lambda: True)
+    runner = AuditedRunner(shell, desk.commands.append, lambda: True)
     for run in (runner.run, runner.enter):
         with pytest.raises(SystemExit):
             run("services()")

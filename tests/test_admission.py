@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.address import Address
-from sockd.config.limits import LimitsSpec
 from sockd.limits.admission import Admission
-from sockd.limits.buckets import UNLIMITED, Allowance, Bucket
-from sockd.limits.sources import MOST_SOURCES, Counts, Remembered, source_of
-from sockd.records import Reason
+from sockd.limits.buckets import UNLIMITED, Bucket, RateLimit
+from sockd.limits.sources import MOST_SOURCES, Counts, LRUCache, source_of
+from sockd.limits.spec import LimitsSpec
+from sockd.model.address import Address
+from sockd.model.records import Reason
 
 ONE, OTHER = Address("192.0.2.1", 50001), Address("192.0.2.2", 50001)
 MEBIBYTE = 1024 * 1024
@@ -30,13 +30,13 @@ def test_a_bucket_gives_what_exact_arithmetic_gives(
     count: int, period: float, steps: list[int]
 ) -> None:
     """Time goes in sixteenths of what one token takes; the model counts in sixteenths of one."""
-    allowance = Allowance(count, period)
-    bucket = Bucket(allowance, 0.0)
+    rate_limit = RateLimit(count, period)
+    bucket = Bucket(rate_limit, 0.0)
     left, ticks = 16 * count, 0
     for step in steps:
         ticks += step
         left = min(16 * count, left + step)
-        tokens = bucket.fill(allowance, ticks * period / count / 16)
+        tokens = bucket.fill(rate_limit, ticks * period / count / 16)
         assert tokens == pytest.approx(left / 16, abs=1e-6)
         if left >= 16:
             bucket.tokens -= 1
@@ -44,7 +44,7 @@ def test_a_bucket_gives_what_exact_arithmetic_gives(
 
 
 def test_a_burst_is_the_count_and_then_it_comes_steadily() -> None:
-    ten_a_minute = Allowance(10, 60.0)
+    ten_a_minute = RateLimit(10, 60.0)
     bucket = Bucket(ten_a_minute, 1e9)
     assert [bucket.take(ten_a_minute, 1e9) for _ in range(11)] == [True] * 10 + [False]
     assert not bucket.take(ten_a_minute, 1e9 + 5.9)
@@ -53,10 +53,10 @@ def test_a_burst_is_the_count_and_then_it_comes_steadily() -> None:
 
 
 def test_a_clock_that_is_set_back_starves_nobody() -> None:
-    bucket = Bucket(Allowance(1, 1.0), 1000.0)
-    assert bucket.take(Allowance(1, 1.0), 1000.0)
-    assert not bucket.take(Allowance(1, 1.0), 10.0)
-    assert bucket.take(Allowance(1, 1.0), 11.0)
+    bucket = Bucket(RateLimit(1, 1.0), 1000.0)
+    assert bucket.take(RateLimit(1, 1.0), 1000.0)
+    assert not bucket.take(RateLimit(1, 1.0), 10.0)
+    assert bucket.take(RateLimit(1, 1.0), 11.0)
 
 
 def test_what_is_unlimited_never_runs_out() -> None:
@@ -65,7 +65,7 @@ def test_what_is_unlimited_never_runs_out() -> None:
 
 
 def test_a_source_over_its_rate_is_refused_and_nobody_else() -> None:
-    limits = LimitsSpec(connect_rate=Allowance(2, 1.0), total_rate=Allowance(100, 1.0))
+    limits = LimitsSpec(connect_rate=RateLimit(2, 1.0), total_rate=RateLimit(100, 1.0))
     admission = Admission(limits, 0.0)
     assert [admission.admit(ONE, 0.0) for _ in range(200)][1:] == [
         None,
@@ -76,7 +76,7 @@ def test_a_source_over_its_rate_is_refused_and_nobody_else() -> None:
 
 
 def test_whoever_is_refused_by_the_rate_of_all_has_not_used_up_its_own() -> None:
-    limits = LimitsSpec(connect_rate=Allowance(1, 1000.0), total_rate=Allowance(1, 1.0))
+    limits = LimitsSpec(connect_rate=RateLimit(1, 1000.0), total_rate=RateLimit(1, 1.0))
     admission = Admission(limits, 0.0)
     assert admission.admit(ONE, 0.0) is None
     assert admission.admit(OTHER, 0.0) is Reason.TOTAL_RATE
@@ -109,8 +109,8 @@ def test_a_unix_client_comes_under_the_rate_of_all_alone() -> None:
     limits = LimitsSpec(
         allow=(ip_network("192.0.2.1"),),
         per_source=1,
-        connect_rate=Allowance(1, 1.0),
-        total_rate=Allowance(3, 1.0),
+        connect_rate=RateLimit(1, 1.0),
+        total_rate=RateLimit(3, 1.0),
     )
     admission = Admission(limits, 0.0)
     client = Address("")
@@ -131,18 +131,18 @@ def test_new_limits_hold_for_the_next_client_and_forget_nobody_who_is_in() -> No
     assert admission.admit(OTHER, 0.0) is Reason.DENIED
     admission.closed(ONE)
     assert admission.admit(ONE, 0.0) is None
-    admission.apply(replace(tight, connect_rate=Allowance(1, 1.0)), 0.0)
+    admission.apply(replace(tight, connect_rate=RateLimit(1, 1.0)), 0.0)
     assert [admission.admit(ONE, 0.0) for _ in range(2)] == [None, Reason.CONNECT_RATE]
-    admission.apply(replace(tight, connect_rate=Allowance(1, 1.0), deny=()), 0.0)
+    admission.apply(replace(tight, connect_rate=RateLimit(1, 1.0), deny=()), 0.0)
     assert admission.admit(ONE, 0.0) is Reason.CONNECT_RATE
     assert admission.admit(OTHER, 0.0) is None
-    admission.apply(replace(tight, total_rate=Allowance(1, 1.0)), 0.0)
+    admission.apply(replace(tight, total_rate=RateLimit(1, 1.0)), 0.0)
     assert [admission.admit(ONE, 0.0) for _ in range(2)] == [None, Reason.TOTAL_RATE]
 
 
 def test_a_million_sources_leave_a_small_table() -> None:
-    allowance = Allowance(5, 1.0)
-    buckets = Remembered(lambda now: Bucket(allowance, now))
+    rate_limit = RateLimit(5, 1.0)
+    buckets = LRUCache(lambda now: Bucket(rate_limit, now))
     tracemalloc.start()
     try:
         for source in range(1_000_000):
@@ -155,7 +155,7 @@ def test_a_million_sources_leave_a_small_table() -> None:
 
 
 def test_however_many_sources_come_no_open_connection_is_forgotten() -> None:
-    admission = Admission(LimitsSpec(per_source=1, connect_rate=Allowance(5, 1.0)), 0.0)
+    admission = Admission(LimitsSpec(per_source=1, connect_rate=RateLimit(5, 1.0)), 0.0)
     admission.opened(ONE)
     for number in range(2 * MOST_SOURCES):
         assert admission.admit(Address(f"10.0.{number >> 8}.{number & 255}", 1), 0.0) is None
@@ -163,7 +163,7 @@ def test_however_many_sources_come_no_open_connection_is_forgotten() -> None:
 
 
 def test_the_source_that_came_longest_ago_makes_room() -> None:
-    times = Remembered(float, most=2)
+    times = LRUCache(float, most=2)
     coming = (("a", 1.0), ("b", 2.0), ("a", 3.0), ("c", 4.0), ("a", 5.0), ("b", 6.0))
     assert [times.of(source, now) for source, now in coming] == [1.0, 2.0, 1.0, 4.0, 1.0, 6.0]
     assert len(times) == 2

@@ -1,10 +1,11 @@
-"""Imports point down, pure rooms stay pure, and importing sockd chooses no reactor."""
+"""Imports point down, pure folders stay pure, and importing sockd chooses no reactor."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -19,53 +20,49 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent
 
-PURE = (
-    "sockd.address",
-    "sockd.admin.attempts",
-    "sockd.admin.grants",
-    "sockd.admin.roles",
-    "sockd.admin.throttle",
-    "sockd.capture.filters",
-    "sockd.capture.headers",
-    "sockd.capture.pcapng",
-    "sockd.config",
-    "sockd.errors",
-    "sockd.files",
-    "sockd.ledger",
-    "sockd.limits",
-    "sockd.listening.occupant",
-    "sockd.narration.invitation",
-    "sockd.narration.lesson",
-    "sockd.narration.telling",
-    "sockd.port_counts",
-    "sockd.process.descriptors",
-    "sockd.proxy",
-    "sockd.records",
-    "sockd.reload.followed",
-    "sockd.reload.plan",
-    "sockd.replies",
-    "sockd.rows",
-    "sockd.steps",
-    "sockd.tables",
-    "sockd.text",
-    "sockd.views",
-    "sockd.web.answers",
-    "sockd.web.backlog",
-    "sockd.web.formats",
-    "sockd.web.frames",
-    "sockd.web.news",
-    "sockd.web.query",
-    "sockd.web.slices",
-    "sockd.web.tallies",
-    "sockd.web.target",
+LAYERS = (
+    *("tap", "daemon", "testing", "check", "plugins", "reload", "registry"),
+    *(
+        "admin",
+        "stats",
+        "capture",
+        "services",
+        "replies",
+        "interfaces",
+        "services.context",
+        "reload.plan",
+        "reload.followed",
+    ),
+    *("log", "process", "net", "proxy", "config", "limits", "render", "model"),
+    *("service", "logger", "reactor", "files", "turns", "steps", "errors", "text"),
 )
+"""The parts of sockd from the top to the bottom. A part imports from those below it."""
+
+PURE_FOLDERS = tuple(
+    f"sockd.{name}"
+    for name in (
+        "config",
+        "limits",
+        "model",
+        "proxy",
+        "render",
+        "replies",
+        "files",
+        "turns",
+        "steps",
+        "errors",
+        "text",
+    )
+)
+"""Folders, and the two modules below them, that know neither a reactor nor a socket."""
+
 PURE_OF_BENCH = ("results", "servers", "table", "targets", "works")
 INTERFACES = "sockd.interfaces"
 """Pure but for the name of Twisted's IService, from which INetworkService inherits."""
 
 IMPURE = ("asyncio", "select", "selectors", "socket", "ssl", "subprocess", "threading", "twisted")
 WATCHERS = tuple(
-    f"sockd.{name}" for name in ("admin", "daemon", "narration", "reload.reloader", "tap", "web")
+    f"sockd.{name}" for name in ("admin", "daemon", "log", "reload.reloader", "stats", "tap")
 )
 
 
@@ -75,10 +72,14 @@ class Imports:
 
     :ivar at_once: while it is imported itself.
     :ivar later: inside functions.
+    :ivar typing: for type checkers alone.
+    :ivar is_pure: whether its docstring says so.
     """
 
     at_once: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
+    typing: set[str] = field(default_factory=set)
+    is_pure: bool = False
 
     @property
     def all(self) -> set[str]:
@@ -99,14 +100,16 @@ def _module_name(file: Path) -> str:
 
 
 def imports_of(file: Path) -> Imports:
-    imports = Imports()
-    _gather(ast.parse(file.read_text(encoding="utf-8")), imports, imports.at_once)
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    says = ast.get_docstring(tree) or ""
+    imports = Imports(is_pure=re.search(r"\bPure[.:]", says) is not None)
+    _gather(tree, imports, imports.at_once)
     return imports
 
 
 def _gather(node: ast.AST, imports: Imports, names: set[str]) -> None:
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        return
+        names = imports.typing
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         names = imports.later
     names.update(_names(node))
@@ -124,8 +127,18 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def within(name: str, rooms: tuple[str, ...]) -> bool:
-    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+def pure() -> tuple[str, ...]:
+    """Return the pure folders, and the modules elsewhere whose docstrings say that they are."""
+    names = (name for name, imports in modules().items() if imports.is_pure)
+    return (*PURE_FOLDERS, *(name for name in names if not _is_package(name)))
+
+
+def _is_package(name: str) -> bool:
+    return any(other.startswith(f"{name}.") for other in modules())
+
+
+def within(name: str, parts: tuple[str, ...]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
 
 
 def found(importers: tuple[str, ...], imported: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -157,12 +170,21 @@ def run(program: str) -> str:
 
 def test_the_tests_of_this_file_see_the_modules() -> None:
     assert {"sockd", "sockd.tap", "sockd.config.load", "sockd.replies.echo"} <= modules().keys()
-    assert "sockd.ledger" in modules()["sockd.views"].all | modules()["sockd.tap"].all
+    assert (
+        "sockd.model.ledger"
+        in modules()["sockd.render.json_views"].all | modules()["sockd.tap"].all
+    )
     assert "twisted.internet.reactor" in modules()["sockd.tap"].later
 
 
-def test_pure_rooms_import_neither_a_reactor_nor_a_socket() -> None:
-    assert found(PURE, IMPURE) == []
+def test_purity_is_seen_where_a_docstring_declares_it() -> None:
+    assert "sockd.stats.listings" in pure()
+    assert "sockd.reload.plan" in pure()
+    assert "sockd.stats" not in pure()
+
+
+def test_pure_modules_import_neither_a_reactor_nor_a_socket() -> None:
+    assert found(pure(), IMPURE) == []
     assert {name for _, name in found((INTERFACES,), IMPURE)} == {
         "twisted.application.service",
         "twisted.application.service.IService",
@@ -171,12 +193,36 @@ def test_pure_rooms_import_neither_a_reactor_nor_a_socket() -> None:
     }
 
 
-def test_pure_rooms_import_only_pure_rooms() -> None:
-    reached = {name for _, name in found(PURE, ("sockd",))} & modules().keys()
-    assert {name for name in reached if not within(name, PURE)} <= {INTERFACES, "sockd"}
+def test_pure_modules_import_only_pure_modules() -> None:
+    reached = {name for _, name in found(pure(), ("sockd",))} & modules().keys()
+    assert {name for name in reached if not within(name, pure())} <= {INTERFACES, "sockd"}
 
 
-def test_pure_rooms_run_where_twisted_is_not_even_loaded() -> None:
+def test_imports_point_down() -> None:
+    assert [
+        (module, name)
+        for module, imports in modules().items()
+        for name in imports.all | imports.typing
+        if _layer(module) < len(LAYERS) and _layer(name) < _layer(module)
+    ] == []
+
+
+def _layer(name: str) -> int:
+    """Return how far down a module is; below all layers where it belongs to none."""
+    ranks = [rank for rank, part in enumerate(LAYERS) if within(name, (f"sockd.{part}",))]
+    return max(ranks, default=len(LAYERS))
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {name for name in modules() if _layer(name) == len(LAYERS)} == {"sockd"}
+
+
+def test_the_top_folder_can_be_taken_in_at_a_glance() -> None:
+    entries = [path.name for path in (PROJECT / "sockd").iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 30
+
+
+def test_pure_modules_run_where_twisted_is_not_even_loaded() -> None:
     program = """if True:
         import importlib, sys
         for name in sys.argv[1:]:
@@ -184,7 +230,7 @@ def test_pure_rooms_run_where_twisted_is_not_even_loaded() -> None:
                 importlib.import_module(name)
         print(*sorted({name.partition(".")[0] for name in sys.modules}))
     """
-    loaded = run(program.replace("PURE", repr(PURE))).split()
+    loaded = run(program.replace("PURE", repr(pure()))).split()
     assert "sockd" in loaded
     assert {"twisted", "socket", "ssl", "asyncio"}.isdisjoint(loaded)
 
@@ -204,23 +250,37 @@ def test_nothing_imports_tap() -> None:
 
 
 def test_a_service_does_not_know_who_watches() -> None:
-    parts = ("kernel", "kinds", "ledger", "listening", "plugins", "records", "views")
+    parts = ("model", "net", "plugins", "render", "services")
     core = (*(f"sockd.{part}" for part in parts), INTERFACES)
     assert found(core, WATCHERS) == []
 
 
-@pytest.mark.parametrize(("view", "other"), [("web", "admin"), ("admin", "web")])
+@pytest.mark.parametrize(("view", "other"), [("stats", "admin"), ("admin", "stats")])
 def test_a_view_knows_the_ledger_and_not_the_kinds_or_the_other_view(view: str, other: str) -> None:
     strangers = tuple(
-        f"sockd.{name}" for name in (other, "capture", "daemon", "kinds", "plugins", "tap")
+        f"sockd.{name}" for name in (other, "capture", "daemon", "plugins", "services", "tap")
     )
     assert found((f"sockd.{view}",), strangers) == []
 
 
-def test_no_import_comes_round_in_a_circle() -> None:
+def test_no_import_comes_round_in_a_circle_for_type_checkers_either() -> None:
     known = modules().keys()
-    graph = {module: (imports.at_once & known) - {module} for module, imports in modules().items()}
+    graph = {
+        module: {name for name in imports.all | imports.typing if name in known} - {module}
+        for module, imports in modules().items()
+    }
+    for module, names in graph.items():  # a package is not imported for what its modules hold
+        names -= {name for name in names if _is_package(name) and module.startswith(f"{name}.")}
     assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(known)
+
+
+def test_no_two_classes_or_functions_of_modules_share_a_name() -> None:
+    owners: dict[str, list[str]] = {}
+    for file in sorted((PROJECT / "sockd").rglob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                owners.setdefault(node.name, []).append(_module_name(file))
+    assert {name: where for name, where in owners.items() if len(where) > 1} == {}
 
 
 def test_the_drop_in_imports_nothing_of_sockd() -> None:
@@ -268,8 +328,8 @@ def test_the_library_for_metrics_is_loaded_with_the_first_scrape() -> None:
         (module, name)
         for module, imports in modules().items()
         for name in imports.at_once
-        if within(name, ("prometheus_client", "sockd.web.metrics"))
-        and module != "sockd.web.metrics"
+        if within(name, ("prometheus_client", "sockd.stats.metrics.exposition"))
+        and module != "sockd.stats.metrics.exposition"
     ] == []
 
 

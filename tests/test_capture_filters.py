@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.address import Address
 from sockd.capture.filters import Followed, Port, capture_filter, ports_of
-from sockd.records import Listener, ServiceRecord
+from sockd.model.address import Address
+from sockd.model.records import Listener, ServiceRecord
 from sockd.testing import FakeDaemon
 
 

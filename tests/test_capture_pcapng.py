@@ -71,10 +71,10 @@ def test_headers_end_where_the_payload_begins(
 )
 def test_what_is_not_understood_is_no_header(change: tuple[int, int], expected: int) -> None:
     data = bytearray(packet(ETHERNET, 4, "tcp", 0, b""))
-    place, value = change
+    location, value = change
     if value == 0x46:
         data[34:34] = bytes(4)
-    data[place] = value
+    data[location] = value
     assert headers_length(bytes(data) + b"payload", ETHERNET) == expected
     assert headers_length(bytes(data), 105) == 0
 
@@ -115,9 +115,9 @@ def test_with_payload_the_stream_stays_as_it_is() -> None:
 @given(st.lists(st.integers(0, len(STREAM)), max_size=5))
 def test_the_pieces_in_which_it_comes_make_no_difference(cuts: list[int]) -> None:
     blocks = Blocks(with_payload=False)
-    places = [0, *sorted(cuts), len(STREAM)]
+    locations = [0, *sorted(cuts), len(STREAM)]
     found: list[Block] = []
-    for start, end in pairwise(places):
+    for start, end in pairwise(locations):
         found += blocks.feed(STREAM[start:end])
     assert found == list(Blocks(with_payload=False).feed(STREAM))
 

@@ -17,11 +17,13 @@ from twisted.internet.task import Clock
 from sockd.capture.pcapng import INTERFACE, PACKET, SECTION, Block
 from sockd.capture.recorder import PARTS, Recorder
 from sockd.config.specs import CaptureSpec
-from sockd.errors import CaptureError, Place
+from sockd.errors import CaptureError, SourceLocation
 
 PREAMBLE = [Block(SECTION, b"S" * 28), Block(INTERFACE, b"I" * 20)]
 BOUND = 8000
-PLACES: Mapping[str, Place] = defaultdict(lambda: Place("lab.ini", 9, "capture", "directory"))
+PLACES: Mapping[str, SourceLocation] = defaultdict(
+    lambda: SourceLocation("lab.ini", 9, "capture", "directory")
+)
 
 
 def packets(count: int, size: int = 100) -> list[Block]:

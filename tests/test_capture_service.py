@@ -19,13 +19,13 @@ from sockd.capture import child, dumpcap, live, recording, service
 from sockd.capture.recorder import Recorder
 from sockd.capture.service import GLANCE, MOST_VIEWERS, CaptureService
 from sockd.config.specs import CaptureSpec
-from sockd.errors import CaptureError, Place
+from sockd.errors import CaptureError, SourceLocation
 from sockd.interfaces import ICapture, ILiveCapture
 from sockd.reactor import IReactor
 from sockd.testing import STARTED, FakeDaemon
 from tests.test_capture_pcapng import PREAMBLE, SECRET, WHOLE, packet_block
 
-PLACES: Mapping[str, Place] = defaultdict(lambda: Place("lab.ini", 9, "capture"))
+PLACES: Mapping[str, SourceLocation] = defaultdict(lambda: SourceLocation("lab.ini", 9, "capture"))
 
 
 class Child:
@@ -159,7 +159,7 @@ def test_it_begins_when_dumpcap_has_begun_and_ends_with_the_last_packets(lab: La
     stopped = fired(lab.capture.stop())
     lab.child.write(packet_block(WHOLE, 5000))
     assert lab.child.signals == []
-    lab.turn(child.LINGER)
+    lab.turn(child.KERNEL_BUFFER_TIME)
     assert lab.child.signals == ["TERM"]
     assert stopped == [None]
     status = lab.capture.status()
@@ -172,8 +172,8 @@ def test_a_dumpcap_that_does_not_end_is_killed(lab: Lab) -> None:
     lab.capture.start()
     lab.child.is_deaf = True
     stopped = fired(lab.capture.stop())
-    lab.turn(child.LINGER)
-    lab.turn(child.PATIENCE)
+    lab.turn(child.KERNEL_BUFFER_TIME)
+    lab.turn(child.EXIT_TIMEOUT)
     assert lab.child.signals == ["TERM", "KILL"]
     assert stopped == [None]
 
@@ -183,7 +183,7 @@ def test_the_filter_follows_the_ports(lab: Lab) -> None:
     first = lab.child
     lab.echo.stopService()
     lab.turn(GLANCE)
-    lab.turn(child.LINGER)
+    lab.turn(child.KERNEL_BUFFER_TIME)
     assert first.signals == ["TERM"]
     assert lab.state == "waiting"
     assert len(lab.reactor.children) == 1
@@ -260,7 +260,7 @@ def test_a_viewer_gets_what_comes_and_waits_for_more(lab: Lab) -> None:
 
 
 def test_a_viewer_who_is_slow_holds_dumpcap_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_WAITING", 100)
+    monkeypatch.setattr(live, "MAX_VIEWER_QUEUE", 100)
     slices = lab.capture.watch().slices()
     next(slices)
     lab.child.write(PREAMBLE)
@@ -273,7 +273,7 @@ def test_a_viewer_who_is_slow_holds_dumpcap_back(lab: Lab, monkeypatch: pytest.M
 
 
 def test_a_slow_disk_holds_dumpcap_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_WAITING", 100)
+    monkeypatch.setattr(recording, "MAX_WRITE_QUEUE", 100)
     jobs: list[Callable[[], object]] = []
     lab.capture.start()
     at_once = lab.reactor.callInThreadWithCallback
@@ -318,7 +318,7 @@ def test_the_end_of_the_daemon_ends_everything(lab: Lab) -> None:
     next(lab.capture.watch().slices())
     stopped = fired(lab.capture.stopService())
     assert lab.child.signals == ["TERM"]
-    lab.turn(child.LINGER)
+    lab.turn(child.KERNEL_BUFFER_TIME)
     assert [one.signals for one in lab.reactor.children] == [["TERM"], ["TERM"]]
     assert stopped == [None]
     assert lab.reactor.getDelayedCalls() == []

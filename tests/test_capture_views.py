@@ -10,14 +10,14 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.admin.commands import Commands
-from sockd.admin.console import Console
-from sockd.errors import CaptureError, Place, Problem
+from sockd.admin.commands.commands import Commands
+from sockd.admin.prompt.console import Console
+from sockd.errors import CaptureError, Problem, SourceLocation
 from sockd.interfaces import ICapture, ILiveCapture
 from sockd.testing import FakeDaemon
-from tests.web import Client, Endpoint, replies
+from tests.stats_client import Client, Endpoint, replies
 
-PROBLEM = Problem(Place("lab.ini", 9, "capture"), "nothing works", "try again")
+PROBLEM = Problem(SourceLocation("lab.ini", 9, "capture"), "nothing works", "try again")
 
 
 @implementer(ILiveCapture)

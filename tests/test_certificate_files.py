@@ -17,8 +17,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from sockd.config.endpoint import parse_any
-from sockd.errors import Place, Unfit
-from sockd.listening.certificates import certificates_of
+from sockd.errors import InvalidValue, SourceLocation
+from sockd.net.tls.certificates import certificates_of
 from tests.certificates import DAY, Issued, TLSFiles, issue, key_pem
 from tests.certificates import write_tls_files as write
 from tests.clients import LOOPBACK, ask, connect
@@ -143,9 +143,9 @@ def checked(folder: Path, endpoint: str) -> subprocess.CompletedProcess[str]:
 
 
 def problem(endpoint: str) -> str:
-    with pytest.raises(Unfit) as raised:
-        certificates_of(parse_any(endpoint, Place("lab.ini", 3)))
-    return f"{raised.value.wrong} ({raised.value.remedy})"
+    with pytest.raises(InvalidValue) as raised:
+        certificates_of(parse_any(endpoint, SourceLocation("lab.ini", 3)))
+    return f"{raised.value.message} ({raised.value.hint})"
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_every_pem_file_of_a_folder_has_to_be_usable(folder: Path, tls_files: TL
     endpoint = f"tls:{tls_files.pems}:0"
     bad = tls_files.pems / "more" / "bad.pem"
     bad.parent.mkdir()
-    for data, wrong in {
+    for data, message in {
         b"garbage": "holds neither a certificate nor a private key (PEM blocks ",
         b"\n-----BEGIN CERTIFICATE-----\nAAAA\n": "line 2: the block has no end (-----END CERTIFI",
         b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n": (
@@ -241,7 +241,7 @@ def test_every_pem_file_of_a_folder_has_to_be_usable(folder: Path, tls_files: TL
     }.items():
         bad.write_bytes(data)
         assert f"'{bad}'" in problem(endpoint)
-        assert wrong in problem(endpoint)
+        assert message in problem(endpoint)
     bad.unlink()
     os.mkfifo(bad)
     assert f"'{bad}' cannot be read: it is a pipe" in problem(endpoint)
@@ -251,7 +251,7 @@ def test_every_pem_file_of_a_folder_has_to_be_usable(folder: Path, tls_files: TL
     bad.unlink()
     (bad.parent / "loop").symlink_to(tls_files.pems)
     (bad.parent / "README").write_text("other files do not matter", encoding="ascii")
-    assert certificates_of(parse_any(endpoint, Place("lab.ini", 3))).unused == ()
+    assert certificates_of(parse_any(endpoint, SourceLocation("lab.ini", 3))).unused == ()
 
 
 def test_a_folder_that_holds_too_much_is_an_error(folder: Path) -> None:
@@ -301,17 +301,17 @@ def test_an_unknown_method_is_an_error(tls_files: TLSFiles) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "validity", "wrong"),
+    ("age", "validity", "message"),
     [(3 * DAY, -DAY, "expired at 20"), (-DAY, 2 * DAY, "is not valid before 20")],
     ids=["expired", "not yet"],
 )
 def test_a_certificate_that_is_not_valid_now_is_served_with_a_warning(
-    run_sockd: RunSockd, folder: Path, age: timedelta, validity: timedelta, wrong: str
+    run_sockd: RunSockd, folder: Path, age: timedelta, validity: timedelta, message: str
 ) -> None:
     files = write(folder, issue("localhost", host="localhost", age=age, validity=validity))
     done = checked(folder, files.endpoint(0))
     [line] = done.stderr.splitlines()
-    start = f"[service:s] listen: the certificate 'CN=localhost' in '{files.certificate}' {wrong}"
+    start = f"[service:s] listen: the certificate 'CN=localhost' in '{files.certificate}' {message}"
     assert (done.returncode, done.stdout[:9]) == (0, "s: multi ")
     assert line.startswith(f"sockd.ini:3: {start}")
     sockd = run_sockd(service(files.endpoint(0)) + STATS)
@@ -324,8 +324,8 @@ def test_a_certificate_that_is_not_valid_now_is_served_with_a_warning(
 def test_a_key_without_a_certificate_beside_others_is_a_warning(tls_files: TLSFiles) -> None:
     lonely = tls_files.pems / "lonely.pem"
     lonely.write_bytes(issue("somebody").key_pem)
-    found = certificates_of(parse_any(f"tls:{tls_files.pems}:0", Place("lab.ini", 3)))
-    assert [warning.wrong for warning in found.warnings(time.time())] == [
+    found = certificates_of(parse_any(f"tls:{tls_files.pems}:0", SourceLocation("lab.ini", 3)))
+    assert [warning.message for warning in found.warnings(time.time())] == [
         f"no certificate belongs to the key in '{lonely}'"
     ]
 

@@ -10,9 +10,9 @@ from twisted.internet import tcp
 from twisted.internet.protocol import Factory
 
 from sockd.config.endpoint import parse_any
-from sockd.errors import Place
-from sockd.listening.certificates import certificates_of
-from sockd.listening.tls import TLSFactory, renew
+from sockd.errors import SourceLocation
+from sockd.net.tls.certificates import certificates_of
+from sockd.net.tls.tls_endpoint import TLSFactory, renew
 from tests.certificates import TLSFiles, make_tls_files
 from tests.clients import ask, connect
 from tests.conftest import RunSockd
@@ -134,7 +134,7 @@ def test_a_certificate_that_is_not_usable_changes_nothing_and_says_why(
 
 
 @pytest.mark.parametrize(
-    ("what", "wrong"),
+    ("what", "message"),
     [
         ("no folder", "pems' cannot be read: No such file or directory (a folder of .pem files"),
         ("no file", "has no certificate to show (a file that ends in .pem in that folder, "),
@@ -144,7 +144,7 @@ def test_a_certificate_that_is_not_usable_changes_nothing_and_says_why(
     ],
 )
 def test_a_folder_without_a_usable_certificate_is_an_error_of_the_file(
-    tmp_path: Path, tls_files: TLSFiles, renewed: TLSFiles, what: str, wrong: str
+    tmp_path: Path, tls_files: TLSFiles, renewed: TLSFiles, what: str, message: str
 ) -> None:
     [pem] = tls_files.pems.iterdir()
     pem.unlink()
@@ -164,7 +164,7 @@ def test_a_folder_without_a_usable_certificate_is_an_error_of_the_file(
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("sockd.ini:3: [service:s] listen: ")
-    assert wrong in line
+    assert message in line
 
 
 def test_a_folder_that_has_no_certificate_any_more_leaves_the_old_one_in_use(
@@ -195,7 +195,7 @@ def test_a_port_that_changes_hands_has_the_certificate_of_its_new_owner(
 
 
 def test_should_the_files_be_gone_by_then_the_old_certificate_stays(tls_files: TLSFiles) -> None:
-    endpoint = parse_any(tls_files.endpoint(0), Place("lab.ini", 3))
+    endpoint = parse_any(tls_files.endpoint(0), SourceLocation("lab.ini", 3))
     port = tcp.Port(0, TLSFactory(certificates_of(endpoint), Factory()))
     before = port.factory
     tls_files.key.unlink()

@@ -95,7 +95,7 @@ def test_the_sample_of_the_manual_is_read_as_it_stands(kind: str, tmp_path: Path
     assert (service.strip, service.replies, service.idle_timeout) == (False, 0, 0.0)
     assert (service.max_connections, service.when_full) == (1000, "refuse")
     assert (service.backlog, dict(service.settings)) == (50, {})
-    assert str(service.place) == f"{path}:12: [service:NAME]"
+    assert str(service.location) == f"{path}:12: [service:NAME]"
     stats, admin = configuration.stats, configuration.admin
     assert stats is not None
     assert (texts(stats.listen), stats.hosts) == (["tcp:8007:interface=127.0.0.1"], ())
@@ -103,7 +103,7 @@ def test_the_sample_of_the_manual_is_read_as_it_stands(kind: str, tmp_path: Path
     assert texts(admin.ssh) == ["tcp:2222:interface=127.0.0.1"]
     assert (admin.telnet, admin.user) == ((), "admin")
     assert (admin.authorized_keys, admin.passwd, admin.host_key) == (None, None, None)
-    assert {name: place.line for name, place in admin.places.items()} == {
+    assert {name: location.line for name, location in admin.locations.items()} == {
         "ssh": 38,
         "telnet": 40,
         "authorized_keys": 43,
@@ -118,13 +118,13 @@ def test_what_is_left_out_has_the_value_of_the_sample() -> None:
     assert (short.name, short.state) == (platform.node(), None)
     assert (short.drain, short.history) == (5.0, 1000)
     service = only_service(short)
-    plain = ServiceSpec("NAME", "tcp", service.listen, service.place)
+    plain = ServiceSpec("NAME", "tcp", service.listen, service.location)
     assert service == plain
     assert short.stats is not None
     assert short.stats == StatsSpec(short.stats.listen)
     assert texts(short.stats.listen) == ["tcp:8007:interface=127.0.0.1"]
     assert short.admin is not None
-    assert short.admin == AdminSpec(short.admin.places, short.admin.ssh)
+    assert short.admin == AdminSpec(short.admin.locations, short.admin.ssh)
     assert texts(short.admin.ssh) == ["tcp:2222:interface=127.0.0.1"]
 
 
@@ -207,7 +207,7 @@ def test_a_list_is_separated_by_commas_or_lines(listen: str) -> None:
 
 def test_an_endpoint_knows_its_own_line() -> None:
     service = only_service(read("[service:x]\nkind = tcp\nlisten = tcp:1\n\n  tcp:2\n"))
-    assert [str(endpoint.place) for endpoint in service.listen] == [
+    assert [str(endpoint.location) for endpoint in service.listen] == [
         "lab.ini:3: [service:x] listen",
         "lab.ini:5: [service:x] listen",
     ]
@@ -283,7 +283,7 @@ def test_every_editor_will_do(encode: Callable[[str], bytes], tmp_path: Path) ->
     path.write_bytes(encode("[sockd]\nname = Büro 100%\n" + SERVICE))
     configuration = load(path, KINDS, REPLIES)
     assert configuration.name == "Büro 100%"
-    assert only_service(configuration).listen[0].place.line == 5
+    assert only_service(configuration).listen[0].location.line == 5
 
 
 def test_a_plugin_declares_options_of_its_own() -> None:
@@ -303,13 +303,15 @@ def test_a_plugin_declares_options_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"),
+    ("text", "message"),
     [
         ("soon", "'soon' is no duration (a number and ms, s, m or h, such as 500ms or 5s)"),
         ("odd", "'odd' does not fit: 'odd' (such as 0)"),
     ],
 )
-def test_what_a_plugins_option_does_not_take_is_an_error_in_its_line(text: str, wrong: str) -> None:
+def test_what_a_plugins_option_does_not_take_is_an_error_in_its_line(
+    text: str, message: str
+) -> None:
     def parse_pace(text: str) -> object:
         if text == "odd":
             raise KeyError(text)
@@ -319,4 +321,4 @@ def test_what_a_plugins_option_does_not_take_is_an_error_in_its_line(text: str, 
     section = f"[service:x]\nkind = slow\nlisten = tcp:1\npace = {text}\n"
     with pytest.raises(ConfigurationError) as caught:
         parse(FILE, section, kinds, REPLIES)
-    assert str(caught.value) == f"lab.ini:4: [service:x] pace: {wrong}"
+    assert str(caught.value) == f"lab.ini:4: [service:x] pace: {message}"

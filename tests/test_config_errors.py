@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sockd.config.limits import LimitsSpec
 from sockd.config.load import load, parse
-from sockd.errors import ConfigurationError, Unfit
+from sockd.errors import ConfigurationError, InvalidValue
 from sockd.files import LARGEST_FILE
+from sockd.limits.spec import LimitsSpec
 from tests.configurations import KINDS, REPLIES, SERVICE, errors
 
 if TYPE_CHECKING:
@@ -628,7 +628,7 @@ def test_whoever_binds_has_the_last_word_on_an_endpoint() -> None:
     def check(endpoint: Endpoint) -> None:
         if endpoint.kind not in {"tcp", "unix"}:
             msg = f"no {endpoint.description}"
-            raise Unfit(msg, "tcp")
+            raise InvalidValue(msg, "tcp")
 
     text = service("listen = tcp:1, tpc:2", "    haproxy:tcp:3", "strip = 5") + "[stats]\n"
     with pytest.raises(ConfigurationError) as caught:
@@ -652,13 +652,13 @@ def file_errors(path: Path) -> list[str]:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.ini"
-    wrong = "the file cannot be read: No such file or directory (check the path after -c)"
-    assert file_errors(path) == [f"{path}:1: {wrong}"]
+    message = "the file cannot be read: No such file or directory (check the path after -c)"
+    assert file_errors(path) == [f"{path}:1: {message}"]
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    wrong = "the file cannot be read: Is a directory (check the path after -c)"
-    assert file_errors(tmp_path) == [f"{tmp_path}:1: {wrong}"]
+    message = "the file cannot be read: Is a directory (check the path after -c)"
+    assert file_errors(tmp_path) == [f"{tmp_path}:1: {message}"]
 
 
 def test_a_file_without_read_permission_is_named(tmp_path: Path) -> None:
@@ -668,16 +668,16 @@ def test_a_file_without_read_permission_is_named(tmp_path: Path) -> None:
     try:
         path.read_bytes()
     except PermissionError:
-        wrong = "the file cannot be read: Permission denied (check the path after -c)"
-        assert file_errors(path) == [f"{path}:1: {wrong}"]
+        message = "the file cannot be read: Permission denied (check the path after -c)"
+        assert file_errors(path) == [f"{path}:1: {message}"]
     else:  # root reads everything
         assert load(path, KINDS, REPLIES).services[0].name == "echo"
 
 
 def test_an_impossible_path_is_no_traceback(tmp_path: Path) -> None:
     (line,) = file_errors(tmp_path / "a\0b")
-    remedy = "(check the path after -c)"
-    assert line == rf"{tmp_path}/a\x00b:1: the file cannot be read: embedded null byte {remedy}"
+    hint = "(check the path after -c)"
+    assert line == rf"{tmp_path}/a\x00b:1: the file cannot be read: embedded null byte {hint}"
 
 
 FILES: dict[str, tuple[bytes, str]] = {

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from sockd.config.limits import LimitsSpec
-from sockd.limits.buckets import UNLIMITED, Allowance
+from sockd.limits.buckets import UNLIMITED, RateLimit
+from sockd.limits.spec import LimitsSpec
 from tests.configurations import SERVICE, errors, read
 
 OTHER = "[service:other]\nkind = multi\nlisten = tcp:65433:interface=127.0.0.1\n"
@@ -41,8 +41,8 @@ def test_what_stands_in_sockd_holds_for_every_service(text: str) -> None:
             allow=(ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")),
             deny=(ip_network("192.0.2.7"),),
             per_source=3,
-            connect_rate=Allowance(10, 60.0),
-            total_rate=Allowance(100, 1.0),
+            connect_rate=RateLimit(10, 60.0),
+            total_rate=RateLimit(100, 1.0),
             max_lifetime=3600.0,
             max_bytes=1024,
         )
@@ -60,8 +60,8 @@ def test_what_a_service_says_itself_goes_before_it() -> None:
 
 
 def test_an_error_in_a_default_is_told_once_and_where_it_stands() -> None:
-    wrong = "[sockd]\nconnect_rate = fast\nidle_timeout = long\n"
-    assert errors(wrong + SERVICE + OTHER) == [
+    message = "[sockd]\nconnect_rate = fast\nidle_timeout = long\n"
+    assert errors(message + SERVICE + OTHER) == [
         (
             "lab.ini:2: [sockd] connect_rate: 'fast' is no rate"
             " (a whole number, / and ms, s, m or h, such as 100/s or 10/m)"
@@ -78,7 +78,7 @@ def test_budgets_of_datagrams_are_on_unless_they_are_switched_off_by_name() -> N
     assert UNLIMITED not in (on.source_packets, on.source_bytes, on.total_packets, on.total_bytes)
     off = "source_packets = 0\nsource_bytes = 1KiB/m\nunguarded = reflector, own_port\n"
     spec = limits(SERVICE + off)
-    assert (spec.source_packets, spec.source_bytes) == (UNLIMITED, Allowance(1024, 60.0))
+    assert (spec.source_packets, spec.source_bytes) == (UNLIMITED, RateLimit(1024, 60.0))
     assert spec.unguarded == ("reflector", "own_port")
     assert errors(SERVICE + "unguarded = reflectors\n") == [
         (
@@ -89,7 +89,7 @@ def test_budgets_of_datagrams_are_on_unless_they_are_switched_off_by_name() -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"),
+    ("text", "message"),
     [
         ("lab.example", f"'lab.example' is no address and no network {_NETWORK}"),
         ("192.0.2.256", f"'192.0.2.256' is no address and no network {_NETWORK}"),
@@ -102,6 +102,6 @@ def test_budgets_of_datagrams_are_on_unless_they_are_switched_off_by_name() -> N
         ),
     ],
 )
-def test_what_is_no_network_is_an_error_in_its_line(text: str, wrong: str) -> None:
+def test_what_is_no_network_is_an_error_in_its_line(text: str, message: str) -> None:
     listed = f"deny =\n    192.0.2.9\n    {text}\n"
-    assert errors(SERVICE + listed) == [f"lab.ini:6: [service:echo] deny: {wrong}"]
+    assert errors(SERVICE + listed) == [f"lab.ini:6: [service:echo] deny: {message}"]

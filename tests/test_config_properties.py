@@ -146,7 +146,7 @@ def test_a_text_is_a_configuration_or_clear_errors(text: str) -> None:
     lines = str(outcome).split("\n")
     assert len(lines) == len(outcome.problems)
     assert all(LINE.fullmatch(line) and line.isprintable() for line in lines)
-    numbers = [problem.place.line for problem in outcome.problems]
+    numbers = [problem.location.line for problem in outcome.problems]
     assert numbers == sorted(numbers)
     assert numbers[-1] <= text.count("\n") + 1
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sockd.config.values import (
-    allowance,
     boolean,
-    byte_allowance,
+    byte_rate_limit,
     choice,
     duration,
     host_name,
@@ -17,11 +16,12 @@ from sockd.config.values import (
     known,
     line,
     rate,
+    rate_limit,
     size,
     user_name,
 )
-from sockd.errors import Place, Unfit
-from sockd.limits.buckets import UNLIMITED, Allowance
+from sockd.errors import InvalidValue, SourceLocation
+from sockd.limits.buckets import UNLIMITED, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +44,13 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
     (rate, "100/s", 100.0),
     (rate, "30 / m", 0.5),
     (rate, "1/ms", 1000.0),
-    (allowance, "0", UNLIMITED),
-    (allowance, "0/s", UNLIMITED),
-    (allowance, "100/s", Allowance(100, 1.0)),
-    (allowance, "10 / m", Allowance(10, 60.0)),
-    (byte_allowance, "0", UNLIMITED),
-    (byte_allowance, "10MiB/s", Allowance(10_485_760, 1.0)),
-    (byte_allowance, "64 KB / m", Allowance(64_000, 60.0)),
+    (rate_limit, "0", UNLIMITED),
+    (rate_limit, "0/s", UNLIMITED),
+    (rate_limit, "100/s", RateLimit(100, 1.0)),
+    (rate_limit, "10 / m", RateLimit(10, 60.0)),
+    (byte_rate_limit, "0", UNLIMITED),
+    (byte_rate_limit, "10MiB/s", RateLimit(10_485_760, 1.0)),
+    (byte_rate_limit, "64 KB / m", RateLimit(64_000, 60.0)),
     (boolean, "yes", True),
     (boolean, "On", True),
     (boolean, "true", True),
@@ -77,8 +77,8 @@ BAD: list[tuple[Callable[[str], object], str]] = [
     *((duration, text) for text in ("8785h", "999999999h", "5S")),
     *((size, text) for text in ("", "64", "KB", "-1B", "1.5KB", "1kb", "1TB", "1\nKB")),
     *((rate, text) for text in ("", "5", "/s", "5/", "-1/s", "5/day", "1.5/s", "5\n/s")),
-    *((allowance, text) for text in ("", "5", "none", "-1/s", "10MiB/s")),
-    *((byte_allowance, text) for text in ("", "10/s", "10MiB", "0B/s", "10mib/s", "1MiB/day")),
+    *((rate_limit, text) for text in ("", "5", "none", "-1/s", "10MiB/s")),
+    *((byte_rate_limit, text) for text in ("", "10/s", "10MiB", "0B/s", "10mib/s", "1MiB/day")),
     *((boolean, text) for text in ("", "2", "yes no", "ja", "y")),
     *((integer(1, 10), text) for text in ("", "0", "11", "-1", "+1", "1.0", "1_0", "a", "٣")),
     (integer(0, 10), "9" * 5000),
@@ -102,16 +102,16 @@ def test_a_text_has_its_meaning(parse: Callable[[str], object], text: str, value
 def test_a_text_that_does_not_fit_says_what_would(
     parse: Callable[[str], object], text: str
 ) -> None:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         parse(text)
-    problem = str(caught.value.at(Place("f", 1)))
+    problem = str(caught.value.at(SourceLocation("f", 1)))
     assert problem.isprintable()
     assert len(problem) < 250
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 def test_a_hint_follows_the_unknown_name() -> None:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         known("kind", ["tcp"], "; a plugin is broken")("tpc")
-    assert caught.value.wrong == "unknown kind 'tpc'; a plugin is broken"
-    assert caught.value.remedy == "did you mean tcp?"
+    assert caught.value.message == "unknown kind 'tpc'; a plugin is broken"
+    assert caught.value.hint == "did you mean tcp?"

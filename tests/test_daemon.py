@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from sockd.daemon import Daemon, StartError
-from sockd.errors import BindError, ConfigurationError, Place, Problem
-from sockd.ledger import Ledger
+from sockd.errors import BindError, ConfigurationError, Problem, SourceLocation
+from sockd.model.ledger import Ledger
+from sockd.model.records import Reason, State
 from sockd.reactor import IReactor
-from sockd.records import Reason, State
 from sockd.testing import FakeService
 
 
@@ -50,7 +50,7 @@ class Lab:
 
 def test_what_cannot_all_be_bound_is_all_closed_before_the_process_ends() -> None:
     lab = Lab()
-    problem = Problem(Place("a.ini", 3), "no", "yes")
+    problem = Problem(SourceLocation("a.ini", 3), "no", "yes")
     lab.two.unbindable = BindError([problem])
     with pytest.raises(StartError, match=r"^a\.ini:3: no \(yes\)$"):
         lab.daemon.privilegedStartService()

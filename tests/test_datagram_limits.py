@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.address import Address
-from sockd.config.limits import LimitsSpec
-from sockd.kinds.destination import reaches_many
-from sockd.limits.buckets import UNLIMITED, Allowance
+from sockd.limits.buckets import UNLIMITED, RateLimit
 from sockd.limits.budget import Budget
-from sockd.limits.correspondence import Correspondence
-from sockd.limits.guards import GUARDS, REFLECTORS, Guard
-from sockd.records import Reason
+from sockd.limits.datagram_policy import DatagramPolicy
+from sockd.limits.reflection import GUARDS, REFLECTORS, Guard
+from sockd.limits.spec import LimitsSpec
+from sockd.model.address import Address
+from sockd.model.records import Reason
+from sockd.net.destination import reaches_many
 
 ONE, OTHER = Address("192.0.2.1", 50001), Address("192.0.2.2", 50001)
 OWN = 65431
@@ -24,10 +24,10 @@ MEBIBYTE = 1024 * 1024
 
 
 def limits(
-    packets: Allowance = UNLIMITED,
-    size: Allowance = UNLIMITED,
-    total: Allowance = UNLIMITED,
-    total_size: Allowance = UNLIMITED,
+    packets: RateLimit = UNLIMITED,
+    size: RateLimit = UNLIMITED,
+    total: RateLimit = UNLIMITED,
+    total_size: RateLimit = UNLIMITED,
 ) -> LimitsSpec:
     return LimitsSpec(
         source_packets=packets, source_bytes=size, total_packets=total, total_bytes=total_size
@@ -35,11 +35,11 @@ def limits(
 
 
 def spend(budget: Budget, peer: Address, size: int = 1, now: float = 0.0) -> Reason | None:
-    return budget.spend(budget.purse(peer, now), size, now)
+    return budget.spend(budget.buckets(peer, now), size, now)
 
 
 def test_a_source_over_its_budget_is_silenced_and_nobody_else() -> None:
-    budget = Budget(limits(packets=Allowance(2, 1.0), size=Allowance(100, 1.0)), 0.0)
+    budget = Budget(limits(packets=RateLimit(2, 1.0), size=RateLimit(100, 1.0)), 0.0)
     said = [spend(budget, Address("192.0.2.1", port)) for port in (1, 2, 3)]
     assert said == [None, None, Reason.SOURCE_PACKETS]
     assert spend(budget, OTHER, 60) is None
@@ -49,7 +49,7 @@ def test_a_source_over_its_budget_is_silenced_and_nobody_else() -> None:
 
 
 def test_the_budget_of_all_is_the_last_resort() -> None:
-    tight = limits(Allowance(1, 9.0), UNLIMITED, Allowance(2, 1.0), Allowance(10, 1.0))
+    tight = limits(RateLimit(1, 9.0), UNLIMITED, RateLimit(2, 1.0), RateLimit(10, 1.0))
     budget = Budget(tight, 0.0)
     assert spend(budget, ONE, 8) is None
     assert spend(budget, OTHER, 8) is Reason.TOTAL_BYTES
@@ -62,7 +62,7 @@ def test_the_budget_of_all_is_the_last_resort() -> None:
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 50)), max_size=60))
 def test_a_source_has_what_its_budget_says_and_no_more(steps: list[tuple[int, int]]) -> None:
     """Eight datagrams and 256 bytes in a second; time goes in 1/64 s, so floats are exact."""
-    budget = Budget(limits(Allowance(8, 1.0), Allowance(256, 1.0)), 0.0)
+    budget = Budget(limits(RateLimit(8, 1.0), RateLimit(256, 1.0)), 0.0)
     packets, size, now = 8.0, 256.0, 0.0
     for ticks, length in steps:
         now += ticks / 64
@@ -80,11 +80,11 @@ def test_a_budget_that_is_off_never_ends() -> None:
 
 def test_new_budgets_hold_for_flows_that_are_open() -> None:
     budget = Budget(limits(), 0.0)
-    purse = budget.purse(ONE, 0.0)
-    budget.apply(limits(packets=Allowance(2, 1.0)), 0.0)
-    assert [budget.spend(purse, 1, 0.0) for _ in range(3)] == [None, None, Reason.SOURCE_PACKETS]
+    buckets = budget.buckets(ONE, 0.0)
+    budget.apply(limits(packets=RateLimit(2, 1.0)), 0.0)
+    assert [budget.spend(buckets, 1, 0.0) for _ in range(3)] == [None, None, Reason.SOURCE_PACKETS]
     budget.apply(limits(), 0.0)
-    assert [budget.spend(purse, 1, 5.0) for _ in range(9)] == [None] * 9
+    assert [budget.spend(buckets, 1, 5.0) for _ in range(9)] == [None] * 9
 
 
 def test_a_million_spoofed_sources_leave_a_small_table() -> None:
@@ -94,7 +94,7 @@ def test_a_million_spoofed_sources_leave_a_small_table() -> None:
     try:
         for network in networks:
             for last in range(256):
-                budget.purse(Address(f"{network}{last}", 1), 0.0)
+                budget.buckets(Address(f"{network}{last}", 1), 0.0)
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -117,11 +117,11 @@ def test_a_million_spoofed_sources_leave_a_small_table() -> None:
 def test_who_gets_no_answer_unless_that_is_switched_off_by_name(
     peer: Address, is_for_many: bool, reason: Reason | None
 ) -> None:
-    assert Guard((), lambda: {OWN}).objection(peer, is_for_many) is reason
+    assert Guard((), lambda: {OWN}).refusal(peer, is_for_many) is reason
     others = [name for name, one in GUARDS.items() if one is not reason]
-    assert Guard(others, lambda: {OWN}).objection(peer, is_for_many) is reason
+    assert Guard(others, lambda: {OWN}).refusal(peer, is_for_many) is reason
     if reason is not None:
-        assert Guard([str(reason)], lambda: {OWN}).objection(peer, is_for_many) is None
+        assert Guard([str(reason)], lambda: {OWN}).refusal(peer, is_for_many) is None
 
 
 def test_the_ports_of_the_alerts_are_known() -> None:
@@ -131,11 +131,11 @@ def test_the_ports_of_the_alerts_are_known() -> None:
 
 def test_whom_the_lists_deny_gets_no_answer() -> None:
     denying = LimitsSpec(deny=(ip_network("192.0.2.1"),))
-    correspondence = Correspondence(denying, set, 0.0)
-    assert correspondence.objection(ONE, is_for_many=False) is Reason.DENIED
-    assert correspondence.objection(OTHER, is_for_many=False) is None
-    correspondence.apply(LimitsSpec(unguarded=("broadcast",)), 0.0)
-    assert correspondence.objection(ONE, is_for_many=True) is None
+    policy = DatagramPolicy(denying, set, 0.0)
+    assert policy.refusal(ONE, is_for_many=False) is Reason.DENIED
+    assert policy.refusal(OTHER, is_for_many=False) is None
+    policy.apply(LimitsSpec(unguarded=("broadcast",)), 0.0)
+    assert policy.refusal(ONE, is_for_many=True) is None
 
 
 @pytest.mark.parametrize(

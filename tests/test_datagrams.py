@@ -232,11 +232,11 @@ def test_a_source_over_its_budget_is_silenced_logged_and_alone_in_that(
     assert sockd.output.count("Refused") < 40
 
 
-@pytest.mark.parametrize("lane", ["yes", "no"])
+@pytest.mark.parametrize("fast_path", ["yes", "no"])
 def test_clients_that_send_all_at_once_get_their_own_datagrams_back(
-    run_sockd: RunSockd, lane: str
+    run_sockd: RunSockd, fast_path: str
 ) -> None:
-    sockd = run_sockd(f"[sockd]\nlane = {lane}\n" + udp())
+    sockd = run_sockd(f"[sockd]\nlane = {fast_path}\n" + udp())
     server = ("127.0.0.1", sockd.port("udp"))
     sizes = [0, 1, 500, 1400]
     with ExitStack() as stack:
@@ -257,11 +257,11 @@ def test_clients_that_send_all_at_once_get_their_own_datagrams_back(
     assert (service["reads"], service["bytes_out"]) == (800, 200 * sum(sizes))
 
 
-@pytest.mark.parametrize("lane", ["yes", "no"])
+@pytest.mark.parametrize("fast_path", ["yes", "no"])
 def test_what_is_over_the_budget_in_the_middle_of_a_burst_has_no_answer(
-    run_sockd: RunSockd, lane: str
+    run_sockd: RunSockd, fast_path: str
 ) -> None:
-    sockd = run_sockd(f"[sockd]\nlane = {lane}\n" + udp(more="source_packets = 5/h\n"))
+    sockd = run_sockd(f"[sockd]\nlane = {fast_path}\n" + udp(more="source_packets = 5/h\n"))
     with udp_client() as client:
         for number in range(12):
             client.sendto(bytes([number]), ("127.0.0.1", sockd.port("udp")))

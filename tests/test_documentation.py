@@ -14,25 +14,25 @@ from typing import cast
 
 import pytest
 
-from sockd.admin.commands import Commands
-from sockd.admin.console import Console
+from sockd.admin.commands.commands import Commands
+from sockd.admin.prompt.console import Console
 from sockd.config.endpoint import SYSTEMD, parse_any, parse_datagram, parse_stream
-from sockd.config.limits import LimitsSpec
 from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpec, StatsSpec
-from sockd.errors import Place
-from sockd.kernel import STATES, TCPInfo, described
-from sockd.limits.guards import GUARDS, REFLECTORS
+from sockd.errors import SourceLocation
+from sockd.limits.reflection import GUARDS, REFLECTORS
+from sockd.limits.spec import LimitsSpec
+from sockd.model.records import Reason, State
+from sockd.net.tcp_info import STATES, TCPInfo, described
 from sockd.process.privileges import WARNING, shell_problems
-from sockd.records import Reason, State
 from sockd.reload.plan import Move, Plan
+from sockd.render.json_views import JsonObject, PortsTable, connection_view, service_view
 from sockd.testing import FakeDaemon
-from sockd.views import PortsTable, View, connection_view, service_view
 from tests.configurations import read
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
 from tests.harness import DEADLINE, TWISTD
 from tests.namespaces import Host
-from tests.web import Endpoint
+from tests.stats_client import Endpoint
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -132,9 +132,9 @@ def unplaced(configuration: Configuration) -> str:
     """Return all of a configuration but the lines that it stands in."""
     assert configuration.admin is not None
     assert configuration.capture is not None
-    admin = replace(configuration.admin, places={})
-    capture = replace(configuration.capture, places={})
-    said = repr(replace(configuration, admin=admin, capture=capture, places={}))
+    admin = replace(configuration.admin, locations={})
+    capture = replace(configuration.capture, locations={})
+    said = repr(replace(configuration, admin=admin, capture=capture, locations={}))
     return re.sub(r"Place\(.*?\)", "", said)
 
 
@@ -155,26 +155,26 @@ def test_the_examples_of_endpoints_are_right() -> None:
     examples = [word for word in members(section(CONFIGURATION, "## Endpoints")) if ":" in word]
     assert len(examples) >= 10
     for example in examples:
-        assert parse_any(example, Place("page", 1)).description
+        assert parse_any(example, SourceLocation("page", 1)).description
 
 
 def test_the_examples_of_sockets_from_systemd_are_right() -> None:
     stream, numbered, *datagram = re.findall(
         r"`(systemd:[^`]+)`", section(OPERATION, "## Sockets from systemd")
     )
-    place = Place("page", 1)
+    location = SourceLocation("page", 1)
     for example in (stream, numbered):
-        assert parse_stream(example, place).parameter("domain") == "INET"
+        assert parse_stream(example, location).parameter("domain") == "INET"
     for example in datagram:
-        assert parse_datagram(example, place).kind == SYSTEMD
+        assert parse_datagram(example, location).kind == SYSTEMD
 
 
 def test_what_a_reload_says_on_the_page_is_what_it_says() -> None:
-    place = Place("lab.ini", 21, "stats", "listen")
+    location = SourceLocation("lab.ini", 21, "stats", "listen")
     specs = {spec.name: spec for spec in read(LAB).services}
     tcp, udp, multi = specs["simple-tcp"], specs["simple-udp"], specs["multi"]
     move = Move(tcp.listen[0], "simple-tcp", "web")
-    done = Plan((tcp,), (multi,), (), (replace(udp, name="web"),), (udp,), {}, (move,), (place,))
+    done = Plan((tcp,), (multi,), (), (replace(udp, name="web"),), (udp,), {}, (move,), (location,))
     shown = blocks(section(OPERATION, "## Reload"), "")[0].splitlines()
     assert shown == [f"Reloaded: {line}" for line in done.lines()]
 
@@ -185,7 +185,10 @@ def test_the_warning_of_root_is_on_the_page() -> None:
     shell = read(f"{LAB}\nssh = tcp:2222\n".replace("ssh = tcp:2222:interface=127.0.0.1", ""))
     assert shell.admin is not None
     [problem] = shell_problems(shell.admin)
-    assert str(replace(problem, place=Place("lab.ini", 5, "admin", "ssh"))) == refusal.strip()
+    assert (
+        str(replace(problem, location=SourceLocation("lab.ini", 5, "admin", "ssh")))
+        == refusal.strip()
+    )
 
 
 def test_every_http_path_is_on_the_page() -> None:
@@ -203,7 +206,7 @@ def test_every_member_of_the_json_is_on_the_page() -> None:
     shown_service = service_view(service.record, service.waiting)
     views = [
         shown_service,
-        *cast("list[View]", shown_service["listeners"]),
+        *cast("list[JsonObject]", shown_service["listeners"]),
         connection_view(connection, None),
         *table.views(),
     ]

@@ -17,29 +17,36 @@ import pytest
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.kinds.choice import LARGE, MANY, SETTLED, SEVERAL, Chooser, best_echoer
-from sockd.kinds.echoer import PLACES, READ_SIZE, IEchoer, OneByOne
-from sockd.kinds.ring import Ring
-from sockd.kinds.splicer import Splicer
-from sockd.kinds.uring import ENTRY, RECEIVE, Uring
 from sockd.process.descriptors import LANE
+from sockd.services.fastpath.adaptive import (
+    LARGE,
+    MANY,
+    SETTLED,
+    SEVERAL,
+    AdaptiveEchoer,
+    best_echoer,
+)
+from sockd.services.fastpath.echoer import MOST_SOCKETS, READ_SIZE, IEchoer, ReadWriteEchoer
+from sockd.services.fastpath.io_uring import ENTRY, RECEIVE, IoUring
+from sockd.services.fastpath.ring import IoUringEchoer
+from sockd.services.fastpath.splice import SpliceEchoer
 from tests.clients import receive, reset
 from tests.paths import has_io_uring
 
 
-def ring_out_of_order() -> Ring:
+def ring_out_of_order() -> IoUringEchoer:
     """Return a ring whose results come last ones first: Linux before 6.2 has orders of its own."""
-    ring = Ring()
+    ring = IoUringEchoer()
     queues = ring._uring
     enter = queues._enter
 
     def backwards(number: int, descriptor: int, count: int, *rest: object) -> int:
         done = int(enter(number, descriptor, count, *rest))
         for words in (queues._numbers, queues._results):
-            places = [(queues._completed + index) % len(words) for index in range(done)]
-            values = [words[place] for place in places]
-            for place, value in zip(reversed(places), values, strict=True):
-                words[place] = value
+            buffers = [(queues._completed + index) % len(words) for index in range(done)]
+            values = [words[index] for index in buffers]
+            for index, value in zip(reversed(buffers), values, strict=True):
+                words[index] = value
         return done
 
     queues._enter = backwards
@@ -51,7 +58,7 @@ def chooser() -> IEchoer:
     return best_echoer(may_use_io_uring=True)
 
 
-@pytest.fixture(params=[Ring, ring_out_of_order, Splicer, OneByOne, chooser])
+@pytest.fixture(params=[IoUringEchoer, ring_out_of_order, SpliceEchoer, ReadWriteEchoer, chooser])
 def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
     """Return an echoer of one kind."""
     try:
@@ -63,10 +70,10 @@ def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
 
 
 @pytest.fixture
-def ring() -> Iterator[Ring]:
+def ring() -> Iterator[IoUringEchoer]:
     """Return one that serves all at once."""
     try:
-        made = Ring()
+        made = IoUringEchoer()
     except OSError as error:
         pytest.skip(f"io_uring: {error}")
     yield made
@@ -109,9 +116,9 @@ def test_it_provides_what_it_says(echoer: IEchoer) -> None:
 
 def test_what_each_one_says_goes_back_to_it(echoer: IEchoer) -> None:
     random = Random(3)
-    with connected_pairs(PLACES) as pairs:
+    with connected_pairs(MOST_SOCKETS) as pairs:
         for _ in range(50):
-            who = random.sample(range(PLACES), random.randint(1, PLACES))
+            who = random.sample(range(MOST_SOCKETS), random.randint(1, MOST_SOCKETS))
             said = {one: random.randbytes(random.randint(1, 3000)) for one in who}
             for one, data in said.items():
                 pairs.clients[one].send(data)
@@ -147,7 +154,7 @@ def test_ends_resets_and_silence_among_them_change_nothing_for_the_others(echoer
         received, sent = echoer.echo(descriptors)
         assert received == [5, 0, -EAGAIN, -ECONNRESET, 5, 5, -EBADF]
         assert sent == [5, 0, 0, 0, -EPIPE, 5, 0]
-        assert [echoer.unsent(place) for place in range(7)] == [b""] * 7
+        assert [echoer.unsent(index) for index in range(7)] == [b""] * 7
         for client in (talking, last):
             assert receive(client, 5) == b"hello"
 
@@ -227,7 +234,7 @@ class Told:
         received = [self.first, *[self.size] * (len(descriptors) - 1)]
         return received, received
 
-    def unsent(self, place: int) -> bytes:
+    def unsent(self, index: int) -> bytes:
         """Return what this one would have."""
         return self._rest
 
@@ -241,7 +248,7 @@ class Three:
 
     def __init__(self) -> None:
         self.usual, self.many, self.large = (Told(rest) for rest in (b"usual", b"many", b"large"))
-        self._chooser = Chooser(self.usual, self.many, self.large)
+        self._chooser = AdaptiveEchoer(self.usual, self.many, self.large)
 
     def who_serves(self, count: int, size: int = 1, first: int | None = None) -> bytes:
         """Let so many say so much, the first one perhaps less, and return whose the rest is."""
@@ -258,19 +265,24 @@ class Three:
 
 def test_few_are_served_by_one_echoer_and_many_by_another() -> None:
     made = Three()
-    for count, who in ((MANY - 1, b"usual"), (MANY, b"many"), (1, b"usual"), (PLACES, b"many")):
+    for count, who in (
+        (MANY - 1, b"usual"),
+        (MANY, b"many"),
+        (1, b"usual"),
+        (MOST_SOCKETS, b"many"),
+    ):
         assert made.who_serves(count) == who
 
 
 def test_while_connections_come_and_go_even_many_are_served_like_few() -> None:
     made = Three()
     made.who_serves(1, first=0)
-    while made.who_serves(PLACES) == b"usual":
+    while made.who_serves(MOST_SOCKETS) == b"usual":
         pass
-    assert made.usual.calls == [1] + [PLACES] * SETTLED
+    assert made.usual.calls == [1] + [MOST_SOCKETS] * SETTLED
 
 
-@pytest.mark.parametrize("count", [SEVERAL, MANY, PLACES])
+@pytest.mark.parametrize("count", [SEVERAL, MANY, MOST_SOCKETS])
 def test_after_large_messages_large_ones_are_expected(count: int) -> None:
     made = Three()
     assert made.who_serves(count, LARGE) != b"large"
@@ -313,7 +325,9 @@ def test_the_best_one_gives_back_all_the_descriptors_that_it_took() -> None:
     assert descriptors() == before
 
 
-@pytest.mark.parametrize("part", ["sockd.kinds.ring.Uring", "os.pipe2", "fcntl.fcntl", "os.splice"])
+@pytest.mark.parametrize(
+    "part", ["sockd.services.fastpath.ring.Uring", "os.pipe2", "fcntl.fcntl", "os.splice"]
+)
 def test_what_the_system_does_not_give_is_done_without(
     monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
@@ -338,16 +352,16 @@ def test_what_the_system_does_not_give_is_done_without(
 
 def test_a_ring_that_the_system_does_not_make_is_an_error() -> None:
     with pytest.raises(OSError, match=os.strerror(EINVAL)):
-        Uring(1 << 20)
+        IoUring(1 << 20)
 
 
 @pytest.mark.skipif(not has_io_uring(), reason="the system has no io_uring")
 def test_an_operation_that_waits_after_all_is_an_error() -> None:
-    made = Uring(1)
+    made = IoUring(1)
     ours, theirs = socket.socketpair()
-    place = bytearray(5)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(place))
-    ENTRY.pack_into(made.entries, 0, RECEIVE, ours.fileno(), 0, address, len(place), 0, 0)
+    index = bytearray(5)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(index))
+    ENTRY.pack_into(made.entries, 0, RECEIVE, ours.fileno(), 0, address, len(index), 0, 0)
     with ours, theirs, pytest.raises(RuntimeError, match="waits"):
         made.do(memoryview(array("I", [0])))
     made.close()
@@ -366,7 +380,7 @@ def test_a_reset_that_comes_between_two_looks_is_one(monkeypatch: pytest.MonkeyP
     def nothing_yet(*_: int, **__: int) -> int:
         raise BlockingIOError(EAGAIN, os.strerror(EAGAIN))
 
-    made = Splicer()
+    made = SpliceEchoer()
     monkeypatch.setattr(made, "_splice", nothing_yet)
     with connected_pairs(1) as pairs:
         reset(pairs.clients[0])
@@ -376,12 +390,14 @@ def test_a_reset_that_comes_between_two_looks_is_one(monkeypatch: pytest.MonkeyP
 
 def test_no_program_that_is_started_gets_the_pipe() -> None:
     before = descriptors()
-    made = Splicer()
+    made = SpliceEchoer()
     assert not any(os.get_inheritable(descriptor) for descriptor in descriptors() - before)
     made.close()
 
 
-def limited(ring: Ring, monkeypatch: pytest.MonkeyPatch, most: Callable[[int], int]) -> None:
+def limited(
+    ring: IoUringEchoer, monkeypatch: pytest.MonkeyPatch, most: Callable[[int], int]
+) -> None:
     """Have the kernel do less than it is given, as if it were short of memory."""
     enter = ring._uring._enter
 
@@ -392,7 +408,7 @@ def limited(ring: Ring, monkeypatch: pytest.MonkeyPatch, most: Callable[[int], i
 
 
 def test_what_the_system_has_no_room_for_is_done_later(
-    ring: Ring, monkeypatch: pytest.MonkeyPatch
+    ring: IoUringEchoer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connected_pairs(3) as pairs:
         for client in pairs.clients:
@@ -406,7 +422,7 @@ def test_what_the_system_has_no_room_for_is_done_later(
 
 
 def test_a_ring_that_does_nothing_any_more_says_so(
-    ring: Ring, monkeypatch: pytest.MonkeyPatch
+    ring: IoUringEchoer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connected_pairs(1) as pairs:
         pairs.clients[0].send(b"hello")

@@ -17,9 +17,9 @@ from sockd.config.endpoint import (
     parse_private,
     parse_stream,
 )
-from sockd.errors import Place, Unfit
+from sockd.errors import InvalidValue, SourceLocation
 
-PLACE = Place("lab.ini", 3, "service:x", "listen")
+PLACE = SourceLocation("lab.ini", 3, "service:x", "listen")
 
 
 def parsed(text: str) -> Endpoint:
@@ -49,7 +49,7 @@ def parsed(text: str) -> Endpoint:
 def test_an_endpoint_knows_where_it_is(text: str, kind: str, host: str, port: int | None) -> None:
     endpoint = parsed(text)
     assert (endpoint.kind, endpoint.host, endpoint.port) == (kind, host, port)
-    assert (endpoint.text, endpoint.place) == (text, PLACE)
+    assert (endpoint.text, endpoint.location) == (text, PLACE)
 
 
 def test_the_path_of_a_unix_socket_is_known() -> None:
@@ -85,7 +85,7 @@ def test_each_parser_takes_its_sort() -> None:
         (parse_private, "tcp:1"),
         (parse_private, "udp:1:interface=127.0.0.1"),
     ):
-        with pytest.raises(Unfit):
+        with pytest.raises(InvalidValue):
             parse(text, PLACE)
 
 
@@ -145,8 +145,8 @@ def test_twisted_reads_the_description_as_it_reads_the_text(path: str, interface
 def test_any_text_is_an_endpoint_or_unfit(text: str) -> None:
     try:
         endpoint = parsed(text)
-    except Unfit as unfit:
-        problem = str(unfit.at(PLACE))
+    except InvalidValue as invalid:
+        problem = str(invalid.at(PLACE))
         assert problem.isprintable()
     else:
         assert parsed(endpoint.description).description == endpoint.description

@@ -70,9 +70,9 @@ def test_the_path_is_the_one_that_it_is_called(path: Path) -> None:
     with path.dial(sockd) as client:
         for _ in range(2):  # the first words of a balancer's client do not take the lane
             assert ask(client, b"hello") == b"hello"
-        has_lane = path.name not in ("no lane", "tls")
-        assert held(sockd.pid, "eventpoll") - before == has_lane
-        has_ring = has_lane and path.name != "one by one" and has_io_uring()
+        has_fast_path = path.name not in ("no lane", "tls")
+        assert held(sockd.pid, "eventpoll") - before == has_fast_path
+        has_ring = has_fast_path and path.name != "one by one" and has_io_uring()
         assert (held(sockd.pid, "io_uring") > 0) == has_ring
 
 

@@ -11,7 +11,7 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from sockd.admin.guests import MOST_STRANGERS
+from sockd.admin.connections import MOST_STRANGERS
 from sockd.process.descriptors import STATS, needed
 from tests.clients import LOOPBACK, ask, connect, connected, receive_to_end, reset
 from tests.configurations import read

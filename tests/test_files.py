@@ -9,7 +9,7 @@ from signal import SIGHUP
 
 import pytest
 
-from sockd.errors import Unfit
+from sockd.errors import InvalidValue
 from sockd.files import LARGEST_FILE, content
 from tests.certificates import TLSFiles
 from tests.conftest import RunSockd
@@ -51,7 +51,7 @@ def test_an_option_that_names_a_pipe_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("name", "message"),
     [
         ("pipe", "cannot be read: it is a pipe, not a regular file"),
         ("socket", "cannot be read: it is a socket, not a regular file"),
@@ -62,13 +62,13 @@ def test_an_option_that_names_a_pipe_is_an_error(
         ("a\0b", "cannot be read: .*null"),
     ],
 )
-def test_only_regular_files_of_some_size_are_read(tmp_path: Path, name: str, wrong: str) -> None:
+def test_only_regular_files_of_some_size_are_read(tmp_path: Path, name: str, message: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "huge").open("wb") as stream:
         stream.truncate(LARGEST_FILE + 1)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
-        with pytest.raises(Unfit, match=wrong):
+        with pytest.raises(InvalidValue, match=message):
             content(tmp_path / name)
 
 
@@ -117,6 +117,6 @@ def test_a_file_of_the_largest_size_is_read_whole(tmp_path: Path) -> None:
 
 def test_the_name_of_a_file_is_told_whole_and_printable(tmp_path: Path) -> None:
     path = tmp_path / f"{'long' * 50}\x1b[2J"
-    with pytest.raises(Unfit) as raised:
+    with pytest.raises(InvalidValue) as raised:
         content(path)
-    assert f"{'long' * 50}\\x1b[2J' cannot be read: " in raised.value.wrong
+    assert f"{'long' * 50}\\x1b[2J' cannot be read: " in raised.value.message

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sockd.admin.first_password import FirstPassword
-from sockd.admin.grants import KEY, PASSWORD, Grant
-from sockd.admin.passwords import PasswordTable
-from sockd.admin.roles import Role
+from sockd.admin.auth.first_password import FirstPassword
+from sockd.admin.auth.grants import KEY, PASSWORD, Grant
+from sockd.admin.auth.passwords import PasswordTable
+from sockd.admin.auth.roles import Role
 from sockd.process.state import FIRST_PASSWORD, HOST_KEY, StateDirectory
 from sockd.process.state import PASSWORD as HASH
 from tests.conftest import RunSockd, ToolFinder
@@ -131,8 +131,8 @@ def test_a_second_start_says_where_it_is_or_how_to_get_another(lab: Lab) -> None
         assert lab.log_in(password) == "2\n"
         assert (lab.state / HOST_KEY).read_bytes() == key
     with lab.started():
-        remedy = f"is not shown again; for a new one, delete {lab.state / HASH} and restart"
-        wait_until(lambda: remedy in lab.logged())
+        hint = f"is not shown again; for a new one, delete {lab.state / HASH} and restart"
+        wait_until(lambda: hint in lab.logged())
         assert password not in lab.logged()
     (lab.state / HASH).unlink()
     with lab.started():

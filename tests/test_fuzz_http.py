@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.web.answers import REASONS
+from sockd.stats.http.answers import REASONS
 from tests.conftest import RunSockd
 from tests.fuzzing import Leave, bounded, chunks, converse, unshaken
 

@@ -215,7 +215,7 @@ def test_a_daemon_in_the_foreground_ends_in_order_with_its_terminal(tmp_path: Pa
         command = [TWISTD, "--rundir", str(tmp_path), "-n", "sockd", "-c", str(ini)]
         os.execve(TWISTD, command, environment_for(tmp_path))  # noqa: S606 - it is the child
     said = b""
-    while b"Daemon#info] sockd" not in said:
+    while b"[sockd] sockd" not in said:
         said += os.read(terminal, 65536)
     os.close(terminal)
     done, status = wait_until(lambda: waited(pid)) or (0, 0)
@@ -231,7 +231,7 @@ def test_a_signal_ends_the_draining_that_a_lost_terminal_began(tmp_path: Path) -
     if pid == 0:
         words = ["--rundir", str(tmp_path), "--logfile", str(log), "-n", "sockd", "-c", str(ini)]
         os.execve(TWISTD, [TWISTD, *words], environment_for(tmp_path))  # noqa: S606 - it is the child
-    wait_until(lambda: log.exists() and "Daemon#info] sockd" in log.read_text(encoding="utf-8"))
+    wait_until(lambda: log.exists() and "[sockd] sockd" in log.read_text(encoding="utf-8"))
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(DEADLINE)
         client.connect(str(tmp_path / "lab.sock"))

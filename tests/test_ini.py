@@ -39,13 +39,13 @@ def test_a_percent_sign_is_ordinary() -> None:
 
 def test_what_continues_a_wrong_line_is_not_wrong_too() -> None:
     document = ini.read(FILE, "[a]\nx\n  y\n  z = 1\nw = 2\n")
-    assert [problem.place.line for problem in document.problems] == [2]
+    assert [problem.location.line for problem in document.problems] == [2]
     assert list(document.sections["a"].entries) == ["w"]
 
 
 def test_what_continues_a_long_line_is_not_read() -> None:
-    document = ini.read(FILE, f"[a]\nx = 1\ny = {'y' * ini.LONGEST_LINE}\n  2\nz = 3\n")
-    assert [problem.place.line for problem in document.problems] == [3]
+    document = ini.read(FILE, f"[a]\nx = 1\ny = {'y' * ini.MAX_LINE_LENGTH}\n  2\nz = 3\n")
+    assert [problem.location.line for problem in document.problems] == [3]
     assert {name: e.text for name, e in document.sections["a"].entries.items()} == {
         "x": "1",
         "z": "3",
@@ -53,7 +53,7 @@ def test_what_continues_a_long_line_is_not_read() -> None:
 
 
 def test_white_space_does_not_make_a_line_long() -> None:
-    blanks = " " * ini.LONGEST_LINE
+    blanks = " " * ini.MAX_LINE_LENGTH
     document = ini.read(FILE, f"[a]\n{blanks}\nx = 1{blanks}\n{blanks}2\n")
     assert document.sections["a"].entries["x"].text == "1\n2"
     assert document.problems == []

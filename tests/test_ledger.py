@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.address import Address
-from sockd.ledger import Ledger
-from sockd.records import Connection, Event, Listener, Reason, ServiceRecord, State, Word
+from sockd.model.address import Address
+from sockd.model.ledger import Ledger
+from sockd.model.records import Connection, Event, EventType, Listener, Reason, ServiceRecord, State
 
 LOCAL = Address("127.0.0.1", 65432)
 PEER = Address("127.0.0.1", 50001)
@@ -20,8 +20,8 @@ class Lab:
     def __init__(self, history: int = 1000) -> None:
         self.now = 100.0
         self.ledger = Ledger(lambda: self.now, history)
-        self.one = self.ledger.enrol("one", "tcp", "echo")
-        self.two = self.ledger.enrol("two", "udp", "upper")
+        self.one = self.ledger.add_service("one", "tcp", "echo")
+        self.two = self.ledger.add_service("two", "udp", "upper")
         self.events: list[Event] = []
         self.ledger.subscribe(self.events.append)
 
@@ -52,9 +52,9 @@ def test_streams_bind_and_listen_and_datagrams_only_bind() -> None:
     lab = Lab()
     lab.ledger.bound(lab.one, (TCP, UDP))
     assert lab.events == [
-        Event(Word.BIND, 100.0, lab.one, TCP),
-        Event(Word.LISTEN, 100.0, lab.one, TCP),
-        Event(Word.BIND, 100.0, lab.one, UDP),
+        Event(EventType.BIND, 100.0, lab.one, TCP),
+        Event(EventType.LISTEN, 100.0, lab.one, TCP),
+        Event(EventType.BIND, 100.0, lab.one, UDP),
     ]
 
 
@@ -66,35 +66,35 @@ def test_a_life_is_told_in_order() -> None:
     lab.now = 102.0
     lab.ledger.close(connection, Reason.RESET)
     assert lab.events == [
-        Event(Word.ACCEPT, 100.0, lab.one, TCP, connection),
-        Event(Word.REFUSE, 101.0, lab.one, TCP, None, PEER, Reason.FULL),
-        Event(Word.CLOSE, 102.0, lab.one, TCP, connection, None, Reason.RESET),
+        Event(EventType.ACCEPT, 100.0, lab.one, TCP, connection),
+        Event(EventType.REFUSE, 101.0, lab.one, TCP, None, PEER, Reason.FULL),
+        Event(EventType.CLOSE, 102.0, lab.one, TCP, connection, None, Reason.RESET),
     ]
 
 
 def test_an_observer_sees_the_ledger_as_the_event_says() -> None:
     lab = Lab()
-    seen: list[tuple[Word, int, int, int]] = []
+    seen: list[tuple[EventType, int, int, int]] = []
 
     def look(event: Event) -> None:
         service = event.service
-        seen.append((event.word, service.active, service.opened, service.closed))
+        seen.append((event.type, service.active, service.opened, service.closed))
 
     lab.ledger.subscribe(look)
     lab.close(lab.open())
-    assert seen == [(Word.ACCEPT, 1, 1, 0), (Word.CLOSE, 0, 1, 1)]
+    assert seen == [(EventType.ACCEPT, 1, 1, 0), (EventType.CLOSE, 0, 1, 1)]
 
 
 def test_an_observer_that_left_hears_no_more_and_others_do() -> None:
     lab = Lab()
-    heard: list[Word] = []
-    unsubscribe = lab.ledger.subscribe(lambda event: heard.append(event.word))
+    heard: list[EventType] = []
+    unsubscribe = lab.ledger.subscribe(lambda event: heard.append(event.type))
     connection = lab.open()
     unsubscribe()
     unsubscribe()
     lab.close(connection)
-    assert heard == [Word.ACCEPT]
-    assert [event.word for event in lab.events] == [Word.ACCEPT, Word.CLOSE]
+    assert heard == [EventType.ACCEPT]
+    assert [event.type for event in lab.events] == [EventType.ACCEPT, EventType.CLOSE]
 
 
 def test_an_observer_may_leave_while_it_is_told() -> None:
@@ -214,7 +214,7 @@ def test_a_walk_survives_what_happens_meanwhile(view: str) -> None:
 def test_who_is_enrolled_again_goes_on_with_the_same_account() -> None:
     lab = Lab()
     lab.close(lab.open())
-    assert lab.ledger.enrol("one", "multi", "echo") is lab.one
+    assert lab.ledger.add_service("one", "multi", "echo") is lab.one
     assert lab.one.opened == 1
 
 
@@ -232,7 +232,7 @@ def test_a_shorter_history_holds_at_once() -> None:
     lab = Lab()
     first, second = lab.open(), lab.open()
     lab.close(first, second)
-    lab.ledger.remember(1)
+    lab.ledger.set_history_limit(1)
     assert list(lab.ledger.all_connections()) == [second]
 
 
@@ -245,7 +245,7 @@ def test_a_listener_that_changed_hands_was_not_bound_again() -> None:
 
 
 def fail(event: Event) -> None:
-    raise ValueError(event.word)
+    raise ValueError(event.type)
 
 
 def test_an_observer_that_fails_keeps_nobody_from_being_told() -> None:
@@ -254,8 +254,8 @@ def test_an_observer_that_fails_keeps_nobody_from_being_told() -> None:
     ledger = Ledger(lambda: 0.0, failed=failures.append)
     ledger.subscribe(fail)
     ledger.subscribe(told.append)
-    ledger.bound(ledger.enrol("one", "udp", "echo"), (UDP,))
-    assert [event.word for event in told] == [Word.BIND]
+    ledger.bound(ledger.add_service("one", "udp", "echo"), (UDP,))
+    assert [event.type for event in told] == [EventType.BIND]
     assert [type(each) for each in failures] == [ValueError]
 
 

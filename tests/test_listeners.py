@@ -16,13 +16,13 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 
 from sockd.config.endpoint import parse_stream
-from sockd.errors import BindError, Place
-from sockd.listening.endpoints import bind_problem
-from sockd.listening.listeners import Listeners
+from sockd.errors import BindError, SourceLocation
+from sockd.net.listeners import Listeners
+from sockd.net.server_endpoints import bind_problem
 from sockd.reactor import IReactor
 from tests.harness import run_twistd
 
-PLACE = Place("lab.ini", 3, "service:s", "listen")
+PLACE = SourceLocation("lab.ini", 3, "service:s", "listen")
 
 
 class SlowPort:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from sockd.kinds.mmsg import PLACES, Batch, kernel_name, socket_address
+from sockd.net.mmsg import MOST_DATAGRAMS, Batch, kernel_name, socket_address
 from tests.clients import udp_client
 
 
@@ -33,7 +33,7 @@ def test_what_came_goes_back_to_whom_it_came_from(server: socket.socket) -> None
                 client.sendto(data, server.getsockname())
             assert batch.receive(server.fileno()) == len(sizes)
             assert batch.sizes() == sizes
-            assert [batch.data(place) for place in range(batch.count)] == sent
+            assert [batch.data(index) for index in range(batch.count)] == sent
             senders = [socket_address(name) for name in batch.senders()]
             assert senders == [client.getsockname() for client in clients]
             names = [kernel_name(client.getsockname()) for client in clients]
@@ -58,11 +58,11 @@ def test_only_the_first_ones_are_sent_back_if_that_is_asked_for(server: socket.s
 def test_no_more_are_taken_than_there_is_room_for(server: socket.socket) -> None:
     batch = Batch()
     with udp_client(server.getsockname()[0]) as client:
-        for number in range(PLACES + 3):
+        for number in range(MOST_DATAGRAMS + 3):
             client.sendto(bytes([number]), server.getsockname())
-    assert batch.receive(server.fileno()) == PLACES
+    assert batch.receive(server.fileno()) == MOST_DATAGRAMS
     assert batch.receive(server.fileno()) == 3
-    assert batch.data(2) == bytes([PLACES + 2])
+    assert batch.data(2) == bytes([MOST_DATAGRAMS + 2])
     assert batch.receive(server.fileno()) == 0
 
 

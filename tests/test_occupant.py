@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from sockd.listening.occupant import Occupant, obstacle, occupant
+from sockd.net.unix_occupant import Occupant, obstacle, occupant
 
 SOCKET = stat.S_IFSOCK | 0o600
 

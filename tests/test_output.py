@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from twisted.logger import FileLogObserver, Logger
 
-from sockd.process.log import log_observer
+from sockd.process.log_encoding import log_observer
 from sockd.process.log_file import log_file
 from tests.clients import ask
 from tests.conftest import RunSockd

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sockd.narration.own_addresses import for_others, global_addresses, own_hosts
+from sockd.net.own_addresses import for_others, global_addresses, own_hosts
 from tests.harness import wait_until
 from tests.namespaces import Host
 
@@ -25,7 +25,7 @@ fd00000000000000000000000000000b 0a 40 00 82 docker0
 """
 
 ASK = """
-from sockd.narration.own_addresses import own_hosts
+from sockd.net.own_addresses import own_hosts
 own = own_hosts()
 print(*own.ipv4)
 print(*own.ipv6)

@@ -100,9 +100,11 @@ def test_the_wheel_has_what_runs_and_nothing_else(built: Built) -> None:
     assert outside == {"twisted/plugins/sockd_dropin.py"}
     modules = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("sockd/**/*.py")}
     assert modules <= names
-    page = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("sockd/web/page/*")}
+    page = {
+        path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("sockd/stats/page/*")
+    }
     types = {name for name in page if name.endswith(".d.ts")}
-    assert "sockd/web/page/index.html" in page - types <= names
+    assert "sockd/stats/page/index.html" in page - types <= names
     assert types.isdisjoint(names)
     assert not [name for name in names if name.endswith((".cache", ".pyc"))]
 

@@ -9,11 +9,11 @@ from hashlib import sha256
 
 import pytest
 
-from sockd.kernel import TCPInfo, described
-from sockd.records import Reason
-from sockd.web.document import SCRIPTS
+from sockd.model.records import Reason
+from sockd.net.tcp_info import TCPInfo, described
+from sockd.stats.document import SCRIPTS
 from tests.fresh import REPOSITORY
-from tests.web import Endpoint, Reply
+from tests.stats_client import Endpoint, Reply
 
 BROWSERS = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",

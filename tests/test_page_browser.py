@@ -439,8 +439,8 @@ def test_a_picture_of_the_running_lab(
 @contextmanager
 def traffic(clients: list[socket.socket]) -> Iterator[None]:
     """Have clients ask, each ten times as much as the one before."""
-    for place, client in enumerate(clients):
-        ask(client, b"x" * 300 * 10**place)
+    for location, client in enumerate(clients):
+        ask(client, b"x" * 300 * 10**location)
     yield
 
 

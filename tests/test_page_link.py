@@ -8,12 +8,12 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Route, expect
 
-from sockd.web.news import MOST_TOLD
+from sockd.stats.events.batcher import MOST_TOLD
 from tests.browser import ANY_PORTS, LivePage, NewPage, OpenPage, port_of
 from tests.clients import connect, connected
 from tests.conftest import RunSockd
 from tests.harness import Sockd, wait_until
-from tests.muffler import Muffler
+from tests.log_capture import Muffler
 
 MOST_CONNECTIONS = 6
 """So many connections to one host are all that a browser has, over HTTP/1.1."""

@@ -85,10 +85,10 @@ class Passed:
         said = subprocess.run(
             [self.ss, "-H", *words], capture_output=True, encoding="utf-8", check=True
         ).stdout
-        place = 3 if words == ("-ltn",) else 4
+        location = 3 if words == ("-ltn",) else 4
         rows = [line.split() for line in said.splitlines()]
-        [row] = [row for row in rows if row[place].endswith(end)]
-        return int(row[place - 1])
+        [row] = [row for row in rows if row[location].endswith(end)]
+        return int(row[location - 1])
 
     def as_it_is(self) -> tuple[object, ...]:
         """Return what the next process finds: its backlog, its options and its file."""

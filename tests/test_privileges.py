@@ -10,13 +10,13 @@ import pytest
 
 from sockd.config.endpoint import parse_stream
 from sockd.config.specs import AdminSpec
-from sockd.errors import Place
+from sockd.errors import SourceLocation
 from sockd.process.privileges import WARNING, shell_problems
 from tests.conftest import RunSockd
 from tests.fresh import REPOSITORY
 from tests.harness import run_twistd, wait_until
 
-PLACE = Place("lab.ini", 5, "admin", "ssh")
+PLACE = SourceLocation("lab.ini", 5, "admin", "ssh")
 ONE = "[service:one]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
 OPEN_SHELL = f"{ONE}[admin]\nssh = tcp:0\n"
 NOBODY = ("--uid", "65534", "--gid", "65534")
@@ -40,13 +40,13 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="it is about root")
     ],
 )
 def test_a_root_shell_is_for_this_machine_alone(endpoint: str, is_refused: bool) -> None:
-    spec = AdminSpec(places=MappingProxyType({}), ssh=(parse_stream(endpoint, PLACE),))
+    spec = AdminSpec(locations=MappingProxyType({}), ssh=(parse_stream(endpoint, PLACE),))
     problems = list(shell_problems(spec))
     assert len(problems) == is_refused
     for problem in problems:
-        assert problem.place == PLACE
-        assert problem.wrong.endswith("would be a root shell for other machines")
-        assert "--uid nobody" in problem.remedy
+        assert problem.location == PLACE
+        assert problem.message.endswith("would be a root shell for other machines")
+        assert "--uid nobody" in problem.hint
 
 
 @as_root

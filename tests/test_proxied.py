@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from sockd.address import Address
-from sockd.config.limits import LimitsSpec, network
+from sockd.config.limits import network
 from sockd.config.specs import WAIT
-from sockd.kinds.proxied import HEADER_TIME
-from sockd.kinds.stream import StreamKind
-from sockd.limits.buckets import Allowance
-from sockd.records import Reason, State
+from sockd.limits.buckets import RateLimit
+from sockd.limits.spec import LimitsSpec
+from sockd.model.address import Address
+from sockd.model.records import Reason, State
+from sockd.services.proxied import HEADER_TIME
+from sockd.services.stream import StreamKind
 from tests.clients import LOOPBACK, ask, connect, receive, receive_to_end, reset
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until
 from tests.proxy_headers import LOCAL, PROXY, addresses, extension, version_2
-from tests.test_kinds import PLACE, Bench, SocketTransport, say
+from tests.test_services import PLACE, Bench, SocketTransport, say
 from tests.vitals import descriptors
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
@@ -109,10 +110,10 @@ def test_a_header_that_trickles_in_has_no_more_time_than_others() -> None:
 
 def test_a_wrong_header_and_one_that_ends_too_early_are_refused_once_each() -> None:
     bench = Balanced()
-    wrong, short = bench.connect(), bench.connect()
-    assert say(wrong, b"hello") == b""
-    assert wrong.disconnecting
-    bench.lose(wrong, ConnectionDone())
+    message, short = bench.connect(), bench.connect()
+    assert say(message, b"hello") == b""
+    assert message.disconnecting
+    bench.lose(message, ConnectionDone())
     say(short, LINE[:-1])
     bench.lose(short, ConnectionLost())
     assert bench.refusals() == {Reason.PROXY_HEADER: 2}
@@ -122,7 +123,7 @@ def test_a_wrong_header_and_one_that_ends_too_early_are_refused_once_each() -> N
 
 def test_limits_are_those_of_the_client_and_not_of_the_balancer() -> None:
     limits = LimitsSpec(
-        deny=(network("192.0.2.9", PLACE),), per_source=1, connect_rate=Allowance(2, 3600.0)
+        deny=(network("192.0.2.9", PLACE),), per_source=1, connect_rate=RateLimit(2, 3600.0)
     )
     bench = Balanced(limits=limits)
     first, *others = (bench.connect() for _ in range(4))
@@ -243,12 +244,12 @@ def ended(client: socket.socket) -> bool:
 
 def test_a_silent_balancer_is_closed_and_one_at_a_time_goes_on(run_sockd: RunSockd) -> None:
     sockd = run_sockd(SERVICE.replace("multi", "tcp") + STATS)
-    with dial(sockd) as silent, dial(sockd) as wrong, dial(sockd) as first, dial(sockd) as second:
-        wrong.sendall(b"GET / HTTP/1.1\r\n")
+    with dial(sockd) as silent, dial(sockd) as message, dial(sockd) as first, dial(sockd) as second:
+        message.sendall(b"GET / HTTP/1.1\r\n")
         for client in (first, second):
             client.sendall(LINE + b"hello")
         assert ended(silent)
-        assert ended(wrong)
+        assert ended(message)
         assert receive(first, 5) == b"hello"
         first.close()
         assert receive(second, 5) == b"hello"
@@ -278,15 +279,15 @@ def test_whatever_balancers_send_nothing_fails_and_no_place_is_lost(run_sockd: R
     @given(
         start=st.sampled_from([b"", LINE, LINE[:20], BLOCK, BLOCK[:16], BLOCK[:40]]),
         more=st.binary(max_size=100),
-        place=st.integers(0, 200),
+        location=st.integers(0, 200),
         is_reset=st.booleans(),
     )
-    def send(start: bytes, more: bytes, place: int, is_reset: bool) -> None:
+    def send(start: bytes, more: bytes, location: int, is_reset: bool) -> None:
         data = start + more
         with dial(sockd) as balancer:
             try:
-                balancer.sendall(data[:place])
-                balancer.sendall(data[place:])
+                balancer.sendall(data[:location])
+                balancer.sendall(data[location:])
                 if is_reset:
                     reset(balancer)
                 else:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sockd.address import Address
+from sockd.model.address import Address
 from sockd.proxy.header import NOBODY, Header, MalformedHeader
 from sockd.proxy.reader import HeaderReader
 from tests.proxy_headers import LOCAL, PROXY, SIGNATURE, addresses, extension, version_2
@@ -101,7 +101,7 @@ def fed(pieces: list[bytes]) -> tuple[Header, bytes] | str | None:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """Return data in pieces; some of them may be empty."""
-    ends = sorted(place % (len(data) + 1) for place in places)
+    ends = sorted(location % (len(data) + 1) for location in places)
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]
 
 
@@ -117,8 +117,8 @@ def test_a_header_is_read_a_byte_at_a_time_and_not_before_it_is_whole(name: str)
     pieces = [data[i : i + 1] for i in range(len(data))]
     assert fed(pieces[:-1]) is None
     assert fed(pieces) == (header, b"")
-    for place in range(len(data)):
-        assert fed([data[:place], data[place:] + b"rest"]) == (header, b"rest")
+    for location in range(len(data)):
+        assert fed([data[:location], data[location:] + b"rest"]) == (header, b"rest")
 
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED.keys())
@@ -186,6 +186,6 @@ def test_a_header_with_a_few_bytes_changed_is_read_or_refused(
     name: str, changes: list[tuple[int, bytes]], places: list[int]
 ) -> None:
     data, _ = READ[name]
-    for place, new in changes:
-        data = data[:place] + new + data[place + 1 :]
+    for location, new in changes:
+        data = data[:location] + new + data[location + 1 :]
     assert fed(cut(data, places)) == fed([data])

@@ -12,12 +12,12 @@ from twisted.internet.task import Clock
 
 from sockd.config.load import parse
 from sockd.config.specs import ServiceSpec
-from sockd.errors import ConfigurationError, Place
-from sockd.kinds.context import ServiceContext
-from sockd.ledger import Ledger
+from sockd.errors import ConfigurationError, SourceLocation
+from sockd.model.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.registry import Registry, discover
 from sockd.replies.echo import Echo
+from sockd.services.context import ServiceContext
 from tests.configurations import FakeKind
 
 pytestmark = pytest.mark.dependencies
@@ -198,14 +198,14 @@ BROKEN: dict[str, tuple[str, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "line", "wrong"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("text", "line", "message"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_plugin_is_named_and_the_others_work(
-    packages: Packages, text: str, line: int, wrong: str
+    packages: Packages, text: str, line: int, message: str
 ) -> None:
     name, (folder,) = packages({"bad": text, "good": reply("good")})
     registry = discover(name)
     (problem,) = problems(registry)
-    assert problem.startswith(f"{folder}/bad.py:{line}: {wrong}")
+    assert problem.startswith(f"{folder}/bad.py:{line}: {message}")
     assert problem.endswith("(repair it, or uninstall the package that brings it)")
     assert problem.isprintable()
     assert list(registry.replies) == ["good"]
@@ -250,7 +250,7 @@ def test_a_folder_that_is_on_the_path_twice_is_no_error(
 def test_an_unknown_kind_names_the_plugin_that_may_have_brought_it(packages: Packages) -> None:
     name, (folder,) = packages({"bad": "1 / 0\n", "good": KIND})
     registry = discover(name)
-    broken = ", ".join(problem.place.file for problem in registry.problems)
+    broken = ", ".join(problem.location.file for problem in registry.problems)
     text = "[service:x]\nkind = dccp\nlisten = udp:1\nreply = shout\n"
     with pytest.raises(ConfigurationError) as caught:
         parse("f", text, registry.kinds, registry.replies, f"; broken plugins: {broken}")
@@ -269,7 +269,7 @@ def test_an_unknown_kind_names_the_plugin_that_may_have_brought_it(packages: Pac
 def test_a_kind_that_fails_is_named_with_the_section_that_asked_for_it() -> None:
     registry = Registry({"tcp": FakeKind("tcp")}, {"echo": Echo()}, ())
     context = ServiceContext(cast(IReactor, Clock()), Ledger(lambda: 0.0), drain=5.0)
-    spec = ServiceSpec("lab", "tcp", (), Place("lab.ini", 3, "service:lab"))
+    spec = ServiceSpec("lab", "tcp", (), SourceLocation("lab.ini", 3, "service:lab"))
     with pytest.raises(ConfigurationError) as raised:
         registry.serve(spec, context)
     assert str(raised.value).startswith("lab.ini:3: [service:lab]: the kind 'tcp' failed: NotImpl")

@@ -427,7 +427,7 @@ def test_in_the_background_a_relative_file_is_found_again(tmp_path: Path) -> Non
     assert done.returncode == 0, done
     pid = int(pidfile.read_text(encoding="ascii"))
     try:
-        wait_until(lambda: log.exists() and "Daemon#info] sockd " in log.read_text())
+        wait_until(lambda: log.exists() and "[sockd] sockd " in log.read_text())
         (tmp_path / "lab.ini").write_text(service("other", 0), encoding="utf-8")
         os.kill(pid, signal.SIGHUP)
         wait_until(lambda: "Reloaded: kept 0, added other, removed multi" in log.read_text())
@@ -463,7 +463,7 @@ def test_a_plugins_service_that_cannot_change_says_so(run_sockd: RunSockd, tmp_p
 STUBBORN = """
 from zope.interface import implementer_only
 from sockd.interfaces import INetworkService
-from sockd.kinds.stream import StreamKind, StreamService
+from sockd.services.stream import StreamKind, StreamService
 
 @implementer_only(INetworkService)
 class Service(StreamService):

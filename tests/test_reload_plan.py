@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import Configuration
-from sockd.config.values import Option, integer
 from sockd.reload.followed import settled
 from sockd.reload.plan import Plan, plan
-from tests.configurations import KINDS, REPLIES, FakeKind, read
+from tests.configurations import KINDS, REPLIES, read
+
+OPTIONS: dict[str, tuple[str, ...]] = dict.fromkeys(KINDS, ())
 
 
 def held(
@@ -25,7 +26,7 @@ def held(
 
 def planned(old: str, new: str, *stopped: str) -> Plan:
     before = read(old)
-    return plan(before, read(new), held(before, stopped), KINDS)
+    return plan(before, read(new), held(before, stopped), OPTIONS)
 
 
 def service(name: str, listen: str, kind: str = "multi", more: str = "") -> str:
@@ -118,13 +119,13 @@ def test_a_service_that_was_stopped_stays_so_and_gives_nothing() -> None:
 
 def test_another_kind_and_other_options_of_the_kind_make_a_new_service() -> None:
     assert [one.name for one in planned(A, service("a", "tcp:7001", "tcp")).replaced] == ["a"]
-    option: Option[object] = Option("size", integer(1, 9), "1")
-    kinds = {**KINDS, "multi": FakeKind("multi", options=(option,))}
     before, after = read(A), read(A)
     [old], [new] = before.services, after.services
     object.__setattr__(old, "settings", MappingProxyType({"size": 1}))
     object.__setattr__(new, "settings", MappingProxyType({"size": 2}))
-    assert [one.name for one in plan(before, after, held(before), kinds).replaced] == ["a"]
+    assert [
+        one.name for one in plan(before, after, held(before), {"multi": ["size"]}).replaced
+    ] == ["a"]
     assert REPLIES.keys() == {"echo", "upper"}
 
 
@@ -144,7 +145,7 @@ def test_another_kind_and_other_options_of_the_kind_make_a_new_service() -> None
 )
 def test_what_is_not_followed_before_a_restart_is_named(old: str, new: str, named: str) -> None:
     done = planned(A + old, A + new)
-    assert [str(place) for place in done.restart] == [named]
+    assert [str(location) for location in done.restart] == [named]
     assert planned(A + old, f"\n{A}{old}").restart == ()
 
 
@@ -164,14 +165,14 @@ def test_what_is_not_followed_before_a_restart_is_named(old: str, new: str, name
 )
 def test_what_is_followed_is_in_force_and_nothing_is_said_of_it(section: str, option: str) -> None:
     old, new = read(f"{A}[{section}]\n"), read(f"{A}[{section}]\n{option}\n")
-    assert plan(old, new, held(old), KINDS).restart == ()
+    assert plan(old, new, held(old), OPTIONS).restart == ()
     assert getattr(settled(old, new), section) == getattr(new, section)
 
 
 def test_a_renewed_certificate_needs_no_restart() -> None:
     ssl = "[stats]\nlisten = ssl:8007:privateKey=a.key:certKey=a.pem, tls:certs:8008\n"
     old, new = read(A + ssl), read(A + ssl.replace("a.", "b.").replace("certs", "others"))
-    assert plan(old, new, held(old), KINDS).restart == ()
+    assert plan(old, new, held(old), OPTIONS).restart == ()
     assert settled(old, new).stats == new.stats
 
 
@@ -193,7 +194,7 @@ def test_what_needs_a_restart_stays_as_it_was_beside_what_is_followed() -> None:
     assert old.admin is not None
     assert (after.admin.ssh, after.admin.host_key) == (old.admin.ssh, old.admin.host_key)
     assert after.admin.user == "b"
-    named = {place.option for place in plan(after, new, held(after), KINDS).restart}
+    named = {location.option for location in plan(after, new, held(after), OPTIONS).restart}
     assert named == {"state", "listen", "ssh", ""}
 
 
@@ -226,7 +227,7 @@ def test_every_service_and_every_socket_has_one_fate(
 ) -> None:
     before, after = read(as_text(old)), read(as_text(new))
     bound = held(before, tuple(stopped))
-    done = plan(before, after, bound, KINDS)
+    done = plan(before, after, bound, OPTIONS)
     groups = [done.kept, done.changed, done.replaced, done.added]
     assert sorted(one.name for group in groups for one in group) == sorted(new)
     assert {one.name for one in done.removed} == old.keys() - new.keys()
@@ -243,4 +244,4 @@ def test_every_service_and_every_socket_has_one_fate(
     assert stays + moved + fresh == wanted
     assert stays + moved <= had
     assert all(one not in had - stays - moved for one in fresh if "port=0" not in one)
-    assert not plan(after, after, held(after), KINDS).moves
+    assert not plan(after, after, held(after), OPTIONS).moves

@@ -18,13 +18,13 @@ from sockd.config.load import load_in_steps
 from sockd.config.specs import Configuration
 from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError
-from sockd.kinds.context import ServiceContext
-from sockd.ledger import Ledger
+from sockd.model.ledger import Ledger
+from sockd.model.records import State
 from sockd.reactor import IReactor
-from sockd.records import State
 from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
+from sockd.services.context import ServiceContext
 from sockd.steps import Steps, finished
 from tests.clients import ask, connect
 from tests.conftest import RunSockd
@@ -47,8 +47,8 @@ def sections(count: int, *, reverse: bool = False, **options: object) -> str:
     """Return services with eight ports each, which are others' where they are reversed."""
     order = range(count - 1, -1, -1) if reverse else range(count)
     return "".join(
-        section(f"s{name}", 10_000 + EACH * place, EACH, **options)
-        for name, place in enumerate(order)
+        section(f"s{name}", 10_000 + EACH * location, EACH, **options)
+        for name, location in enumerate(order)
     )
 
 

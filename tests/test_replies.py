@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 from twisted.plugin import IPlugin
 from zope.interface.verify import verifyObject
 
-from sockd.address import Address
 from sockd.config.endpoint import parse_stream
 from sockd.config.specs import ServiceSpec
-from sockd.errors import Place
+from sockd.errors import SourceLocation
 from sockd.interfaces import IConversation, IReply
+from sockd.model.address import Address
 from sockd.replies.echo import Echo
 from sockd.replies.upper import Upper
 
-PLACE = Place("lab.ini", 1)
+PLACE = SourceLocation("lab.ini", 1)
 PEER = Address("127.0.0.1", 50001)
 
 
 def spec(strip: bool = False) -> ServiceSpec:
     listen = (parse_stream("tcp:0", PLACE),)
-    return ServiceSpec(name="lab", kind="multi", listen=listen, place=PLACE, strip=strip)
+    return ServiceSpec(name="lab", kind="multi", listen=listen, location=PLACE, strip=strip)
 
 
 def converse(reply: IReply, strip: bool = False) -> IConversation:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.admin.guests import LOGIN_TIME, MOST_STRANGERS
-from sockd.admin.interpreter import LONGEST_OUTPUT
+from sockd.admin.connections import LOGIN_TIME, MOST_STRANGERS
+from sockd.admin.prompt.interpreter import LONGEST_OUTPUT
 from sockd.capture.service import MOST_VIEWERS
-from sockd.config.values import allowance, byte_allowance, duration, size
+from sockd.config.values import byte_rate_limit, duration, rate_limit, size
 from sockd.files import LARGEST_FILE
-from sockd.kinds.datagram import MOST_FLOWS
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import MOST_SOURCES
-from sockd.web import reader
-from sockd.web.answers import PATIENCE
-from sockd.web.events import MOST_READERS
-from sockd.web.site import MOST_CHANNELS, REQUEST_TIME
+from sockd.services.datagram import MOST_FLOWS
+from sockd.stats.events.stream import MOST_READERS
+from sockd.stats.events.subscriber import STALL_TIMEOUT
+from sockd.stats.http.answers import DELIVERY_TIMEOUT
+from sockd.stats.http.site import MOST_CHANNELS, REQUEST_TIME
 from tests.configurations import SERVICE, read
 from tests.fresh import REPOSITORY
 from tests.test_documentation import rows, section
@@ -44,9 +44,9 @@ NUMBERS = {
 }
 TIMES = {
     "time for an HTTP request": REQUEST_TIME,
-    "time to take 64KiB of an answer": PATIENCE,
-    "time to take one piece of `/events`": reader.PATIENCE,
-    "time without taking anything of `/capture.pcapng`": PATIENCE,
+    "time to take 64KiB of an answer": DELIVERY_TIMEOUT,
+    "time to take one piece of `/events`": STALL_TIMEOUT,
+    "time without taking anything of `/capture.pcapng`": DELIVERY_TIMEOUT,
     "time to log in": LOGIN_TIME,
     "silence in the shell": ADMIN.idle_timeout,
     "time for a statement": ADMIN.statement_timeout,
@@ -90,8 +90,8 @@ def test_a_default_on_the_page_is_the_default(what: str) -> None:
     elif what in SIZES:
         assert size(text) == SIZES[what]
     elif what in RATES:
-        assert allowance(text) == RATES[what]
+        assert rate_limit(text) == RATES[what]
     elif what in BYTE_RATES:
-        assert byte_allowance(text) == BYTE_RATES[what]
+        assert byte_rate_limit(text) == BYTE_RATES[what]
     else:
         assert NO_LIMITS[what] in WORDS[text]

@@ -19,7 +19,7 @@ from signal import SIGCONT, SIGHUP, SIGSTOP
 
 import pytest
 
-from sockd.admin.guests import LOGIN_TIME
+from sockd.admin.connections import LOGIN_TIME
 from tests.clients import LOOPBACK, connect, exchange, receive, reset, udp_client
 from tests.conftest import RunSockd
 from tests.harness import DEADLINE, Sockd, wait_until

@@ -9,10 +9,10 @@ from unittest import mock
 
 import pytest
 
-from sockd.errors import ConfigurationError, Place
+from sockd.errors import ConfigurationError, SourceLocation
 from sockd.process.state import HOST_KEY, PASSWORD, StateDirectory, default_path
 
-PLACE = Place("lab.ini", 3, "sockd", "state")
+PLACE = SourceLocation("lab.ini", 3, "sockd", "state")
 
 
 def mode(path: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.tables import pairs, seconds, table
+from sockd.render.tables import pairs, seconds, table
 
 
 def test_columns_are_aligned_and_numbers_stand_right() -> None:

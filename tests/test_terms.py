@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sockd.limits.terms import terms
-from sockd.records import Reason
+from sockd.model.records import Reason
 from tests.clients import LOOPBACK, ask, connect, receive_to_end, udp_client
 from tests.configurations import read
 from tests.conftest import RunSockd
@@ -36,14 +36,16 @@ def test_a_limit_is_said_as_the_file_has_it(line: str, reason: Reason, said: str
     kind = "udp:7000" if line.startswith(("source", "total_p", "total_b")) else "tcp:7000"
     name = "udp" if kind == "udp:7000" else "multi"
     (spec,) = read(f"[service:s]\nkind = {name}\nlisten = {kind}\n{line}\n").services
-    assert terms(spec)[reason] == said
+    assert terms(spec.limits, spec.max_connections)[reason] == said
 
 
 def test_what_has_no_limit_has_no_term() -> None:
     (spec,) = read(SERVICE).services
-    assert Reason.CONNECT_RATE not in terms(spec)
-    assert Reason.PER_SOURCE not in terms(spec)
-    assert terms(spec)[Reason.SOURCE_PACKETS] == "source_packets = 1000/s"
+    assert Reason.CONNECT_RATE not in terms(spec.limits, spec.max_connections)
+    assert Reason.PER_SOURCE not in terms(spec.limits, spec.max_connections)
+    assert (
+        terms(spec.limits, spec.max_connections)[Reason.SOURCE_PACKETS] == "source_packets = 1000/s"
+    )
 
 
 def refuse_one(sockd: Sockd) -> None:

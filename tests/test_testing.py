@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 
 from sockd.errors import BindError
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.records import Reason, State
+from sockd.model.records import Reason, State
 from sockd.testing import STARTED, FakeDaemon
 
 

@@ -47,7 +47,7 @@ def test_names_are_listed_as_a_person_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"),
+    ("name", "hint"),
     [
         ("tpc", "did you mean tcp?"),
         ("MULTI", "did you mean Multi?"),
@@ -56,8 +56,8 @@ def test_names_are_listed_as_a_person_does() -> None:
         ("multi" * 100_000, "known: tcp, udp, Multi"),
     ],
 )
-def test_the_nearest_word_is_the_remedy(name: str, remedy: str) -> None:
-    assert nearest(name, ["tcp", "udp", "Multi"]) == remedy
+def test_the_nearest_word_is_the_remedy(name: str, hint: str) -> None:
+    assert nearest(name, ["tcp", "udp", "Multi"]) == hint
 
 
 def test_times_are_utc_to_the_microsecond() -> None:

@@ -12,7 +12,7 @@ from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyObject
 
-from sockd.listening.transport import PatientServer, SelfStarter
+from sockd.net.transport import PatientServer, SelfStarter
 
 
 class Accepted:

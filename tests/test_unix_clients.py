@@ -55,9 +55,9 @@ def dialled(path: Path, name: bytes) -> Iterator[socket.socket]:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clients bind paths in a folder of their own, however short they are."""
-    place = tmp_path / "clients"
-    place.mkdir()
-    monkeypatch.chdir(place)
+    location = tmp_path / "clients"
+    location.mkdir()
+    monkeypatch.chdir(location)
 
 
 def text_of(sockd: Sockd, path: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sockd.listening.unix_file import bind_file
+from sockd.net.unix_file import bind_file
 from tests.clients import ask
 from tests.conftest import RunSockd, ToolFinder
 from tests.harness import DEADLINE, TWISTD, environment_for, wait_until

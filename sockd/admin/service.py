@@ -10,33 +10,33 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.ssh.keys import Key
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from sockd import __version__
-from sockd.admin import credentials
-from sockd.admin.access import Access
-from sockd.admin.commands import Commands
-from sockd.admin.console import Console
-from sockd.admin.credentials import Credentials
-from sockd.admin.first_password import FirstPassword, Screen
-from sockd.admin.guests import Guest, Guests
-from sockd.admin.interpreter import Interpreter
-from sockd.admin.interruption import Interrupter
-from sockd.admin.roles import Role
-from sockd.admin.runner import Recorded, Runner
+from sockd.admin.auth import credentials
+from sockd.admin.auth.access import Access
+from sockd.admin.auth.credentials import Credentials
+from sockd.admin.auth.first_password import FirstPassword, Screen
+from sockd.admin.auth.roles import Role
+from sockd.admin.commands.commands import Commands
+from sockd.admin.commands.viewer import ViewerShell
+from sockd.admin.connections import AdminConnection, AdminConnections
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.interpreter import Interpreter
+from sockd.admin.prompt.interruption import Interrupter
+from sockd.admin.prompt.runner import AuditedRunner, Runner
+from sockd.admin.prompt.terminal import Shell
 from sockd.admin.sessions import Session
-from sockd.admin.ssh import SSHDoor
-from sockd.admin.telnet import TelnetDoor
-from sockd.admin.terminal import Shell
-from sockd.admin.viewer import ViewerShell
+from sockd.admin.ssh import SSHServerFactory
+from sockd.admin.telnet import TelnetServerFactory
 from sockd.config.specs import AdminSpec, Configuration
-from sockd.errors import BindError, ConfigurationError, Problem, Unfit
+from sockd.errors import BindError, ConfigurationError, InvalidValue, Problem
 from sockd.interfaces import IDaemon, IReloadableView
-from sockd.listening.listeners import Listeners
+from sockd.logger import PartLogger
+from sockd.model.records import Listener
+from sockd.net.listeners import Listeners
 from sockd.process.state import HOST_KEY, StateDirectory
 from sockd.reactor import IReactor
-from sockd.records import Listener
 from sockd.service import BindingService
 from sockd.text import printable
 
@@ -50,7 +50,7 @@ class AdminService(BindingService):
     :ivar user: an admin who can log in.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd.admin")
 
     def __init__(
         self,
@@ -66,7 +66,9 @@ class AdminService(BindingService):
         self._state = state
         self._first = FirstPassword(state, screen)
         self._access = Access(reactor)
-        self._guests = Guests(reactor, spec.max_sessions, spec.idle_timeout, self._first.entered)
+        self._connections = AdminConnections(
+            reactor, spec.max_sessions, spec.idle_timeout, self._first.entered
+        )
         self._interrupter = Interrupter(spec.statement_timeout)
         self._ssh = Listeners(reactor, spec.ssh, _BACKLOG)
         self._telnet = Listeners(reactor, spec.telnet, _BACKLOG)
@@ -122,7 +124,7 @@ class AdminService(BindingService):
         self._ssh.renew(spec.ssh, _BACKLOG)
         self._telnet.renew(spec.telnet, _BACKLOG)
         self._accept(known)
-        self._guests.change(spec.max_sessions, spec.idle_timeout, self._access.holds)
+        self._connections.change(spec.max_sessions, spec.idle_timeout, self._access.holds)
 
     def _accept(self, known: Credentials) -> None:
         self.user = known.somebody
@@ -139,11 +141,11 @@ class AdminService(BindingService):
         self._is_bound = False
         await self._ssh.close()
         await self._telnet.close()
-        await self._guests.show_out()
+        await self._connections.show_out()
 
     def _listen(self, host_key: Key) -> None:
-        ssh = SSHDoor(host_key, self._access, self._guests, self._session)
-        telnet = TelnetDoor(self._access, self._guests, self._shell)
+        ssh = SSHServerFactory(host_key, self._access, self._connections, self._session)
+        telnet = TelnetServerFactory(self._access, self._connections, self._shell)
         problems = [*self._open(self._ssh, ssh), *self._open(self._telnet, telnet)]
         if problems:
             self._ssh.close()
@@ -172,15 +174,15 @@ class AdminService(BindingService):
             kept = self._state.keep(HOST_KEY, made)
         try:
             return credentials.private_key(kept)
-        except Unfit as unfit:
-            raise self._state.damaged(HOST_KEY, unfit) from None
+        except InvalidValue as invalid:
+            raise self._state.damaged(HOST_KEY, invalid) from None
 
     def _load(self, spec: AdminSpec, first: Callable[[str], bytes]) -> Credentials:
         """Return the section's credentials, or the first password where it names none.
 
         :param first: returns the hash of that for a user.
         """
-        given = credentials.load(spec)
+        given = credentials.load_credentials(spec)
         if spec.authorized_keys is not None or spec.passwd is not None:
             return given
         return replace(given, hashes={spec.user: first(spec.user)})
@@ -189,28 +191,30 @@ class AdminService(BindingService):
         """Return the hash of the first password, which only a start makes: it takes its time."""
         found = self._first.find()
         if found is None:
-            wrong = "there is no first password yet, and neither authorized_keys nor passwd"
-            problem = Problem(spec.places["passwd"], wrong, "name one of them, or restart")
+            message = "there is no first password yet, and neither authorized_keys nor passwd"
+            problem = Problem(spec.locations["passwd"], message, "name one of them, or restart")
             raise ConfigurationError([problem])
         return found
 
-    def _runner(self, role: Role, guest: Guest, console: Console) -> Runner:
+    def _runner(self, role: Role, connection: AdminConnection, console: Console) -> Runner:
         """Return what runs the commands of somebody: Python for an admin alone."""
         if role is Role.ADMIN:
             commands = Commands(self._daemon, console, self._reactor.seconds)
             runner: Runner = Interpreter(
-                commands.namespace(), console, self._interrupter, guest.interrupted
+                commands.namespace(), console, self._interrupter, connection.interrupted
             )
         else:
             runner = ViewerShell(self._daemon, console, self._reactor.seconds)
-        return Recorded(runner, guest.runs, lambda: guest.is_leaving)
+        return AuditedRunner(runner, connection.runs, lambda: connection.is_leaving)
 
-    def _session(self, role: Role, guest: Guest, is_slow: Callable[[], bool]) -> Session:
-        make = partial(self._runner, role, guest)
-        return Session(self._reactor, guest, role, make, self._greeting, is_slow)
+    def _session(
+        self, role: Role, connection: AdminConnection, is_slow: Callable[[], bool]
+    ) -> Session:
+        make = partial(self._runner, role, connection)
+        return Session(self._reactor, connection, role, make, self._greeting, is_slow)
 
-    def _shell(self, role: Role, guest: Guest, is_slow: Callable[[], bool]) -> Shell:
-        make = partial(self._runner, role, guest)
+    def _shell(self, role: Role, connection: AdminConnection, is_slow: Callable[[], bool]) -> Shell:
+        make = partial(self._runner, role, connection)
         return Shell(make, self._greeting, self._reactor, is_slow)
 
     @property

@@ -10,14 +10,14 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockd.admin.console import Console
-from sockd.admin.guests import Guest
-from sockd.admin.paced import MOST, Paced
-from sockd.admin.roles import Role
-from sockd.admin.runner import RunnerMaker
-from sockd.admin.screen import Screen
-from sockd.admin.script import Lines, Script
-from sockd.admin.terminal import Shell, Terminal
+from sockd.admin.auth.roles import Role
+from sockd.admin.connections import AdminConnection
+from sockd.admin.prompt.console import Console
+from sockd.admin.prompt.input_pacer import MAX_PENDING, InputPacer
+from sockd.admin.prompt.runner import RunnerMaker
+from sockd.admin.prompt.screen import Screen
+from sockd.admin.prompt.script import Lines, Script
+from sockd.admin.prompt.terminal import Shell, Terminal
 from sockd.reactor import IReactor
 
 _FAILED = 1
@@ -35,7 +35,7 @@ class Session:
     def __init__(
         self,
         reactor: IReactor,
-        guest: Guest,
+        connection: AdminConnection,
         role: Role,
         make_runner: RunnerMaker,
         greeting: str,
@@ -43,7 +43,7 @@ class Session:
     ) -> None:
         self._reactor = reactor
         self._is_congested = is_congested
-        self._guest = guest
+        self._connection = connection
         self._role = role
         self._make_runner = make_runner
         self._greeting = greeting
@@ -51,7 +51,7 @@ class Session:
         self._channel: SSHSessionProcessProtocol | None = None
         self._terminal: Terminal | None = None
         self._script: _Script | None = None
-        self._paced: Paced | None = None
+        self._paced: InputPacer | None = None
         self._screen = Screen(reactor, self._out, self._is_congested)
 
     def getPty(self, term: bytes, windowSize: tuple[int, ...], modes: object) -> None:
@@ -75,7 +75,7 @@ class Session:
             return
         shell = Shell(self._make_runner, self._greeting, self._reactor, self._is_congested)
         self._screen = shell.screen
-        self._guest.screens.add(self._screen)
+        self._connection.screens.add(self._screen)
         self._terminal = Terminal(shell, proto.outReceived, lambda: self._finish(0))
         self._terminal.resize(*self._size)
         proto.makeConnection(self._input(self._terminal.dataReceived))
@@ -85,7 +85,7 @@ class Session:
         self._channel = proto
         if self._size is not None:
             self._screen.resize(*self._size)
-        self._guest.screens.add(self._screen)
+        self._connection.screens.add(self._screen)
         proto.makeConnection(_Input(lambda _: self._screen.key()))
         # The client must hear that its request was granted before it sees the end.
         self._reactor.callLater(0, self._job().run_all, command.decode("utf-8", "replace"))
@@ -102,7 +102,7 @@ class Session:
     def closed(self) -> None:
         """Take note that the channel is closed."""
         self._channel = None
-        self._guest.screens.discard(self._screen)
+        self._connection.screens.discard(self._screen)
         self._screen.close()
         if self._paced is not None:
             self._paced.close()
@@ -117,11 +117,11 @@ class Session:
         """Return where the channel writes what the client sends."""
         if self._role is Role.ADMIN:
             return _Input(feed)
-        self._paced = Paced(self._reactor, feed, self._is_congested, self._overflow)
+        self._paced = InputPacer(self._reactor, feed, self._is_congested, self._overflow)
         return _Input(self._paced.write)
 
     def _overflow(self) -> None:
-        self._err(f"more than {MOST} bytes wait to be run\n")
+        self._err(f"more than {MAX_PENDING} bytes wait to be run\n")
         self._screen.close()
         self._finish(_FAILED)
 

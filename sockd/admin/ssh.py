@@ -55,12 +55,12 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
-from sockd.admin.access import SIGNATURES, Access
+from sockd.admin.auth.access import SIGNATURES, Access
+from sockd.admin.auth.grants import KEY, PASSWORD, Grant
+from sockd.admin.auth.roles import Role
 from sockd.admin.congestion import Congestion, IStream
-from sockd.admin.grants import KEY, PASSWORD, Grant
-from sockd.admin.guests import Guest, Guests
-from sockd.admin.roles import Role
-from sockd.text import printable, summary
+from sockd.admin.connections import AdminConnection, AdminConnections
+from sockd.text import exception_summary, printable
 
 _TRIES = 5
 """How many logins may fail before the one that closes the connection."""
@@ -81,7 +81,7 @@ _PUBLIC_KEY = b"publickey"
 _CREDENTIALS = {ISSHPrivateKey: KEY, IUsernamePassword: PASSWORD}
 """The methods of logging in by what conch calls them."""
 
-SessionMaker = Callable[[Role, Guest, Callable[[], bool]], ISession]
+SessionMaker = Callable[[Role, AdminConnection, Callable[[], bool]], ISession]
 """Makes what serves a channel; the last argument tells whether its client is slow."""
 
 Proof = SSHPrivateKey | UsernamePassword
@@ -94,7 +94,7 @@ def _quiet() -> Logger:
     return Logger(observer=FilteringLogObserver(globalLogPublisher, [warnings]))
 
 
-class SSHDoor(SSHFactory):
+class SSHServerFactory(SSHFactory):
     """Receives the SSH clients of one listener.
 
     :param access: checks the logins; a method by which nobody can log in is not offered.
@@ -108,7 +108,7 @@ class SSHDoor(SSHFactory):
         self,
         host_key: Key,
         access: Access,
-        guests: Guests,
+        connections: AdminConnections,
         make_session: SessionMaker,
     ) -> None:
         self.protocol = SSHClient
@@ -116,7 +116,7 @@ class SSHDoor(SSHFactory):
         self.publicKeys = {host_key.sshType(): host_key.public()}
         self.privateKeys = {host_key.sshType(): host_key}
         self.portal = _Portal(access, make_session)
-        self.guests = guests
+        self.connections = connections
 
     def logPrefix(self) -> str:
         """Return what Twisted's own log lines call it."""
@@ -129,9 +129,9 @@ class SSHClient(SSHServerTransport):
     :ivar is_changing_keys: whether an exchange of keys is under way, which the client has begun.
     """
 
-    factory: SSHDoor
+    factory: SSHServerFactory
     transport: ITCPTransport
-    guest: Guest | None = None
+    connection: AdminConnection | None = None
     congestion: Congestion
     is_changing_keys = False
     supportedCompressions = [b"none"]  # noqa: RUF012 - conch declares it so
@@ -139,8 +139,8 @@ class SSHClient(SSHServerTransport):
 
     def connectionMade(self) -> None:
         """Begin the protocol, unless too many are at the door."""
-        self.guest = self.factory.guests.add(self, "ssh", self.transport.getPeer())
-        if self.guest is None:
+        self.connection = self.factory.connections.add(self, "ssh", self.transport.getPeer())
+        if self.connection is None:
             self.transport.abortConnection()
         else:
             self.congestion = Congestion(cast(IStream, self.transport))
@@ -148,12 +148,12 @@ class SSHClient(SSHServerTransport):
 
     def dataReceived(self, data: bytes) -> None:
         """Go on with the protocol; a client that breaks it is cut off."""
-        if self.guest is None or self.guest.is_leaving or self.guest.is_gone:
+        if self.connection is None or self.connection.is_leaving or self.connection.is_gone:
             return
         try:
             super().dataReceived(data)
         except Exception as error:  # what a client sends may be anything, and what conch raises too
-            self.guest.broke_off(summary(error))
+            self.connection.broke_off(exception_summary(error))
             self.abort()
 
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
@@ -170,9 +170,9 @@ class SSHClient(SSHServerTransport):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Close what was open."""
-        if self.guest is not None:
+        if self.connection is not None:
             super().connectionLost(reason)
-            self.guest.gone()
+            self.connection.gone()
 
     def sendExtInfo(self, extensions: list[tuple[bytes, bytes]]) -> None:
         """Say which signatures a login may have (RFC 8308, 3.1).
@@ -203,11 +203,11 @@ class Login(SSHUserAuthServer):
 
     def serviceStarted(self) -> None:
         """Offer the ways to log in that can succeed."""
-        guest = self.transport.guest
-        self.clock = self.transport.factory.guests.reactor
+        connection = self.transport.connection
+        self.clock = self.transport.factory.connections.reactor
         self._is_judging = False
         super().serviceStarted()
-        self.loginAttempts = guest.refusals if guest is not None else _TRIES
+        self.loginAttempts = connection.refusals if connection is not None else _TRIES
 
     def tryAuth(self, kind: bytes, user: bytes, data: bytes) -> Deferred[Admission]:
         """Judge an attempt; a client that does not wait for the verdict must go."""
@@ -223,11 +223,15 @@ class Login(SSHUserAuthServer):
 
         A key cannot be guessed: whoever has one is not held up by those who guess.
         """
-        guest = self.transport.guest
-        if guest is None or guest.is_in:
+        connection = self.transport.connection
+        if connection is None or connection.is_in:
             message = "a login at the wrong time"
             raise UnauthorizedLogin(message)
-        if kind == _PASSWORD and kind in self.supportedAuthentications and not await guest.turn():
+        if (
+            kind == _PASSWORD
+            and kind in self.supportedAuthentications
+            and not await connection.turn()
+        ):
             message = "too many attempts"
             raise UnauthorizedLogin(message)
         return await super().tryAuth(kind, user, data)
@@ -249,25 +253,25 @@ class Login(SSHUserAuthServer):
         self, result: Admission | Failure, kind: bytes, user: bytes, method: str
     ) -> Admission | Failure:
         self._is_judging = False
-        guest = self.transport.guest
-        if guest is None or guest.is_gone:
+        connection = self.transport.connection
+        if connection is None or connection.is_gone:
             return Failure(UnauthorizedLogin("the client is gone"))
         if not isinstance(result, Failure):
             return (
                 result
-                if guest.logged_in(cast(Avatar, result[1]).grant, method)
+                if connection.logged_in(cast(Avatar, result[1]).grant, method)
                 else self._no_room()
             )
         if result.check(IgnoreAuthentication):
             return result
         if kind != b"none":
-            guest.refused(user, method)
+            connection.refused(user, method)
         if result.check(UnauthorizedLogin, ConchError):
             return result
         return Failure(UnauthorizedLogin(f"malformed: {result.getErrorMessage()}"))
 
     def _no_room(self) -> Failure:
-        most = self.transport.factory.guests.max_sessions
+        most = self.transport.factory.connections.max_sessions
         words = f"all of the {most} sessions are taken, try again later"
         self.transport.sendDisconnect(DISCONNECT_TOO_MANY_CONNECTIONS, words.encode())
         return Failure(UnauthorizedLogin(words))
@@ -307,8 +311,8 @@ class Channels(SSHConnection):
 
     def ssh_CHANNEL_DATA(self, packet: bytes) -> None:
         """Take what a person types."""
-        if self.transport.guest is not None:
-            self.transport.guest.active()
+        if self.transport.connection is not None:
+            self.transport.connection.active()
         super().ssh_CHANNEL_DATA(packet)
 
     def _refuse(self, sender: int, reason: int, words: bytes) -> None:
@@ -387,11 +391,11 @@ class Avatar(ConchUser):
 
     def session(self, channel: Channel) -> ISession:
         """Return what serves a channel."""
-        guest = self.conn.transport.guest
-        if guest is None:
+        connection = self.conn.transport.connection
+        if connection is None:
             message = "nobody is logged in"
             raise ConchError(message)
-        return self._make_session(self.grant.role, guest, channel.is_congested)
+        return self._make_session(self.grant.role, connection, channel.is_congested)
 
 
 class _Portal:

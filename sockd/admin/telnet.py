@@ -18,17 +18,17 @@ from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sockd.admin.access import Access
+from sockd.admin.auth.access import Access
+from sockd.admin.auth.grants import Grant
+from sockd.admin.auth.roles import Role
 from sockd.admin.congestion import Congestion, IStream
-from sockd.admin.grants import Grant
-from sockd.admin.guests import Guest, Guests
-from sockd.admin.paced import Paced
-from sockd.admin.roles import Role
-from sockd.admin.terminal import Shell, Terminal
-from sockd.text import summary
+from sockd.admin.connections import AdminConnection, AdminConnections
+from sockd.admin.prompt.input_pacer import InputPacer
+from sockd.admin.prompt.terminal import Shell, Terminal
+from sockd.logger import PartLogger
+from sockd.text import exception_summary
 
 _TRIES = 3
 _LONGEST_LINE = 1024
@@ -36,11 +36,11 @@ _LONGEST_AHEAD = 64 * 1024
 _DELAY = 1.0
 """How long the answer to a wrong password takes, in seconds."""
 
-ShellMaker = Callable[[Role, Guest, Callable[[], bool]], Shell]
+ShellMaker = Callable[[Role, AdminConnection, Callable[[], bool]], Shell]
 """Makes a shell; the last argument tells whether its client is slow."""
 
 
-class TelnetDoor(Factory):
+class TelnetServerFactory(Factory):
     """Receives the telnet clients of one listener."""
 
     noisy = False
@@ -48,28 +48,28 @@ class TelnetDoor(Factory):
     def __init__(
         self,
         access: Access,
-        guests: Guests,
+        connections: AdminConnections,
         make_shell: ShellMaker,
     ) -> None:
         self._access = access
-        self._guests = guests
+        self._connections = connections
         self._make_shell = make_shell
 
     def logPrefix(self) -> str:
         """Return what Twisted's own log lines call it."""
         return "admin over telnet"
 
-    def buildProtocol(self, addr: IAddress | None) -> TelnetWire:
+    def buildProtocol(self, addr: IAddress | None) -> TelnetConnection:
         """Return what serves one client."""
-        return TelnetWire(TelnetLogin, self._access, self._guests, self._make_shell)
+        return TelnetConnection(TelnetLogin, self._access, self._connections, self._make_shell)
 
 
-class TelnetWire(TelnetTransport):
+class TelnetConnection(TelnetTransport):
     """The connection of one client, with telnet's own commands taken out of the text."""
 
     transport: ITCPTransport
     protocol: TelnetLogin
-    _log = Logger()
+    _log = PartLogger("sockd.admin")
 
     def connectionMade(self) -> None:
         """Begin, with an eye on what waits to be sent."""
@@ -81,7 +81,7 @@ class TelnetWire(TelnetTransport):
         try:
             super().dataReceived(data)
         except Exception as error:  # what a client sends may be anything, and what conch raises too
-            self.protocol.broke_off(summary(error))
+            self.protocol.broke_off(exception_summary(error))
             self.abort()
 
     def abort(self) -> None:
@@ -92,32 +92,32 @@ class TelnetWire(TelnetTransport):
 class TelnetLogin(TelnetProtocol):
     """Asks one client who it is, and then hands its bytes to a shell."""
 
-    _log = Logger()
-    transport: TelnetWire  # type: ignore[assignment]
+    _log = PartLogger("sockd.admin")
+    transport: TelnetConnection  # type: ignore[assignment]
 
     def __init__(
         self,
         access: Access,
-        guests: Guests,
+        connections: AdminConnections,
         make_shell: ShellMaker,
     ) -> None:
         self._access = access
-        self._guests = guests
+        self._connections = connections
         self._make_shell = make_shell
-        self._guest: Guest | None = None
+        self._connection: AdminConnection | None = None
         self._receive: Callable[[bytes], None] = self._user_name
         self._line = b""
         self._is_judging = False
         self._typed_ahead = bytearray()
         self._tries = 0
         self._terminal: Terminal | None = None
-        self._paced: Paced | None = None
+        self._paced: InputPacer | None = None
         self._feed: Callable[[bytes], None] | None = None
 
     def connectionMade(self) -> None:
         """Ask for the user's name, unless too many are at the door."""
-        self._guest = self._guests.add(self, "telnet", self.transport.getPeer())
-        if self._guest is None:
+        self._connection = self._connections.add(self, "telnet", self.transport.getPeer())
+        if self._connection is None:
             self.abort()
         else:
             self.transport.negotiationMap[NAWS] = self._window_size
@@ -125,10 +125,10 @@ class TelnetLogin(TelnetProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Gather lines until the shell takes over."""
-        if self._guest is not None and self._guest.is_leaving:
+        if self._connection is not None and self._connection.is_leaving:
             return
-        if self._feed is not None and self._guest is not None:
-            self._guest.active()
+        if self._feed is not None and self._connection is not None:
+            self._connection.active()
             self._feed(data)
             return
         for number in data:
@@ -140,8 +140,8 @@ class TelnetLogin(TelnetProtocol):
             self._paced.close()
         if self._terminal is not None:
             self._terminal.hung_up()
-        if self._guest is not None:
-            self._guest.gone()
+        if self._connection is not None:
+            self._connection.gone()
 
     def enableLocal(self, option: bytes) -> bool:
         """Agree to echo what is typed, and to do so character by character (RFC 857, 858)."""
@@ -159,8 +159,8 @@ class TelnetLogin(TelnetProtocol):
 
     def broke_off(self, why: str) -> None:
         """Take note that what the client sends makes no sense."""
-        if self._guest is not None:
-            self._guest.broke_off(why)
+        if self._connection is not None:
+            self._connection.broke_off(why)
 
     def leave(self, why: str) -> None:
         """Tell the client that this is the end."""
@@ -202,7 +202,7 @@ class TelnetLogin(TelnetProtocol):
 
     def _go_on(self) -> None:
         """Take what was typed while the password was judged, unless this is the end."""
-        if self._tries == _TRIES or self._guest is None or self._guest.is_gone:
+        if self._tries == _TRIES or self._connection is None or self._connection.is_gone:
             return
         self._is_judging = False
         data, self._typed_ahead = bytes(self._typed_ahead), bytearray()
@@ -216,18 +216,18 @@ class TelnetLogin(TelnetProtocol):
         """Judge a password, and open the shell or ask again."""
         self._say("\r\n")
         grant = await self._judge(user, password)
-        if self._guest is None or self._guest.is_gone:
+        if self._connection is None or self._connection.is_gone:
             return
         if grant is None:
             await self._refuse(user)
-        elif self._guest.logged_in(grant, "password"):
-            self._open_shell(grant.role, self._guest)
+        elif self._connection.logged_in(grant, "password"):
+            self._open_shell(grant.role, self._connection)
         else:
-            self.leave(f"all of the {self._guests.max_sessions} sessions are taken")
+            self.leave(f"all of the {self._connections.max_sessions} sessions are taken")
 
     async def _judge(self, user: bytes, password: bytes) -> Grant | None:
         """Return what a password grants; ``None`` if that is nothing."""
-        if self._guest is None or not await self._guest.turn():
+        if self._connection is None or not await self._connection.turn():
             return None
         try:
             return await self._access.by_password(user, password)
@@ -235,12 +235,12 @@ class TelnetLogin(TelnetProtocol):
             return None
 
     async def _refuse(self, user: bytes) -> None:
-        if self._guest is None or self._guest.is_gone:
+        if self._connection is None or self._connection.is_gone:
             return
-        self._guest.refused(user, "password")
+        self._connection.refused(user, "password")
         self._tries += 1
-        await deferLater(self._guests.reactor, _DELAY)
-        if self._guest.is_gone:
+        await deferLater(self._connections.reactor, _DELAY)
+        if self._connection.is_gone:
             return
         self._say("Login incorrect\r\n")
         if self._tries == _TRIES:
@@ -249,20 +249,23 @@ class TelnetLogin(TelnetProtocol):
         _agree(self.transport.wont(ECHO))
         self._say("Username: ")
 
-    def _open_shell(self, role: Role, guest: Guest) -> None:
+    def _open_shell(self, role: Role, connection: AdminConnection) -> None:
         for answer in (
             self.transport.will(SGA),
             self.transport.do(SGA),
             self.transport.do(NAWS),
         ):
             _agree(answer)
-        shell = self._make_shell(role, guest, self._is_congested)
-        guest.screens.add(shell.screen)
+        shell = self._make_shell(role, connection, self._is_congested)
+        connection.screens.add(shell.screen)
         self._terminal = Terminal(shell, self._send, self.transport.loseConnection)
         self._feed = self._terminal.dataReceived
         if role is Role.VIEWER:
-            self._paced = Paced(
-                self._guests.reactor, self._feed, self._is_congested, self.transport.loseConnection
+            self._paced = InputPacer(
+                self._connections.reactor,
+                self._feed,
+                self._is_congested,
+                self.transport.loseConnection,
             )
             self._feed = self._paced.write
 

@@ -13,10 +13,10 @@ from twisted.python.failure import Failure
 
 from sockd.reactor import IReactor
 
-LINGER = 0.5
+KERNEL_BUFFER_TIME = 0.5
 """How long the kernel may keep packets before it hands them to dumpcap, in seconds."""
 
-PATIENCE = 3.0
+EXIT_TIMEOUT = 3.0
 """How long dumpcap may take to end before it is killed, in seconds."""
 
 _LONGEST_COMPLAINT = 16 * 1024
@@ -110,9 +110,9 @@ class Dumpcap(ProcessProtocol):
         """
         await self._wait(linger)
         self._signal("TERM")
-        await self._wait(PATIENCE)
+        await self._wait(EXIT_TIMEOUT)
         self._signal("KILL")
-        await self._wait(PATIENCE)
+        await self._wait(EXIT_TIMEOUT)
 
     def _signal(self, name: str) -> None:
         if not self._is_gone:

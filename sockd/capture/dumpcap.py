@@ -13,7 +13,7 @@ from types import MappingProxyType
 from sockd.capture import headers
 from sockd.capture.filters import Port, capture_filter
 from sockd.config.specs import CaptureSpec
-from sockd.errors import CaptureError, Place, Problem
+from sockd.errors import CaptureError, Problem, SourceLocation
 from sockd.text import glance
 
 WHOLE_PACKET = 65_536 + 256
@@ -44,7 +44,7 @@ _COMPLAINTS = MappingProxyType(
 """By what dumpcap says: the option that is to blame, what is wrong, and a remedy."""
 
 
-def program(path: str | None, place: Place) -> str:
+def program(path: str | None, location: SourceLocation) -> str:
     """Return where the program is.
 
     :param path: the folders to look in, as in ``$PATH``.
@@ -54,13 +54,13 @@ def program(path: str | None, place: Place) -> str:
     if found is not None:
         return found
     if shutil.which(_PROGRAM, mode=0, path=path) is not None:
-        raise CaptureError([Problem(place, "this user may not run dumpcap", _PERMIT)])
-    raise CaptureError([Problem(place, "dumpcap is not installed", _INSTALL)])
+        raise CaptureError([Problem(location, "this user may not run dumpcap", _PERMIT)])
+    raise CaptureError([Problem(location, "dumpcap is not installed", _INSTALL)])
 
 
 def command(path: str, spec: CaptureSpec, ports: Iterable[Port]) -> list[str]:
     """Return the command line that writes the packets of these ports to standard output."""
-    length = WHOLE_PACKET if spec.payload else headers.LONGEST
+    length = WHOLE_PACKET if spec.payload else headers.MAX_HEADERS
     return [
         path,
         *("-q", "-p", "-n", "-i", spec.interface, "-s", str(length)),
@@ -75,12 +75,12 @@ def complaint(said: str, ending: str, spec: CaptureSpec) -> CaptureError | None:
     :param ending: how the process ended, such as ``signal 9``; empty for an exit status of 0.
     :return: ``None`` if nothing went wrong: somebody interrupted it.
     """
-    for pattern, (option, wrong, remedy) in _COMPLAINTS.items():
+    for pattern, (option, message, hint) in _COMPLAINTS.items():
         if re.search(pattern, said, re.IGNORECASE):
-            return CaptureError([Problem(spec.places[option], wrong, remedy)])
+            return CaptureError([Problem(spec.locations[option], message, hint)])
     said_last = re.search(r"^dumpcap: (.+)$", said, re.MULTILINE)
     if said_last is None and not ending:
         return None
     reason = f": {glance(said_last[1])}" if said_last is not None else ""
-    wrong = f"dumpcap ended with {ending or 'a complaint'}{reason}"
-    return CaptureError([Problem(spec.places[""], wrong, AGAIN)])
+    message = f"dumpcap ended with {ending or 'a complaint'}{reason}"
+    return CaptureError([Problem(spec.locations[""], message, AGAIN)])

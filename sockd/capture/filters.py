@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from sockd.records import Listener, ServiceRecord
+from sockd.model.records import Listener, ServiceRecord
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,7 +32,7 @@ def ports_of(listeners: Iterable[Listener]) -> frozenset[Port]:
         Port(
             "udp" if listener.transport == "udp" else "tcp",
             listener.address.port,
-            _host(listener.address.host),
+            _filter_host(listener.address.host),
         )
         for listener in listeners
         if listener.address.port is not None
@@ -73,7 +73,7 @@ def _term(port: Port) -> str:
     )
 
 
-def _host(host: str) -> str:
+def _filter_host(host: str) -> str:
     """Return the one text of an address without its scope; nothing for a wildcard."""
     address = ip_address(host.partition("%")[0])
     return "" if address.is_unspecified else str(address)

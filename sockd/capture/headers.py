@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-LONGEST = 20 + 60 + 60
+MAX_HEADERS = 20 + 60 + 60
 """The longest headers there are, in bytes: a cooked link header, IPv4 and TCP with options."""
 
 _TCP = 6

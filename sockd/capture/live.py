@@ -13,7 +13,7 @@ from sockd.errors import CaptureError
 from sockd.interfaces import ILiveCapture
 from sockd.reactor import IReactor
 
-MOST_WAITING = 256 * 1024
+MAX_VIEWER_QUEUE = 256 * 1024
 """How much may wait for the viewer before the pipe is left unread, in bytes."""
 
 
@@ -83,7 +83,7 @@ class LiveView:
             return
         self._waiting += slices
         self._size += sum(map(len, slices))
-        if self._size > MOST_WAITING:
+        if self._size > MAX_VIEWER_QUEUE:
             self._child.pause()
         self._wake()
 

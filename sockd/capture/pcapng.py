@@ -17,7 +17,7 @@ INTERFACE = 1
 STATISTICS = 5
 PACKET = 6
 
-LONGEST = 1024 * 1024
+MAX_BLOCK = 1024 * 1024
 """The longest block that is believed, in bytes."""
 
 _FRAME = 12
@@ -68,7 +68,7 @@ class Blocks:
         start = 0
         while len(data) - start >= _FRAME:
             kind, length = _HEAD.unpack_from(data, start)
-            if not _FRAME <= length <= LONGEST or length % 4:
+            if not _FRAME <= length <= MAX_BLOCK or length % 4:
                 raise FormatError
             if len(data) - start < length:
                 break

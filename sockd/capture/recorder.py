@@ -32,7 +32,7 @@ _MOST_ENTRIES = 10_000
 
 _NAME = re.compile(r"sockd-[0-9]{8}T[0-9]{12}Z-[0-9]{2}\.pcapng")
 _ELSEWHERE = "a directory of its own that the user of sockd may write to"
-_REMEDIES = {
+_HINTS = {
     errno.ENOSPC: "the disk is full: make room, or a smaller max_size, then capture.start()",
     errno.EDQUOT: "the user's quota is used up: make room, then capture.start()",
 }
@@ -190,12 +190,12 @@ class Recorder:
         if os.name == "posix" and stat.S_IMODE(status.st_mode) & _OTHERS:
             mode = f"{stat.S_IMODE(status.st_mode):04o}"
             where = printable(str(self.directory))
-            wrong = f"{where} is open to other users, mode {mode}"
-            remedy = f"chmod 700 {where}, or a directory of its own"
-            raise CaptureError([Problem(self._spec.places["directory"], wrong, remedy)])
+            message = f"{where} is open to other users, mode {mode}"
+            hint = f"chmod 700 {where}, or a directory of its own"
+            raise CaptureError([Problem(self._spec.locations["directory"], message, hint)])
 
     def _problem(self, error: OSError) -> CaptureError:
         where = printable(str(self.directory))
-        wrong = f"{where} cannot be written to: {printable(error.strerror or str(error))}"
-        remedy = _REMEDIES.get(error.errno or 0, _ELSEWHERE)
-        return CaptureError([Problem(self._spec.places["directory"], wrong, remedy)])
+        message = f"{where} cannot be written to: {printable(error.strerror or str(error))}"
+        hint = _HINTS.get(error.errno or 0, _ELSEWHERE)
+        return CaptureError([Problem(self._spec.locations["directory"], message, hint)])

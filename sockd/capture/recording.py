@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 
-from sockd.capture.child import LINGER, Dumpcap
+from sockd.capture.child import KERNEL_BUFFER_TIME, Dumpcap
 from sockd.capture.pcapng import Blocks
 from sockd.capture.recorder import Recorder
-from sockd.capture.scribe import Scribe
+from sockd.capture.writer_thread import WriterThread
 from sockd.reactor import IReactor
 
-MOST_WAITING = 1024 * 1024
+MAX_WRITE_QUEUE = 1024 * 1024
 """How much may wait to be written before the pipe is left unread, in bytes."""
 
 Outcome = Callable[[Exception | None, str, str], None]
@@ -33,7 +33,7 @@ class Recording:
     def __init__(
         self,
         reactor: IReactor,
-        scribe: Scribe,
+        scribe: WriterThread,
         with_payload: bool,
         began: Callable[[], None],
         ended: Outcome,
@@ -67,7 +67,7 @@ class Recording:
     async def stop(self) -> None:
         """End it; return once its last packets are written."""
         self._is_stopping = True
-        await self._child.stop(LINGER)
+        await self._child.stop(KERNEL_BUFFER_TIME)
         await self._finish()
         _fire(self._unready)
 
@@ -78,7 +78,7 @@ class Recording:
             _fire(self._unready)
         self._waiting.append(data)
         self._size += len(data)
-        if self._size > MOST_WAITING:
+        if self._size > MAX_WRITE_QUEUE:
             self._child.pause()
         if not self._is_writing:
             self._is_writing = True

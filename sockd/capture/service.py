@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,11 +20,12 @@ from sockd.capture.filters import Followed, Port, capture_filter
 from sockd.capture.live import LiveView
 from sockd.capture.recorder import Recorder
 from sockd.capture.recording import Recording
-from sockd.capture.scribe import Scribe
+from sockd.capture.writer_thread import WriterThread
 from sockd.config.specs import CaptureSpec
 from sockd.errors import CaptureError, Problem
 from sockd.interfaces import ICapture
-from sockd.ledger import Ledger
+from sockd.logger import PartLogger
+from sockd.model.ledger import Ledger
 from sockd.reactor import IReactor
 from sockd.service import TypedService
 from sockd.text import escaped, printable
@@ -55,7 +55,7 @@ class CaptureState(StrEnum):
 class CaptureService(TypedService):
     """Captures what passes through the services' ports."""
 
-    _log = Logger()
+    _log = PartLogger("sockd.capture")
 
     def __init__(
         self, spec: CaptureSpec, ledger: Ledger, recorder: Recorder, reactor: IReactor
@@ -63,7 +63,7 @@ class CaptureService(TypedService):
         self._spec = spec
         self._ledger = ledger
         self._reactor = reactor
-        self._scribe = Scribe(reactor, recorder)
+        self._scribe = WriterThread(reactor, recorder)
         self._followed = Followed()
         self._ports: frozenset[Port] = frozenset()
         self._turn = DeferredLock()
@@ -204,7 +204,7 @@ class CaptureService(TypedService):
         recording.start(command)
 
     def _command(self, ports: frozenset[Port]) -> list[str]:
-        program = dumpcap.program(os.environ.get("PATH"), self._spec.places[""])
+        program = dumpcap.program(os.environ.get("PATH"), self._spec.locations[""])
         return dumpcap.command(program, self._spec, ports)
 
     def _begun(self) -> None:
@@ -237,8 +237,8 @@ class CaptureService(TypedService):
     def _judge(self, said: str, ending: str) -> CaptureError | None:
         return dumpcap.complaint(said, ending, self._spec)
 
-    def _problem(self, wrong: str, remedy: str = dumpcap.AGAIN) -> CaptureError:
-        return CaptureError([Problem(self._spec.places[""], wrong, remedy)])
+    def _problem(self, message: str, hint: str = dumpcap.AGAIN) -> CaptureError:
+        return CaptureError([Problem(self._spec.locations[""], message, hint)])
 
     def _welcome(self, view: LiveView) -> list[str]:
         """Let one more viewer in.
@@ -247,11 +247,11 @@ class CaptureService(TypedService):
         """
         self._look()
         if len(self._viewers) >= MOST_VIEWERS:
-            wrong = f"{MOST_VIEWERS} people watch already"
-            raise self._problem(wrong, "wait until one of them leaves")
+            message = f"{MOST_VIEWERS} people watch already"
+            raise self._problem(message, "wait until one of them leaves")
         if not self._ports:
-            wrong = "no service listens on a network"
-            raise self._problem(wrong, "services() shows which were stopped")
+            message = "no service listens on a network"
+            raise self._problem(message, "services() shows which were stopped")
         command = self._command(self._ports)
         self._viewers.add(view)
         return command

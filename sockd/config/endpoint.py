@@ -16,9 +16,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sockd.address import ALL_IPV4
 from sockd.config.values import file_name
-from sockd.errors import Place, Unfit
+from sockd.errors import InvalidValue, SourceLocation
+from sockd.model.address import ALL_IPV4
 from sockd.text import glance, nearest, quoted
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ _CERTIFICATES = MappingProxyType({"ssl": (*_FILES["ssl"], "sslmethod"), "tls": _
 _PATHS = MappingProxyType({"tls": "path", "unix": "address"})
 """The parameter without which these kinds are nothing."""
 
-_NOWHERE = Place("", 0)
+_NOWHERE = SourceLocation("", 0)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
 _FORMS = MappingProxyType(
     {
@@ -93,14 +93,14 @@ _INTERFACE_REMEDY = (
 class Endpoint:
     """One endpoint of a ``listen`` option, taken apart.
 
-    :ivar place: the line that it stands in.
+    :ivar location: the line that it stands in.
     :ivar text: the description as it was written.
     :ivar kind: the word before the first colon.
     :ivar parameters: the parameters that have a name, by ``name=`` or by their position in the
         kinds that are known here.
     """
 
-    place: Place
+    location: SourceLocation
     text: str
     kind: str
     parameters: tuple[tuple[str, str], ...]
@@ -153,7 +153,7 @@ class Endpoint:
     @property
     def is_private(self) -> bool:
         """Whether nobody but this machine can reach it: loopback, or a unix socket."""
-        return self.kind == "unix" or bool(self.host and _address(self.host).is_loopback)
+        return self.kind == "unix" or bool(self.host and _ip_address(self.host).is_loopback)
 
     @property
     def changeable(self) -> tuple[str | None, ...]:
@@ -209,85 +209,85 @@ class Endpoint:
             return (self.path,)
         if not self.port:
             return None
-        return (self.port, self.kind == DATAGRAM, _address(self.host).version)
+        return (self.port, self.kind == DATAGRAM, _ip_address(self.host).version)
 
     @property
     def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The address to bind; ``None`` for all addresses, and where there is none."""
-        address = _address(self.host) if self.host else None
+        address = _ip_address(self.host) if self.host else None
         return None if address is None or address.is_unspecified else address
 
 
-EndpointParser = Callable[[str, Place], Endpoint]
+EndpointParser = Callable[[str, SourceLocation], Endpoint]
 EndpointCheck = Callable[[Endpoint], object]
-"""Raises :class:`~sockd.errors.Unfit` for an endpoint that whoever is to bind it does not know."""
+"""Raises :class:`~sockd.errors.InvalidValue` for an endpoint that cannot be used."""
 
 
 def unchecked(endpoint: Endpoint) -> None:
     """Raise nothing: the check where there is nobody to ask."""
 
 
-def parse_any(text: str, place: Place) -> Endpoint:
+def parse_any(text: str, location: SourceLocation) -> Endpoint:
     """Return an endpoint, whatever it is to serve.
 
     :raise Unfit: with what is wrong, as far as it can be told without Twisted.
     """
     kind, positional, named = _taken_apart(text)
     if kind not in _PARAMETERS:
-        return Endpoint(place, text, kind, tuple(named))
+        return Endpoint(location, text, kind, tuple(named))
     parameters = _named(kind, positional) + named
     _check_names(kind, [name for name, _ in parameters])
-    endpoint = Endpoint(place, text, kind, tuple(parameters))
+    endpoint = Endpoint(location, text, kind, tuple(parameters))
     _check_forms(parameters)
     if kind in _INTERNET:
         _check_port(endpoint)
-        _check_host(endpoint)
+        _check_interface(endpoint)
     if kind in _PATHS and not endpoint.parameter(_PATHS[kind]):
-        wrong = f"the {kind} endpoint has no path"
-        raise Unfit(wrong, f"{kind}:PATH")
+        message = f"the {kind} endpoint has no path"
+        raise InvalidValue(message, f"{kind}:PATH")
     return endpoint
 
 
-def parse_stream(text: str, place: Place) -> Endpoint:
+def parse_stream(text: str, location: SourceLocation) -> Endpoint:
     """Return an endpoint for something that serves streams.
 
     :raise Unfit: with what is wrong.
     """
-    endpoint = parse_any(text, place)
+    endpoint = parse_any(text, location)
     if endpoint.kind == DATAGRAM:
-        wrong = "udp endpoints carry datagrams, and this serves streams"
-        raise Unfit(wrong, f"tcp:{endpoint.port}:interface={_escape(endpoint.host)}")
+        message = "udp endpoints carry datagrams, and this serves streams"
+        raise InvalidValue(message, f"tcp:{endpoint.port}:interface={_escape(endpoint.host)}")
     if endpoint.kind == "stdio":
-        wrong = "stdio is no place where clients can connect"
-        raise Unfit(wrong, "such as tcp:65432:interface=127.0.0.1")
+        message = "stdio is no place where clients can connect"
+        raise InvalidValue(message, "such as tcp:65432:interface=127.0.0.1")
     return endpoint
 
 
-def parse_datagram(text: str, place: Place) -> Endpoint:
+def parse_datagram(text: str, location: SourceLocation) -> Endpoint:
     """Return an endpoint for something that answers datagrams.
 
     It is ``udp:PORT:interface=ADDRESS``; or ``systemd:name=NAME`` or ``systemd:index=NUMBER``.
 
     :raise Unfit: with what is wrong.
     """
-    endpoint = parse_any(text, place)
+    endpoint = parse_any(text, location)
     if endpoint.kind == SYSTEMD:
         _check_passed(endpoint)
     elif endpoint.kind != DATAGRAM:
-        wrong = f"{endpoint.kind} endpoints carry streams, and this answers datagrams"
-        raise Unfit(wrong, "udp:PORT:interface=ADDRESS")
+        message = f"{endpoint.kind} endpoints carry streams, and this answers datagrams"
+        raise InvalidValue(message, "udp:PORT:interface=ADDRESS")
     return endpoint
 
 
-def parse_private(text: str, place: Place) -> Endpoint:
+def parse_private(text: str, location: SourceLocation) -> Endpoint:
     """Return a stream endpoint that only this machine can reach.
 
     :raise Unfit: with what is wrong.
     """
-    endpoint = parse_stream(text, place)
+    endpoint = parse_stream(text, location)
     if not endpoint.is_private:
-        wrong = f"{quoted(text)} can be reached from other machines, in plain text"
-        raise Unfit(wrong, "a loopback address such as interface=127.0.0.1, or unix:PATH")
+        message = f"{quoted(text)} can be reached from other machines, in plain text"
+        raise InvalidValue(message, "a loopback address such as interface=127.0.0.1, or unix:PATH")
     return endpoint
 
 
@@ -295,11 +295,11 @@ def _taken_apart(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
     """Return the kind, the values that have no name, and the names with theirs."""
     first, *words = _split(text)
     if len(first) > 1 or not _KIND.fullmatch(first[0]):
-        wrong = f"{quoted(text)} is no endpoint"
-        raise Unfit(wrong, _EXAMPLE)
+        message = f"{quoted(text)} is no endpoint"
+        raise InvalidValue(message, _EXAMPLE)
     if not text.isprintable():
-        wrong = f"{quoted(text)} has characters that cannot be printed"
-        raise Unfit(wrong, _EXAMPLE)
+        message = f"{quoted(text)} has characters that cannot be printed"
+        raise InvalidValue(message, _EXAMPLE)
     kind = first[0].lower() if first[0].lower() in _PARAMETERS else first[0]
     positional = [word[0] for word in words if len(word) == 1]
     return kind, positional, [(word[0], word[1]) for word in words if len(word) == 2]
@@ -339,58 +339,58 @@ def _named(kind: str, positional: list[str]) -> list[tuple[str, str]]:
     """Return positional parameters with their names."""
     names = _PARAMETERS[kind]
     if "" in positional and positional != [""]:
-        wrong = "there is an empty parameter between two colons"
-        raise Unfit(wrong, f"{kind}:{names[0].upper()}; {_INTERFACE_REMEDY}")
+        message = "there is an empty parameter between two colons"
+        raise InvalidValue(message, f"{kind}:{names[0].upper()}; {_INTERFACE_REMEDY}")
     if len(positional) > len(names):
-        wrong = f"{kind} endpoints do not take {len(positional)} parameters"
-        raise Unfit(wrong, f"{kind}:{':'.join(names)}")
+        message = f"{kind} endpoints do not take {len(positional)} parameters"
+        raise InvalidValue(message, f"{kind}:{':'.join(names)}")
     return list(zip(names, positional, strict=False))
 
 
 def _check_names(kind: str, names: list[str]) -> None:
     for name in names:
         if name not in _PARAMETERS[kind]:
-            wrong = f"{kind} endpoints take no {quoted(name)}"
-            raise Unfit(wrong, nearest(name, _PARAMETERS[kind]))
+            message = f"{kind} endpoints take no {quoted(name)}"
+            raise InvalidValue(message, nearest(name, _PARAMETERS[kind]))
         if names.count(name) > 1:
-            wrong = f"{quoted(name)} is given twice"
-            raise Unfit(wrong, "give it once")
+            message = f"{quoted(name)} is given twice"
+            raise InvalidValue(message, "give it once")
 
 
 def _check_forms(parameters: list[tuple[str, str]]) -> None:
     for name, value in parameters:
-        form, remedy = _FORMS.get(name, (".*", ""))
+        form, hint = _FORMS.get(name, (".*", ""))
         if not re.fullmatch(form, value):
-            wrong = f"{name} {quoted(value)} does not fit"
-            raise Unfit(wrong, remedy)
+            message = f"{name} {quoted(value)} does not fit"
+            raise InvalidValue(message, hint)
 
 
 def _check_port(endpoint: Endpoint) -> None:
     text = endpoint.parameter("port") or _DEFAULT_PORT.get(endpoint.kind, "")
     if not re.fullmatch(r"[0-9]+", text):
-        wrong = f"{quoted(text)} is no port" if text else "the endpoint has no port"
-        raise Unfit(wrong, "a number from 0 to 65535; 0 picks a free one")
+        message = f"{quoted(text)} is no port" if text else "the endpoint has no port"
+        raise InvalidValue(message, "a number from 0 to 65535; 0 picks a free one")
     if len(text) > 5 or int(text) > 65535:
-        wrong = f"port {glance(text)} is out of range"
-        raise Unfit(wrong, "0 to 65535; 0 picks a free one")
+        message = f"port {glance(text)} is out of range"
+        raise InvalidValue(message, "0 to 65535; 0 picks a free one")
 
 
-def _check_host(endpoint: Endpoint) -> None:
+def _check_interface(endpoint: Endpoint) -> None:
     try:
-        _address(endpoint.host)
+        _ip_address(endpoint.host)
     except ValueError:
-        wrong = f"interface {quoted(endpoint.host)} is no address"
-        raise Unfit(wrong, _INTERFACE_REMEDY) from None
+        message = f"interface {quoted(endpoint.host)} is no address"
+        raise InvalidValue(message, _INTERFACE_REMEDY) from None
 
 
 def _check_passed(endpoint: Endpoint) -> None:
     """Check how a UDP socket is named that the service manager passes; it knows its family."""
-    remedy = "systemd:name=NAME with its FileDescriptorName, or systemd:index=NUMBER from 0"
+    hint = "systemd:name=NAME with its FileDescriptorName, or systemd:index=NUMBER from 0"
     names = [name for name, _ in endpoint.parameters if name != "domain"]
     index = endpoint.parameter("index")
     if names not in (["name"], ["index"]) or (index is not None and not _NUMBER.fullmatch(index)):
-        wrong = f"{quoted(endpoint.text)} names no socket"
-        raise Unfit(wrong, remedy)
+        message = f"{quoted(endpoint.text)} names no socket"
+        raise InvalidValue(message, hint)
 
 
 @lru_cache(maxsize=16_384)
@@ -401,11 +401,11 @@ def _identity(kind: str, parameters: tuple[tuple[str, str], ...]) -> tuple[str, 
     for name in ("backlog", *_CERTIFICATES.get(kind, ())):
         named.pop(name, None)
     if kind in _INTERNET:
-        named |= {"port": str(endpoint.port), "interface": str(_address(endpoint.host))}
+        named |= {"port": str(endpoint.port), "interface": str(_ip_address(endpoint.host))}
     kind = "tcp" if kind == "tcp6" else kind
     return (kind, *(f"{name}={value}" for name, value in sorted(named.items())))
 
 
 @lru_cache(maxsize=1024)
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return ipaddress.ip_address(host)

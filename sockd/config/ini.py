@@ -11,11 +11,11 @@ from __future__ import annotations
 from configparser import RawConfigParser
 from dataclasses import dataclass, field
 
-from sockd.errors import Place, Problem
+from sockd.errors import Problem, SourceLocation
 from sockd.steps import Steps, finished
 from sockd.text import glance, quoted
 
-LONGEST_LINE = 4096
+MAX_LINE_LENGTH = 4096
 """In characters. Nothing that a configuration means is longer."""
 
 LINES = 50
@@ -25,7 +25,7 @@ _COMMENT = ("#", ";")
 
 
 @dataclass(slots=True)
-class Entry:
+class OptionEntry:
     """An option's value: its lines, each with its number in the file."""
 
     line: int
@@ -43,7 +43,7 @@ class Section:
 
     name: str
     line: int
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, OptionEntry] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ def read(file: str, text: str) -> Document:
 
 def read_in_steps(file: str, text: str) -> Steps[Document]:
     """Do the same as :func:`read`, :data:`LINES` at a time."""
-    reader = _Reader(Document(file))
+    reader = _LineReader(Document(file))
     for number, line in enumerate(text.split("\n"), 1):
         reader.line(number, line)
         if number % LINES == 0:
@@ -70,13 +70,13 @@ def read_in_steps(file: str, text: str) -> Steps[Document]:
     return reader.document
 
 
-class _Reader:
+class _LineReader:
     """The state between two lines: which section and which option they are in."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self._section: Section | None = None
-        self._entry: Entry | None = None
+        self._entry: OptionEntry | None = None
         self._indent = 0
 
     def line(self, number: int, line: str) -> None:
@@ -90,12 +90,12 @@ class _Reader:
             self._indent = indent
             self._statement(number, stripped)
 
-    def _continue(self, entry: Entry, number: int, text: str) -> None:
+    def _continue(self, entry: OptionEntry, number: int, text: str) -> None:
         if not self._is_too_long(number, text):
             entry.lines.append((number, text))
 
     def _statement(self, number: int, text: str) -> None:
-        self._entry = Entry(number, [])  # where the lines that continue a wrong one go
+        self._entry = OptionEntry(number, [])  # where the lines that continue a wrong one go
         if self._is_too_long(number, text):
             return
         header = RawConfigParser.SECTCRE.match(text)
@@ -121,7 +121,7 @@ class _Reader:
             self._complain(number, "the section is there twice", f"first in line {first.line}")
 
     def _begin_entry(self, section: Section, number: int, name: str, value: str) -> None:
-        self._entry = Entry(number, [(number, value)])
+        self._entry = OptionEntry(number, [(number, value)])
         first = section.entries.setdefault(name, self._entry)
         if first is not self._entry:
             self._complain(
@@ -129,14 +129,14 @@ class _Reader:
             )
 
     def _is_too_long(self, number: int, text: str) -> bool:
-        if len(text) <= LONGEST_LINE:
+        if len(text) <= MAX_LINE_LENGTH:
             return False
         self._complain(
-            number, f"the line is {len(text)} characters long", f"{LONGEST_LINE} at most"
+            number, f"the line is {len(text)} characters long", f"{MAX_LINE_LENGTH} at most"
         )
         return True
 
-    def _complain(self, number: int, wrong: str, remedy: str, option: str = "") -> None:
+    def _complain(self, number: int, message: str, hint: str, option: str = "") -> None:
         section = glance(self._section.name) if self._section else ""
-        place = Place(self.document.file, number, section, glance(option))
-        self.document.problems.append(Problem(place, wrong, remedy))
+        location = SourceLocation(self.document.file, number, section, glance(option))
+        self.document.problems.append(Problem(location, message, hint))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sockd.config import ini
 from sockd.config.endpoint import (
@@ -19,9 +19,9 @@ from sockd.config.endpoint import (
     parse_stream,
     unchecked,
 )
-from sockd.config.limits import LimitsSpec, read_limits
+from sockd.config.limits import read_limits
 from sockd.config.occupied import Occupied
-from sockd.config.options import Options
+from sockd.config.options import SectionOptions
 from sockd.config.proxy import read_proxy
 from sockd.config.specs import (
     REFUSE,
@@ -33,6 +33,7 @@ from sockd.config.specs import (
     StatsSpec,
 )
 from sockd.config.values import (
+    Option,
     boolean,
     choice,
     duration,
@@ -44,8 +45,9 @@ from sockd.config.values import (
     size_from,
     user_name,
 )
-from sockd.errors import ConfigurationError, Place, Problem
+from sockd.errors import ConfigurationError, Problem, SourceLocation
 from sockd.files import LARGEST_FILE, NotRegularError, read_regular, reason
+from sockd.limits.spec import LimitsSpec
 from sockd.steps import Steps, finished
 from sockd.text import nearest, quoted
 
@@ -54,11 +56,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sockd.config.endpoint import EndpointCheck
-    from sockd.interfaces import IReply, IServiceKind
 
 _CHECK_PATH = "check the path after -c"
 _SERVICE = "service:"
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class DeclaresOptions(Protocol):
+    """A reply, or a kind, as far as a file needs to know it."""
+
+    options: Sequence[Option[object]]
+
+
+class DeclaresTransport(DeclaresOptions, Protocol):
+    """A kind of service, as far as a file needs to know it.
+
+    :ivar datagrams: whether it listens on ``udp:`` endpoints.
+    """
+
+    datagrams: bool
+
 
 AdminCheck = Callable[[AdminSpec], Iterable[Problem]]
 """Returns what is wrong with the files that a section names; what its text says is checked here."""
@@ -71,8 +88,8 @@ def unchecked_admin(spec: AdminSpec) -> Iterable[Problem]:
 
 def load(
     path: Path,
-    kinds: Mapping[str, IServiceKind],
-    replies: Mapping[str, IReply],
+    kinds: Mapping[str, DeclaresTransport],
+    replies: Mapping[str, DeclaresOptions],
     missing: str = "",
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
@@ -91,8 +108,8 @@ def load(
 
 def load_in_steps(
     path: Path,
-    kinds: Mapping[str, IServiceKind],
-    replies: Mapping[str, IReply],
+    kinds: Mapping[str, DeclaresTransport],
+    replies: Mapping[str, DeclaresOptions],
     missing: str = "",
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
@@ -106,8 +123,8 @@ def load_in_steps(
 def parse(
     file: str,
     text: str,
-    kinds: Mapping[str, IServiceKind],
-    replies: Mapping[str, IReply],
+    kinds: Mapping[str, DeclaresTransport],
+    replies: Mapping[str, DeclaresOptions],
     missing: str = "",
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
@@ -119,14 +136,14 @@ def parse(
 def _parse(
     file: str,
     text: str,
-    kinds: Mapping[str, IServiceKind],
-    replies: Mapping[str, IReply],
+    kinds: Mapping[str, DeclaresTransport],
+    replies: Mapping[str, DeclaresOptions],
     missing: str,
     check: EndpointCheck,
     check_admin: AdminCheck,
 ) -> Steps[Configuration]:
     document = yield from ini.read_in_steps(file, text)
-    reader = _Reader(document, kinds, replies, missing, check, check_admin)
+    reader = _ConfigurationReader(document, kinds, replies, missing, check, check_admin)
     configuration = yield from reader.configuration()
     if reader.problems:
         raise ConfigurationError(reader.problems)
@@ -150,13 +167,13 @@ def _bytes(file: str, path: Path) -> bytes:
     try:
         data = read_regular(path, LARGEST_FILE)
     except OSError as error:
-        wrong = f"the file cannot be read: {reason(error)}"
+        message = f"the file cannot be read: {reason(error)}"
         is_odd = isinstance(error, NotRegularError)
-        remedy = "a regular file, which a reload can read again" if is_odd else _CHECK_PATH
-        raise _unreadable(file, 1, wrong, remedy) from None
+        hint = "a regular file, which a reload can read again" if is_odd else _CHECK_PATH
+        raise _unreadable(file, 1, message, hint) from None
     if len(data) > LARGEST_FILE and b"\0" not in data:
-        wrong = f"the file is longer than {LARGEST_FILE} bytes"
-        raise _unreadable(file, _line_of(data, LARGEST_FILE), wrong, "is it a configuration?")
+        message = f"the file is longer than {LARGEST_FILE} bytes"
+        raise _unreadable(file, _line_of(data, LARGEST_FILE), message, "is it a configuration?")
     return data
 
 
@@ -164,18 +181,18 @@ def _line_of(data: bytes, position: int) -> int:
     return data.count(b"\n", 0, position) + 1
 
 
-def _unreadable(file: str, number: int, wrong: str, remedy: str) -> ConfigurationError:
-    return ConfigurationError([Problem(Place(file, number), wrong, remedy)])
+def _unreadable(file: str, number: int, message: str, hint: str) -> ConfigurationError:
+    return ConfigurationError([Problem(SourceLocation(file, number), message, hint)])
 
 
-class _Reader:
+class _ConfigurationReader:
     """Goes through a document and gathers what is wrong with it."""
 
     def __init__(
         self,
         document: ini.Document,
-        kinds: Mapping[str, IServiceKind],
-        replies: Mapping[str, IReply],
+        kinds: Mapping[str, DeclaresTransport],
+        replies: Mapping[str, DeclaresOptions],
         missing: str,
         check: EndpointCheck,
         check_admin: AdminCheck,
@@ -211,23 +228,23 @@ class _Reader:
                 capture = self._capture(section)
             elif section.name != "sockd":
                 self._unknown_section(section)
-        places = yield from self._places()
-        configuration = self._daemon(daemon, tuple(services), stats, admin, capture, places)
+        locations = yield from self._locations()
+        configuration = self._daemon(daemon, tuple(services), stats, admin, capture, locations)
         yield from self._check_collisions(configuration.endpoints)
         if not services and not self.problems:
-            place = Place(self._document.file, 1)
-            remedy = "add one, such as [service:echo] with kind and listen"
-            self.problems.append(Problem(place, "there is no service", remedy))
+            location = SourceLocation(self._document.file, 1)
+            hint = "add one, such as [service:echo] with kind and listen"
+            self.problems.append(Problem(location, "there is no service", hint))
         return configuration
 
     def _daemon(
         self,
-        options: Options,
+        options: SectionOptions,
         services: tuple[ServiceSpec, ...],
         stats: StatsSpec | None,
         admin: AdminSpec | None,
         capture: CaptureSpec | None,
-        places: Mapping[tuple[str, str], Place],
+        locations: Mapping[tuple[str, str], SourceLocation],
     ) -> Configuration:
         with options:
             return Configuration(
@@ -235,33 +252,33 @@ class _Reader:
                 name=options.value("name", line, "") or platform.node(),
                 services=services,
                 state=options.path("state"),
-                state_place=options.place("state"),
+                state_location=options.location("state"),
                 drain=options.value("drain", duration, "5s"),
                 history=options.value("history", integer(0, 100_000), "1000"),
-                lane=options.value("lane", boolean, "yes"),
+                fast_path=options.value("lane", boolean, "yes"),
                 io_uring=options.value("io_uring", boolean, "yes"),
                 stats=stats,
                 admin=admin,
                 capture=capture,
-                places=MappingProxyType(places),
+                locations=MappingProxyType(locations),
             )
 
-    def _places(self) -> Steps[dict[tuple[str, str], Place]]:
-        places = {}
+    def _locations(self) -> Steps[dict[tuple[str, str], SourceLocation]]:
+        locations = {}
         for section in self._document.sections.values():
             options = self._options(section)
             for name in ("", *section.entries):
-                places[section.name, name] = options.place(name)
+                locations[section.name, name] = options.location(name)
             yield
-        return places
+        return locations
 
     def _service(self, section: ini.Section) -> Steps[ServiceSpec]:
         name = section.name.removeprefix(_SERVICE)
         options = self._options(section)
         if not _SERVICE_NAME.fullmatch(name):
-            wrong = f"{quoted(name)} is no service name"
-            remedy = "[service:NAME] with 1 to 64 letters, digits, dots, underscores and hyphens"
-            options.complain("", wrong, remedy)
+            message = f"{quoted(name)} is no service name"
+            hint = "[service:NAME] with 1 to 64 letters, digits, dots, underscores and hyphens"
+            options.complain("", message, hint)
         with options:
             kind = options.word("kind", known("kind", tuple(self._kinds), self._missing), "")
             reply = options.word(
@@ -272,7 +289,7 @@ class _Reader:
                 name=name,
                 kind=kind,
                 reply=reply,
-                place=options.place(),
+                location=options.location(),
                 listen=listen,
                 strip=options.value("strip", boolean, "no"),
                 replies=options.value("replies", integer(0, 10**9), "0"),
@@ -285,7 +302,7 @@ class _Reader:
                 settings=self._settings(options, kind, reply),
             )
 
-    def _listen(self, options: Options, kind: str) -> Steps[tuple[Endpoint, ...]]:
+    def _listen(self, options: SectionOptions, kind: str) -> Steps[tuple[Endpoint, ...]]:
         """Return the endpoints of a service; of an unknown kind, whatever they may be."""
         parse, example = parse_any, "tcp"
         if kind in self._kinds:
@@ -294,7 +311,7 @@ class _Reader:
         options.require("listen", f"an endpoint such as {example}:65432:interface=127.0.0.1")
         return (yield from options.endpoints_in_steps("listen", parse, ""))
 
-    def _settings(self, options: Options, kind: str, reply: str) -> Mapping[str, object]:
+    def _settings(self, options: SectionOptions, kind: str, reply: str) -> Mapping[str, object]:
         """Return the values of the options that plugins declare themselves."""
         declared = [
             *(self._kinds[kind].options if kind in self._kinds else ()),
@@ -317,9 +334,9 @@ class _Reader:
     def _admin(self, section: ini.Section) -> AdminSpec:
         with self._options(section) as options:
             return AdminSpec(
-                places=MappingProxyType(
+                locations=MappingProxyType(
                     {
-                        name: options.place(name)
+                        name: options.location(name)
                         for name in (
                             *("ssh", "telnet", "authorized_keys", "passwd"),
                             *("host_key", "viewers"),
@@ -341,8 +358,8 @@ class _Reader:
     def _capture(self, section: ini.Section) -> CaptureSpec:
         with self._options(section) as options:
             return CaptureSpec(
-                places=MappingProxyType(
-                    {name: options.place(name) for name in ("", "directory", "interface")}
+                locations=MappingProxyType(
+                    {name: options.location(name) for name in ("", "directory", "interface")}
                 ),
                 directory=options.path("directory"),
                 max_size=options.value("max_size", size_from("1MiB"), "100MiB"),
@@ -354,17 +371,17 @@ class _Reader:
             )
 
     def _unknown_section(self, section: ini.Section) -> None:
-        wrong = f"unknown section {quoted(section.name)}"
+        message = f"unknown section {quoted(section.name)}"
         service = f"{_SERVICE}{section.name.partition(':')[2] or 'NAME'}"
-        remedy = nearest(section.name, ("sockd", service, "stats", "admin", "capture"))
-        self._options(section).complain("", wrong, remedy)
+        hint = nearest(section.name, ("sockd", service, "stats", "admin", "capture"))
+        self._options(section).complain("", message, hint)
 
-    def _options(self, section: ini.Section) -> Options:
-        return Options(self._document.file, section, self.problems, self._check)
+    def _options(self, section: ini.Section) -> SectionOptions:
+        return SectionOptions(self._document.file, section, self.problems, self._check)
 
     def _check_collisions(self, endpoints: tuple[Endpoint, ...]) -> Steps[None]:
         taken = Occupied()
-        for endpoint in sorted(endpoints, key=lambda one: one.place.line):
+        for endpoint in sorted(endpoints, key=lambda one: one.location.line):
             earlier = taken.find(endpoint)
             if earlier is None:
                 taken.add(endpoint)
@@ -375,5 +392,5 @@ class _Reader:
 
 def _collision(endpoint: Endpoint, earlier: Endpoint) -> Problem:
     what = endpoint.path or f"port {endpoint.port}"
-    wrong = f"{what} is taken by [{earlier.place.section}], line {earlier.place.line}"
-    return Problem(endpoint.place, wrong, "give each its own; port 0 picks a free one")
+    message = f"{what} is taken by [{earlier.location.section}], line {earlier.location.line}"
+    return Problem(endpoint.location, message, "give each its own; port 0 picks a free one")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sockd.config.values import file_name
-from sockd.errors import Place, Problem, Unfit
+from sockd.errors import InvalidValue, Problem, SourceLocation
 from sockd.steps import Steps, finished
 from sockd.text import glance, nearest, quoted
 
@@ -24,7 +24,7 @@ _REMARK = re.compile(r"\s[;#]")
 """What begins a remark in other programs' files. Here it is part of the value."""
 
 
-class Options:
+class SectionOptions:
     """The options of a section; leaving its context complains of those that nobody read.
 
     :param file: the file's name; relative paths are taken from its folder.
@@ -42,7 +42,7 @@ class Options:
         self._check = check
         self._known: list[str] = []
 
-    def __enter__(self) -> Options:
+    def __enter__(self) -> SectionOptions:
         """Begin to read."""
         return self
 
@@ -57,15 +57,15 @@ class Options:
             if name not in self._known:
                 self.complain(name, "unknown option", nearest(name, self._known))
 
-    def place(self, name: str = "", line: int | None = None) -> Place:
+    def location(self, name: str = "", line: int | None = None) -> SourceLocation:
         """Return where the section, one of its options or a line of an option stands."""
         entry = self._section.entries.get(name)
         number = line or (entry.line if entry else self._section.line)
-        return Place(self._file, number, glance(self._section.name), glance(name))
+        return SourceLocation(self._file, number, glance(self._section.name), glance(name))
 
-    def complain(self, name: str, wrong: str, remedy: str) -> None:
+    def complain(self, name: str, message: str, hint: str) -> None:
         """Gather what is wrong with an option, or with the section where it has no name."""
-        self._problems.append(Problem(self.place(name), wrong, remedy))
+        self._problems.append(Problem(self.location(name), message, hint))
 
     def value(self, name: str, parse: Callable[[str], T], default: str) -> T:
         """Return an option's value; a wrong one is a problem, and its default stands in."""
@@ -74,8 +74,10 @@ class Options:
             try:
                 return parse(text)
             except Exception as error:  # a plugin's parser raises what it likes
-                unfit = error if isinstance(error, Unfit) else _unfit(text, error, default)
-                self._reject(text, unfit, self.place(name))
+                invalid = (
+                    error if isinstance(error, InvalidValue) else _invalid(text, error, default)
+                )
+                self._reject(text, invalid, self.location(name))
         return parse(default)
 
     def value_or(self, name: str, parse: Callable[[str], T], default: T) -> T:
@@ -87,8 +89,8 @@ class Options:
         if text is not None:
             try:
                 return parse(text)
-            except Unfit as unfit:
-                self._reject(text, unfit, self.place(name))
+            except InvalidValue as invalid:
+                self._reject(text, invalid, self.location(name))
         return default
 
     def word(self, name: str, parse: Callable[[str], str], default: str) -> str:
@@ -98,29 +100,31 @@ class Options:
             text = default
         try:
             return parse(text)
-        except Unfit as unfit:
-            self._reject(text, unfit, self.place(name))
+        except InvalidValue as invalid:
+            self._reject(text, invalid, self.location(name))
             return default
 
-    def values(self, name: str, parse: Callable[[str, Place], T]) -> tuple[T, ...]:
+    def values(self, name: str, parse: Callable[[str, SourceLocation], T]) -> tuple[T, ...]:
         """Return the values of a list, separated by commas or line ends."""
         return finished(self.values_in_steps(name, parse))
 
-    def values_in_steps(self, name: str, parse: Callable[[str, Place], T]) -> Steps[tuple[T, ...]]:
+    def values_in_steps(
+        self, name: str, parse: Callable[[str, SourceLocation], T]
+    ) -> Steps[tuple[T, ...]]:
         """Do the same as :meth:`values`, one value at a time."""
         self._known.append(name)
         values = []
         for number, text in self._items(name):
-            place = self.place(name, number)
+            location = self.location(name, number)
             try:
-                values.append(parse(text, place))
-            except Unfit as unfit:
-                self._reject(text, unfit, place)
+                values.append(parse(text, location))
+            except InvalidValue as invalid:
+                self._reject(text, invalid, location)
             yield
         return tuple(values)
 
     def values_or(
-        self, name: str, parse: Callable[[str, Place], T], default: tuple[T, ...]
+        self, name: str, parse: Callable[[str, SourceLocation], T], default: tuple[T, ...]
     ) -> tuple[T, ...]:
         """Return the values of a list, or those that another section gave where it is not there.
 
@@ -138,20 +142,20 @@ class Options:
     ) -> Steps[tuple[Endpoint, ...]]:
         """Do the same as :meth:`endpoints`, one endpoint at a time."""
 
-        def parse_here(text: str, place: Place) -> Endpoint:
-            endpoint = parse(text, place).relative_to(self._folder)
+        def parse_here(text: str, location: SourceLocation) -> Endpoint:
+            endpoint = parse(text, location).relative_to(self._folder)
             self._check(endpoint)
             return endpoint
 
         if name in self._section.entries or not default:
             return (yield from self.values_in_steps(name, parse_here))
         self._known.append(name)
-        return (parse_here(default, self.place(name)),)
+        return (parse_here(default, self.location(name)),)
 
-    def require(self, name: str, remedy: str) -> None:
+    def require(self, name: str, hint: str) -> None:
         """Make it a problem if a list is empty."""
         if not any(self._items(name)):
-            self.complain(name, "nothing is given", remedy)
+            self.complain(name, "nothing is given", hint)
 
     def path(self, name: str) -> Path | None:
         """Return a path, a relative one taken from the file's folder; ``None`` if not given."""
@@ -175,10 +179,10 @@ class Options:
                 if item.strip():
                     yield number, item.strip()
 
-    def _reject(self, text: str, unfit: Unfit, place: Place) -> None:
+    def _reject(self, text: str, invalid: InvalidValue, location: SourceLocation) -> None:
         remark = "; a remark needs a line of its own" if _REMARK.search(text) else ""
-        self._problems.append(Problem(place, unfit.wrong, unfit.remedy + remark))
+        self._problems.append(Problem(location, invalid.message, invalid.hint + remark))
 
 
-def _unfit(text: str, error: Exception, default: str) -> Unfit:
-    return Unfit(f"{quoted(text)} does not fit: {glance(str(error))}", f"such as {default}")
+def _invalid(text: str, error: Exception, default: str) -> InvalidValue:
+    return InvalidValue(f"{quoted(text)} does not fit: {glance(str(error))}", f"such as {default}")

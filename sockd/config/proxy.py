@@ -11,8 +11,8 @@ from sockd.text import quoted
 
 if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint
-    from sockd.config.options import Options
-    from sockd.limits.access import IPNetwork
+    from sockd.config.options import SectionOptions
+    from sockd.model.ip import IPNetwork
 
 _PLAIN = frozenset({"tcp", "tcp6", "systemd"})
 """Endpoints whose connections are their sockets: what comes first is there to be read first."""
@@ -28,7 +28,7 @@ _REASONS = MappingProxyType(
 )
 
 
-def read_proxy(options: Options, listen: tuple[Endpoint, ...]) -> tuple[IPNetwork, ...]:
+def read_proxy(options: SectionOptions, listen: tuple[Endpoint, ...]) -> tuple[IPNetwork, ...]:
     """Return the networks of a section's balancers; none: no header is read.
 
     :param listen: the endpoints of the section.
@@ -37,6 +37,6 @@ def read_proxy(options: Options, listen: tuple[Endpoint, ...]) -> tuple[IPNetwor
     for endpoint in listen if balancers else ():
         if endpoint.kind.lower() not in _PLAIN:
             reason = _REASONS.get(endpoint.kind.lower(), "the header cannot be read from {}")
-            remedy = "listen on a tcp endpoint, or take proxy out"
-            options.complain("proxy", reason.format(quoted(endpoint.text)), remedy)
+            hint = "listen on a tcp endpoint, or take proxy out"
+            options.complain("proxy", reason.format(quoted(endpoint.text)), hint)
     return balancers

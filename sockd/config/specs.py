@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sockd.config.limits import LimitsSpec
+from sockd.limits.spec import LimitsSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from sockd.config.endpoint import Endpoint
-    from sockd.errors import Place
-    from sockd.limits.access import IPNetwork
+    from sockd.errors import SourceLocation
+    from sockd.model.ip import IPNetwork
 
 REFUSE = "refuse"
 WAIT = "wait"
@@ -24,7 +24,7 @@ WAIT = "wait"
 class ServiceSpec:
     """A ``[service:NAME]`` section.
 
-    :ivar place: where the section begins.
+    :ivar location: where the section begins.
     :ivar listen: at least one endpoint, of the sort that the kind serves.
     :ivar strip: drop white space around each message before replying.
     :ivar replies: close a connection after this many replies; 0: never.
@@ -38,7 +38,7 @@ class ServiceSpec:
     name: str
     kind: str
     listen: tuple[Endpoint, ...]
-    place: Place
+    location: SourceLocation
     reply: str = "echo"
     strip: bool = False
     replies: int = 0
@@ -63,14 +63,14 @@ class StatsSpec:
 class AdminSpec:
     """The ``[admin]`` section: where the shell listens and who may come in.
 
-    :ivar places: where each option of the section stands, for errors in the files they name.
+    :ivar locations: where each option of the section stands, for errors in the files they name.
     :ivar viewers: files with the keys and passwords of those who may only read.
     :ivar max_sessions: how many may be logged in at once.
     :ivar idle_timeout: show out whoever has pressed no key for this long.
     :ivar statement_timeout: interrupt a statement that runs longer.
     """
 
-    places: Mapping[str, Place]
+    locations: Mapping[str, SourceLocation]
     ssh: tuple[Endpoint, ...] = ()
     telnet: tuple[Endpoint, ...] = ()
     user: str = "admin"
@@ -87,7 +87,7 @@ class AdminSpec:
 class CaptureSpec:
     """The ``[capture]`` section: what of the services' traffic is written down, and where.
 
-    :ivar places: where each option of the section stands; the section itself under no name.
+    :ivar locations: where each option of the section stands; the section itself under no name.
     :ivar directory: where the files go; ``None``: a folder in the state directory.
     :ivar max_size: the most that all files may take, in bytes.
     :ivar max_age: files that are older are removed.
@@ -96,7 +96,7 @@ class CaptureSpec:
     :ivar live: whether anybody who can reach the stats endpoint may watch.
     """
 
-    places: Mapping[str, Place]
+    locations: Mapping[str, SourceLocation]
     directory: Path | None = None
     max_size: int = 100 * 1024 * 1024
     max_age: float = 3600.0
@@ -111,12 +111,12 @@ class Configuration:
     """A whole file.
 
     :ivar state: the directory for what sockd makes; ``None``: the default one.
-    :ivar state_place: where that stands, or would stand, for errors with the directory.
+    :ivar state_location: where that stands, or would stand, for errors with the directory.
     :ivar drain: how long live connections may finish at shutdown.
     :ivar history: how many closed connections are remembered.
-    :ivar lane: whether plain TCP connections are echoed past the reactor.
+    :ivar fast_path: whether plain TCP connections are echoed past the reactor.
     :ivar io_uring: whether the lane may use io_uring(7).
-    :ivar places: where each section and each option of the file stands, the section under its
+    :ivar locations: where each section and each option of the file stands, the section under its
         name and an empty one.
     """
 
@@ -124,15 +124,17 @@ class Configuration:
     name: str
     services: tuple[ServiceSpec, ...]
     state: Path | None = None
-    state_place: Place | None = None
+    state_location: SourceLocation | None = None
     drain: float = 5.0
     history: int = 1000
-    lane: bool = True
+    fast_path: bool = True
     io_uring: bool = True
     stats: StatsSpec | None = None
     admin: AdminSpec | None = None
     capture: CaptureSpec | None = None
-    places: Mapping[tuple[str, str], Place] = field(default_factory=lambda: MappingProxyType({}))
+    locations: Mapping[tuple[str, str], SourceLocation] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

@@ -1,7 +1,7 @@
 """What an option's text means: durations, sizes, rates, numbers, booleans, words and names.
 
-Each parser takes the text and returns the value, or raises :class:`~sockd.errors.Unfit` with what
-is wrong and what would be right.
+Each parser takes the text and returns the value, or raises :class:`~sockd.errors.InvalidValue`
+with what is wrong and what would be right.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sockd.errors import Unfit
-from sockd.limits.buckets import UNLIMITED, Allowance
+from sockd.errors import InvalidValue
+from sockd.limits.buckets import UNLIMITED, RateLimit
 from sockd.text import listed, nearest, quoted
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def duration(text: str) -> float:
         return 0.0
     match = _DURATION.fullmatch(text)
     if match is None:
-        wrong = f"{quoted(text)} is no duration"
-        raise Unfit(wrong, "a number and ms, s, m or h, such as 500ms or 5s")
+        message = f"{quoted(text)} is no duration"
+        raise InvalidValue(message, "a number and ms, s, m or h, such as 500ms or 5s")
     seconds = float(match[1]) * _UNITS[match[2]]
     if seconds > _YEAR:
-        wrong = f"{quoted(text)} is longer than a year"
-        raise Unfit(wrong, "0 where none is meant")
+        message = f"{quoted(text)} is longer than a year"
+        raise InvalidValue(message, "0 where none is meant")
     return seconds
 
 
@@ -77,8 +77,10 @@ def size(text: str) -> int:
         return 0
     match = _SIZE.fullmatch(text)
     if match is None or match[2] not in _SIZES:
-        wrong = f"{quoted(text)} is no size"
-        raise Unfit(wrong, "a whole number and B, KB, KiB, MB, MiB, GB or GiB, such as 64KB")
+        message = f"{quoted(text)} is no size"
+        raise InvalidValue(
+            message, "a whole number and B, KB, KiB, MB, MiB, GB or GiB, such as 64KB"
+        )
     return int(match[1]) * _SIZES[match[2]]
 
 
@@ -88,8 +90,8 @@ def size_from(least: str) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if size(text) >= size(least):
             return size(text)
-        wrong = f"{quoted(text)} is too small"
-        raise Unfit(wrong, f"{least} or more")
+        message = f"{quoted(text)} is too small"
+        raise InvalidValue(message, f"{least} or more")
 
     return parse
 
@@ -100,26 +102,26 @@ def rate(text: str) -> float:
         return 0.0
     match = _RATE.fullmatch(text)
     if match is None:
-        wrong = f"{quoted(text)} is no rate"
-        raise Unfit(wrong, "a whole number, / and ms, s, m or h, such as 100/s or 10/m")
+        message = f"{quoted(text)} is no rate"
+        raise InvalidValue(message, "a whole number, / and ms, s, m or h, such as 100/s or 10/m")
     return int(match[1]) / _UNITS[match[2]]
 
 
-def allowance(text: str) -> Allowance:
+def rate_limit(text: str) -> RateLimit:
     """Return an allowance: ``100/s``, ``10/m``, or ``0`` for no limit."""
     if rate(text) == 0.0:
         return UNLIMITED
     count, _, unit = text.partition("/")
-    return Allowance(int(count), _UNITS[unit.strip()])
+    return RateLimit(int(count), _UNITS[unit.strip()])
 
 
-def byte_allowance(text: str) -> Allowance:
+def byte_rate_limit(text: str) -> RateLimit:
     """Return an allowance of bytes: ``10MiB/s``, ``64KB/m``, or ``0`` for no limit."""
     match = _BYTE_RATE.fullmatch(text)
     if text != "0" and (match is None or size(match[1]) == 0):
-        wrong = f"{quoted(text)} is no rate of bytes"
-        raise Unfit(wrong, "a size, / and ms, s, m or h, such as 10MiB/s; 0 for no limit")
-    return UNLIMITED if match is None else Allowance(size(match[1]), _UNITS[match[2]])
+        message = f"{quoted(text)} is no rate of bytes"
+        raise InvalidValue(message, "a size, / and ms, s, m or h, such as 10MiB/s; 0 for no limit")
+    return UNLIMITED if match is None else RateLimit(size(match[1]), _UNITS[match[2]])
 
 
 def boolean(text: str) -> bool:
@@ -127,8 +129,8 @@ def boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.lower()]
     except KeyError:
-        wrong = f"{quoted(text)} is neither yes nor no"
-        raise Unfit(wrong, "yes or no") from None
+        message = f"{quoted(text)} is neither yes nor no"
+        raise InvalidValue(message, "yes or no") from None
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
@@ -137,8 +139,8 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,18}", text) and least <= int(text) <= most:
             return int(text)
-        wrong = f"{quoted(text)} is no number that fits"
-        raise Unfit(wrong, f"a whole number from {least} to {most}")
+        message = f"{quoted(text)} is no number that fits"
+        raise InvalidValue(message, f"a whole number from {least} to {most}")
 
     return parse
 
@@ -149,8 +151,8 @@ def choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text in words:
             return text
-        wrong = f"{quoted(text)} is not known here"
-        raise Unfit(wrong, listed(words))
+        message = f"{quoted(text)} is not known here"
+        raise InvalidValue(message, listed(words))
 
     return parse
 
@@ -164,8 +166,8 @@ def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], st
     def parse(text: str) -> str:
         if text in names:
             return text
-        wrong = f"unknown {sort} {quoted(text)}" if text else f"no {sort} is named"
-        raise Unfit(wrong + hint, nearest(text, names))
+        message = f"unknown {sort} {quoted(text)}" if text else f"no {sort} is named"
+        raise InvalidValue(message + hint, nearest(text, names))
 
     return parse
 
@@ -187,32 +189,32 @@ def line(text: str) -> str:
     """Return a text of one line that can be shown as it is."""
     if text.isprintable():
         return text
-    wrong = f"{quoted(text)} has characters that cannot be printed"
-    raise Unfit(wrong, "one line of plain text")
+    message = f"{quoted(text)} has characters that cannot be printed"
+    raise InvalidValue(message, "one line of plain text")
 
 
 def user_name(text: str) -> str:
     """Return a login name: printable ASCII without white space, and not empty."""
     if re.fullmatch(r"[!-9;-~]{1,64}", text):
         return text
-    wrong = f"{quoted(text)} is no user name"
-    raise Unfit(wrong, "letters, digits and signs, no white space, no colon")
+    message = f"{quoted(text)} is no user name"
+    raise InvalidValue(message, "letters, digits and signs, no white space, no colon")
 
 
 def interface_name(text: str) -> str:
     """Return the name of a network interface, or ``any``."""
     if _INTERFACE.fullmatch(text):
         return text
-    wrong = f"{quoted(text)} is no name of an interface"
-    raise Unfit(wrong, "any, or a name that `ip link` shows, such as eth0")
+    message = f"{quoted(text)} is no name of an interface"
+    raise InvalidValue(message, "any, or a name that `ip link` shows, such as eth0")
 
 
 def host_name(text: str) -> str:
     """Return a host name or address as a ``Host:`` header may give it, without a port."""
     if _HOST.fullmatch(text) or _is_ipv6(text.removeprefix("[").removesuffix("]")):
         return text.lower()
-    wrong = f"{quoted(text)} is no host name"
-    raise Unfit(wrong, "a name or an address, without a scheme, a port or a path")
+    message = f"{quoted(text)} is no host name"
+    raise InvalidValue(message, "a name or an address, without a scheme, a port or a path")
 
 
 def _is_ipv6(text: str) -> bool:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
-from sockd.address import Address
-
-IPNetwork: TypeAlias = IPv4Network | IPv6Network
-IPAddress: TypeAlias = IPv4Address | IPv6Address
-
-_MAPPED = IPv6Network("::ffff:0.0.0.0/96")
+from sockd.model.address import Address
+from sockd.model.ip import IPNetwork, ip_of, plain_network
 
 
 class AccessList:
@@ -39,21 +34,6 @@ class AccessList:
             if verdict is not None:
                 return verdict
         return self._otherwise
-
-
-def ip_of(host: str) -> IPAddress:
-    """Return an address without its scope, and an IPv4 one as that however it is written."""
-    address = ip_address(host.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return address if mapped is None else mapped
-
-
-def plain_network(network: IPNetwork) -> IPNetwork:
-    """Return a network of IPv4 addresses as that however it is written (RFC 4291, 2.5.5.2)."""
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        number = int(network.network_address) & 0xFFFFFFFF
-        return IPv4Network((number, network.prefixlen - _MAPPED.prefixlen))
-    return network
 
 
 _Verdicts: TypeAlias = list[tuple[int, dict[int, bool]]]

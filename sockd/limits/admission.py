@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from sockd.limits.access import AccessList
 from sockd.limits.buckets import UNLIMITED, Bucket
-from sockd.limits.sources import Counts, Remembered, Source, source_of
-from sockd.records import Reason
+from sockd.limits.sources import Counts, LRUCache, Source, source_of
+from sockd.model.records import Reason
 
 if TYPE_CHECKING:
-    from sockd.address import Address
-    from sockd.config.limits import LimitsSpec
+    from sockd.limits.spec import LimitsSpec
+    from sockd.model.address import Address
 
 
 class Admission:
@@ -26,14 +26,14 @@ class Admission:
 
     def __init__(self, limits: LimitsSpec, now: float) -> None:
         self._open = Counts()
-        self._rates = Remembered(self._full_bucket)
+        self._rates = LRUCache(self._full_bucket)
         self._total = Bucket(limits.total_rate, now)
         self._look_at(limits)
 
     def apply(self, limits: LimitsSpec, now: float) -> None:
         """Go by other limits from now on; a rate that is another one begins with full buckets."""
         if limits.connect_rate != self._limits.connect_rate:
-            self._rates = Remembered(self._full_bucket)
+            self._rates = LRUCache(self._full_bucket)
         if limits.total_rate != self._limits.total_rate:
             self._total = Bucket(limits.total_rate, now)
         self._look_at(limits)

@@ -1,6 +1,6 @@
 """Token buckets: so many at once, and as many again in each period.
 
-An :class:`Allowance` is what is allowed, a :class:`Bucket` is what is left of it for somebody. A
+An :class:`RateLimit` is what is allowed, a :class:`Bucket` is what is left of it for somebody. A
 new bucket is full. Tokens come in steadily, and a full bucket takes no more of them.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimit:
     """So many in so many seconds, and no more than that at once."""
 
     count: float
@@ -24,7 +24,7 @@ class Allowance:
         return sys.float_info.max if math.isinf(self.count) else self.count / self.period
 
 
-UNLIMITED = Allowance(math.inf, 1.0)
+UNLIMITED = RateLimit(math.inf, 1.0)
 """What never runs out."""
 
 
@@ -36,23 +36,23 @@ class Bucket:
 
     __slots__ = ("stamp", "tokens")
 
-    def __init__(self, allowance: Allowance, now: float) -> None:
-        self.tokens = float(allowance.count)
+    def __init__(self, rate_limit: RateLimit, now: float) -> None:
+        self.tokens = float(rate_limit.count)
         self.stamp = now
 
-    def fill(self, allowance: Allowance, now: float) -> float:
+    def fill(self, rate_limit: RateLimit, now: float) -> float:
         """Add what has come in since the last time; return how many tokens there are.
 
         A clock that was set back adds nothing, and is believed from then on.
         """
         passed = max(0.0, now - self.stamp)
         self.stamp = now
-        self.tokens = min(allowance.count, self.tokens + passed * allowance.rate)
+        self.tokens = min(rate_limit.count, self.tokens + passed * rate_limit.rate)
         return self.tokens
 
-    def take(self, allowance: Allowance, now: float) -> bool:
+    def take(self, rate_limit: RateLimit, now: float) -> bool:
         """Take one token; return whether there was one."""
-        if self.fill(allowance, now) < 1.0:
+        if self.fill(rate_limit, now) < 1.0:
             return False
         self.tokens -= 1.0
         return True

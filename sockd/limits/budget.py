@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sockd.limits.buckets import UNLIMITED
-from sockd.limits.sources import Remembered, source_of
-from sockd.records import Reason
+from sockd.limits.sources import LRUCache, source_of
+from sockd.model.records import Reason
 
 if TYPE_CHECKING:
-    from sockd.address import Address
-    from sockd.config.limits import LimitsSpec
-    from sockd.limits.buckets import Allowance
+    from sockd.limits.buckets import RateLimit
+    from sockd.limits.spec import LimitsSpec
+    from sockd.model.address import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class _Terms:
     byte_rate: float
 
 
-def _terms(packets: Allowance, size: Allowance) -> _Terms:
+def _terms(packets: RateLimit, size: RateLimit) -> _Terms:
     return _Terms(packets.count, packets.rate, size.count, size.rate)
 
 
-class Purse:
+class TokenBuckets:
     """Two token buckets in one: what somebody may still have answered."""
 
     __slots__ = ("bytes", "packets", "stamp")
@@ -73,25 +73,25 @@ class Budget:
         """Go by other budgets from now on; new flows and the sum of all begin with full purses."""
         self._each = _terms(limits.source_packets, limits.source_bytes)
         self._all = _terms(limits.total_packets, limits.total_bytes)
-        self._purses = Remembered(self._full_purse)
-        self._total = Purse(self._all, now)
+        self._buckets = LRUCache(self._full_buckets)
+        self._total = TokenBuckets(self._all, now)
         self._is_off = self._each == self._all == _terms(UNLIMITED, UNLIMITED)
 
-    def purse(self, peer: Address, now: float) -> Purse:
+    def buckets(self, peer: Address, now: float) -> TokenBuckets:
         """Return the purse of a peer's source."""
-        return self._purses.of(source_of(peer) or peer.host, now)
+        return self._buckets.of(source_of(peer) or peer.host, now)
 
-    def spend(self, purse: Purse, size: int, now: float) -> Reason | None:
+    def spend(self, buckets: TokenBuckets, size: int, now: float) -> Reason | None:
         """Take a datagram out of a purse and of everybody's.
 
         Return why not, if there is not enough; then nothing is taken.
         """
         if self._is_off:
             return None
-        purse.fill(self._each, now)
-        if purse.packets < 1.0:
+        buckets.fill(self._each, now)
+        if buckets.packets < 1.0:
             return Reason.SOURCE_PACKETS
-        if purse.bytes < size:
+        if buckets.bytes < size:
             return Reason.SOURCE_BYTES
         total = self._total
         total.fill(self._all, now)
@@ -99,11 +99,11 @@ class Budget:
             return Reason.TOTAL_PACKETS
         if total.bytes < size:
             return Reason.TOTAL_BYTES
-        purse.packets -= 1.0
-        purse.bytes -= size
+        buckets.packets -= 1.0
+        buckets.bytes -= size
         total.packets -= 1.0
         total.bytes -= size
         return None
 
-    def _full_purse(self, now: float) -> Purse:
-        return Purse(self._each, now)
+    def _full_buckets(self, now: float) -> TokenBuckets:
+        return TokenBuckets(self._each, now)

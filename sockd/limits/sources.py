@@ -15,8 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
-from sockd.address import Address
-from sockd.limits.access import ip_of
+from sockd.model.address import Address
+from sockd.model.ip import ip_of
 
 MOST_SOURCES = 16_384
 """How many sources a table remembers."""
@@ -62,7 +62,7 @@ class Counts:
             del self._counts[source]
 
 
-class Remembered(Generic[T]):
+class LRUCache(Generic[T]):
     """Something of each of the sources that came last.
 
     :param make: returns it for a source that is new, or was forgotten.

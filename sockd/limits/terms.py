@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sockd.limits.buckets import UNLIMITED
-from sockd.records import Reason
+from sockd.model.records import Reason
 
 if TYPE_CHECKING:
-    from sockd.config.specs import ServiceSpec
-    from sockd.limits.buckets import Allowance
+    from sockd.limits.buckets import RateLimit
+    from sockd.limits.spec import LimitsSpec
 
 _PERIODS = MappingProxyType({0.001: "ms", 1.0: "s", 60.0: "m", 3600.0: "h"})
 _SIZES = (
@@ -20,31 +20,30 @@ _SIZES = (
 )
 
 
-def terms(spec: ServiceSpec) -> Mapping[Reason, str]:
+def terms(limits: LimitsSpec, max_connections: int) -> Mapping[Reason, str]:
     """Return what to say of each limit that a section has when somebody has hit it."""
-    limits = spec.limits
     values = {
         Reason.PER_SOURCE: str(limits.per_source or ""),
-        Reason.CONNECT_RATE: _rate(limits.connect_rate, _number),
-        Reason.TOTAL_RATE: _rate(limits.total_rate, _number),
-        Reason.SOURCE_PACKETS: _rate(limits.source_packets, _number),
-        Reason.TOTAL_PACKETS: _rate(limits.total_packets, _number),
+        Reason.CONNECT_RATE: _rate(limits.connect_rate, _count_text),
+        Reason.TOTAL_RATE: _rate(limits.total_rate, _count_text),
+        Reason.SOURCE_PACKETS: _rate(limits.source_packets, _count_text),
+        Reason.TOTAL_PACKETS: _rate(limits.total_packets, _count_text),
         Reason.SOURCE_BYTES: _rate(limits.source_bytes, _size),
         Reason.TOTAL_BYTES: _rate(limits.total_bytes, _size),
     }
     said = {reason: f"{reason} = {value}" for reason, value in values.items() if value}
-    said[Reason.FULL] = f"{Reason.FULL}, max_connections = {spec.max_connections}"
+    said[Reason.FULL] = f"{Reason.FULL}, max_connections = {max_connections}"
     return MappingProxyType(said)
 
 
-def _rate(allowance: Allowance, written: Callable[[float], str]) -> str:
+def _rate(rate_limit: RateLimit, written: Callable[[float], str]) -> str:
     """Return a rate as text; an empty one where there is no limit."""
-    if allowance == UNLIMITED:
+    if rate_limit == UNLIMITED:
         return ""
-    return f"{written(allowance.count)}/{_PERIODS[allowance.period]}"
+    return f"{written(rate_limit.count)}/{_PERIODS[rate_limit.period]}"
 
 
-def _number(count: float) -> str:
+def _count_text(count: float) -> str:
     return str(int(count))
 
 

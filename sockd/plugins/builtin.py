@@ -1,9 +1,9 @@
 """The kinds and replies that sockd brings along."""
 
-from sockd.kinds.datagram import DatagramKind
-from sockd.kinds.stream import StreamKind
 from sockd.replies.echo import Echo
 from sockd.replies.upper import Upper
+from sockd.services.datagram import DatagramKind
+from sockd.services.stream import StreamKind
 
 echo = Echo()
 upper = Upper()

@@ -91,7 +91,7 @@ def fitted(configuration: Configuration, limit: int) -> Configuration:
 
 def _is_free(spec: ServiceSpec, configuration: Configuration) -> bool:
     """Return whether a service takes as many connections as there are by default."""
-    is_said = (spec.place.section, _CONNECTIONS) in configuration.places
+    is_said = (spec.location.section, _CONNECTIONS) in configuration.locations
     return not is_said and of_service(spec) > spec.max_connections
 
 
@@ -105,10 +105,10 @@ def problems(configuration: Configuration, limit: int, is_select: bool = False) 
     if need <= (min(limit, SELECT) if is_select else limit):
         return []
     largest = max(configuration.services, key=of_service)
-    wrong, remedy = f"{need} descriptors are needed in all, and the hard limit is {limit}", _REMEDY
+    message, hint = f"{need} descriptors are needed in all, and the hard limit is {limit}", _REMEDY
     if is_select and limit >= SELECT:
-        wrong = f"{need} descriptors are needed in all, and the reactor select serves {SELECT}"
-        remedy = _REMEDY_SELECT
-    section = replace(largest.place, option=_CONNECTIONS)
-    place = configuration.places.get((section.section, _CONNECTIONS), section)
-    return [Problem(place, wrong, remedy)]
+        message = f"{need} descriptors are needed in all, and the reactor select serves {SELECT}"
+        hint = _REMEDY_SELECT
+    section = replace(largest.location, option=_CONNECTIONS)
+    location = configuration.locations.get((section.section, _CONNECTIONS), section)
+    return [Problem(location, message, hint)]

@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from threading import Thread
 from types import FrameType
 
-from twisted.logger import Logger
-
+from sockd.logger import PartLogger
 from sockd.reactor import IReactor
 
 _NAME = "SIGHUP"
@@ -51,7 +50,7 @@ class Hangups:
     :param end: called there in its place when the terminal is gone, perhaps more than once.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(
         self,

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 
-from twisted.logger import Logger
 from twisted.python.logfile import LogFile
 
+from sockd.logger import PartLogger
 from sockd.text import printable
 
 _DEFAULT = "twistd.log"
@@ -60,7 +60,7 @@ class LogReopener:
     :param file: ``None``: the log goes elsewhere.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(self, file: ReopenableLogFile | None) -> None:
         self._file = file

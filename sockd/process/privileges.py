@@ -9,11 +9,11 @@ from sockd.config.specs import AdminSpec
 from sockd.errors import Problem
 from sockd.text import quoted
 
-REMEDY = "twistd --uid nobody --gid nogroup … sockd …"
+HINT = "twistd --uid nobody --gid nogroup … sockd …"
 
 WARNING = (
     "sockd runs as root, and stays root: so does whoever gets into it, and the admin shell."
-    f" Give it a user of its own: {REMEDY}"
+    f" Give it a user of its own: {HINT}"
 )
 
 
@@ -43,5 +43,5 @@ def shell_problems(spec: AdminSpec) -> Iterator[Problem]:
     """
     for endpoint in (*spec.ssh, *spec.telnet):
         if not endpoint.is_private:
-            wrong = f"{quoted(endpoint.text)} would be a root shell for other machines"
-            yield Problem(endpoint.place, wrong, f"interface=127.0.0.1, or {REMEDY}")
+            message = f"{quoted(endpoint.text)} would be a root shell for other machines"
+            yield Problem(endpoint.location, message, f"interface=127.0.0.1, or {HINT}")

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import FrameType
 
-from twisted.logger import Logger
-
+from sockd.logger import PartLogger
 from sockd.reactor import IReactor
 
 
@@ -56,7 +55,7 @@ class Signals:
     :param actions: what is called in the reactor's thread, with the name of the signal.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(
         self, reactor: IReactor, actions: Mapping[Action, Callable[[str], object]]
@@ -101,7 +100,7 @@ class Shutdown:
     :param first: called unless something else has begun the shutdown.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(
         self, reactor: IReactor, first: Callable[[], object], second: Callable[[], object]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from sockd.errors import ConfigurationError, Place, Problem, Unfit
+from sockd.errors import ConfigurationError, InvalidValue, Problem, SourceLocation
 from sockd.files import read_regular, reason
 from sockd.text import printable
 
@@ -58,19 +58,20 @@ class StateDirectory:
     """A directory that only its owner can look into.
 
     :param path: where; ``None``: :func:`default_path`.
-    :param place: what of the configuration the problems point at; else they point at the directory.
+    :param location: where the problems point in the configuration; else they point at the
+        directory.
     :param owner: the user and group that the process becomes later: what root keeps is theirs.
     """
 
     def __init__(
         self,
         path: Path | None,
-        place: Place | None = None,
+        location: SourceLocation | None = None,
         owner: tuple[int, int] | None = None,
     ) -> None:
         self._owner = owner
         self.path = default_path(os.environ) if path is None else path
-        self._place = place or Place(str(self.path), 1)
+        self._place = location or SourceLocation(str(self.path), 1)
 
     def read(self, name: str) -> bytes | None:
         """Return what was kept under a name, ``None`` if nothing was.
@@ -85,8 +86,8 @@ class StateDirectory:
         except FileNotFoundError:
             return None
         except OSError as error:
-            wrong = f"{_shown(self.path / name)} cannot be read: {reason(error)}"
-            raise self.error(wrong, "it must belong to the user that sockd runs as") from None
+            message = f"{_printable_path(self.path / name)} cannot be read: {reason(error)}"
+            raise self.error(message, "it must belong to the user that sockd runs as") from None
 
     def keep(self, name: str, data: bytes) -> bytes:
         """Keep something, and return what is kept: another process may have been first.
@@ -100,8 +101,8 @@ class StateDirectory:
             _write_once(self.path / name, data, self._owner)
             return read_regular(self.path / name, _LARGEST_FILE)
         except OSError as error:
-            wrong = f"{_shown(self.path / name)} cannot be written: {reason(error)}"
-            raise self.error(wrong, _MAKE) from None
+            message = f"{_printable_path(self.path / name)} cannot be written: {reason(error)}"
+            raise self.error(message, _MAKE) from None
 
     def discard(self, name: str) -> bool:
         """Remove what was kept under a name, if that can be done; return whether it is gone."""
@@ -111,28 +112,31 @@ class StateDirectory:
             return False
         return True
 
-    def error(self, wrong: str, remedy: str) -> ConfigurationError:
+    def error(self, message: str, hint: str) -> ConfigurationError:
         """Return what to raise about something in here."""
-        return ConfigurationError([Problem(self._place, wrong, remedy)])
+        return ConfigurationError([Problem(self._place, message, hint)])
 
-    def damaged(self, name: str, unfit: Unfit) -> ConfigurationError:
+    def damaged(self, name: str, invalid: InvalidValue) -> ConfigurationError:
         """Return what to raise about something in here that is not what it should be."""
-        wrong = f"{_shown(self.path / name)}: {unfit.wrong}"
-        return self.error(wrong, "remove it, and a new one is made")
+        message = f"{_printable_path(self.path / name)}: {invalid.message}"
+        return self.error(message, "remove it, and a new one is made")
 
     def _guard(self) -> None:
         """Make sure that nobody else can look into the directory or write to it."""
         status = self.path.stat()
         if not stat.S_ISDIR(status.st_mode):
-            wrong = f"{_shown(self.path)} is no directory"
-            raise self.error(wrong, _MAKE)
+            message = f"{_printable_path(self.path)} is no directory"
+            raise self.error(message, _MAKE)
         if os.name != "posix" or not status.st_mode & _OTHERS:
             return
         if status.st_uid == os.geteuid() and self._holds_only_ours():
             self.path.chmod(_PRIVATE_DIRECTORY)
             return
-        wrong = f"{_shown(self.path)} is open to other users, mode {status.st_mode & 0o7777:04o}"
-        raise self.error(wrong, f"chmod 700 {_shown(self.path)}, or a directory of its own")
+        mode = f"{status.st_mode & 0o7777:04o}"
+        message = f"{_printable_path(self.path)} is open to other users, mode {mode}"
+        raise self.error(
+            message, f"chmod 700 {_printable_path(self.path)}, or a directory of its own"
+        )
 
     def _hand_over(self) -> None:
         """Give the directory to the user that the process becomes, if it is root's and sockd's.
@@ -173,5 +177,5 @@ def _write_once(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _shown(path: Path) -> str:
+def _printable_path(path: Path) -> str:
     return printable(str(path))

@@ -1,4 +1,6 @@
-"""The PROXY protocol, receiving: who a balancer says that it speaks for. Pure.
+"""The PROXY protocol, receiving side, as HAProxy's ``proxy-protocol.txt`` defines it. Pure.
 
-Both versions are as HAProxy's ``proxy-protocol.txt`` has them.
+- :mod:`~sockd.proxy.header`: the addresses of a header
+- :mod:`~sockd.proxy.v1`, :mod:`~sockd.proxy.v2`: the two versions
+- :mod:`~sockd.proxy.reader`: reads a header from the start of a stream
 """

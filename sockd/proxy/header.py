@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sockd.address import Address
+    from sockd.model.address import Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sockd.proxy.header import MalformedHeader
 if TYPE_CHECKING:
     from sockd.proxy.header import Header
 
-_VERSIONS = ((v1.SIGNATURE, v1.parsed), (v2.SIGNATURE, v2.parsed))
+_VERSIONS = ((v1.V1_SIGNATURE, v1.parse_v1), (v2.V2_SIGNATURE, v2.parse_v2))
 
 
 class HeaderReader:
@@ -31,7 +31,7 @@ class HeaderReader:
         """
         if self._header is None:
             data = self._start + data
-            found = _parsed(data)
+            found = _parse_start(data)
             if found is None:
                 self._start = data
                 return None
@@ -41,11 +41,11 @@ class HeaderReader:
         return None if self._left else (self._header, rest)
 
 
-def _parsed(start: bytes) -> tuple[Header, int] | None:
+def _parse_start(start: bytes) -> tuple[Header, int] | None:
     for signature, parsed in _VERSIONS:
         if start.startswith(signature):
             return parsed(start)
         if signature.startswith(start):
             return None
-    wrong = "it does not begin as a PROXY header does"
-    raise MalformedHeader(wrong)
+    message = "it does not begin as a PROXY header does"
+    raise MalformedHeader(message)

@@ -8,15 +8,15 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from types import MappingProxyType
 from typing import TypeAlias
 
-from sockd.address import Address
-from sockd.limits.access import ip_of
+from sockd.model.address import Address
+from sockd.model.ip import ip_of
 from sockd.proxy.header import NOBODY, Header, MalformedHeader
 
-SIGNATURE = b"PROXY "
+V1_SIGNATURE = b"PROXY "
 
 Family: TypeAlias = type[IPv4Address] | type[IPv6Address]
 
-LONGEST = 107
+MAX_LINE = 107
 """How long the line may be with its CRLF, in bytes."""
 
 _UNKNOWN = re.compile(rb"PROXY UNKNOWN( .*)?", re.DOTALL)
@@ -24,21 +24,21 @@ _KNOWN = re.compile(rb"PROXY (TCP[46]) ([!-~]+) ([!-~]+) ([0-9]{1,5}) ([0-9]{1,5
 _FAMILIES: Mapping[bytes, Family] = MappingProxyType({b"TCP4": IPv4Address, b"TCP6": IPv6Address})
 
 
-def parsed(start: bytes) -> tuple[Header, int] | None:
+def parse_v1(start: bytes) -> tuple[Header, int] | None:
     """Return the header that a stream starts with and its length; ``None``: more is needed.
 
     :raise MalformedHeader: if the line is not exactly what the specification allows.
     """
-    end = start.find(b"\n", 0, LONGEST) + 1
+    end = start.find(b"\n", 0, MAX_LINE) + 1
     if not end:
-        if len(start) >= LONGEST:
-            wrong = f"the line does not end within {LONGEST} bytes"
-            raise MalformedHeader(wrong)
+        if len(start) >= MAX_LINE:
+            message = f"the line does not end within {MAX_LINE} bytes"
+            raise MalformedHeader(message)
         return None
     line = start[:end]
     if not line.endswith(b"\r\n"):
-        wrong = "the line ends without a carriage return"
-        raise MalformedHeader(wrong)
+        message = "the line ends without a carriage return"
+        raise MalformedHeader(message)
     return _header(line[:-2]), end
 
 
@@ -47,29 +47,29 @@ def _header(line: bytes) -> Header:
         return NOBODY
     found = _KNOWN.fullmatch(line)
     if found is None:
-        wrong = "the line is not PROXY, a protocol, two addresses and two ports"
-        raise MalformedHeader(wrong)
+        message = "the line is not PROXY, a protocol, two addresses and two ports"
+        raise MalformedHeader(message)
     family = _FAMILIES[found[1]]
     return Header(
-        Address(_host(found[2], family), _port(found[4])),
-        Address(_host(found[3], family), _port(found[5])),
+        Address(_v1_host(found[2], family), _port(found[4])),
+        Address(_v1_host(found[3], family), _port(found[5])),
     )
 
 
-def _host(text: bytes, family: Family) -> str:
+def _v1_host(text: bytes, family: Family) -> str:
     """Return an address as the ledger writes it; a scope is no part of one here."""
     try:
         if b"%" not in text:
             return str(ip_of(str(family(text.decode("ascii")))))
     except AddressValueError:
         pass
-    wrong = "an address is not one of the protocol's family"
-    raise MalformedHeader(wrong)
+    message = "an address is not one of the protocol's family"
+    raise MalformedHeader(message)
 
 
 def _port(digits: bytes) -> int:
     number = int(digits)
     if number > 65535 or str(number).encode("ascii") != digits:
-        wrong = "a port is no number from 0 to 65535, without leading zeros"
-        raise MalformedHeader(wrong)
+        message = "a port is no number from 0 to 65535, without leading zeros"
+        raise MalformedHeader(message)
     return number

@@ -10,11 +10,11 @@ import struct
 from ipaddress import ip_address
 from types import MappingProxyType
 
-from sockd.address import Address
-from sockd.limits.access import ip_of
+from sockd.model.address import Address
+from sockd.model.ip import ip_of
 from sockd.proxy.header import NOBODY, Header, MalformedHeader
 
-SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 _START = struct.Struct("!12sBBH")
 _LOCAL = 0x20
@@ -27,7 +27,7 @@ _BLOCKS = MappingProxyType({1: struct.Struct("!4s4sHH"), 2: struct.Struct("!16s1
 """The addresses of INET and INET6; of the others nothing is read."""
 
 
-def parsed(start: bytes) -> tuple[Header, int] | None:
+def parse_v2(start: bytes) -> tuple[Header, int] | None:
     """Return the header that a stream starts with and its length; ``None``: more is needed.
 
     The length may be more than what is there by now.
@@ -38,14 +38,14 @@ def parsed(start: bytes) -> tuple[Header, int] | None:
         return None
     _, command, sort, length = _START.unpack_from(start)
     if command not in (_LOCAL, _PROXY):
-        wrong = "it is not version 2, or its command is neither LOCAL nor PROXY"
-        raise MalformedHeader(wrong)
+        message = "it is not version 2, or its command is neither LOCAL nor PROXY"
+        raise MalformedHeader(message)
     family, protocol = divmod(sort, 16)
     if command == _LOCAL:
         return NOBODY, _START.size + length
     if family >= _FAMILIES or protocol >= _PROTOCOLS:
-        wrong = "its address family or its protocol is none that is known"
-        raise MalformedHeader(wrong)
+        message = "its address family or its protocol is none that is known"
+        raise MalformedHeader(message)
     header = _addresses(start, length, _BLOCKS.get(family) if protocol else None)
     return None if header is None else (header, _START.size + length)
 
@@ -55,15 +55,15 @@ def _addresses(start: bytes, length: int, block: struct.Struct | None) -> Header
     if block is None:
         return NOBODY
     if length < block.size:
-        wrong = "it is too short for its addresses"
-        raise MalformedHeader(wrong)
+        message = "it is too short for its addresses"
+        raise MalformedHeader(message)
     if len(start) < _START.size + block.size:
         return None
     source, destination, source_port, destination_port = block.unpack_from(start, _START.size)
     return Header(
-        Address(_host(source), source_port), Address(_host(destination), destination_port)
+        Address(_v2_host(source), source_port), Address(_v2_host(destination), destination_port)
     )
 
 
-def _host(packed: bytes) -> str:
+def _v2_host(packed: bytes) -> str:
     return str(ip_of(str(ip_address(packed))))

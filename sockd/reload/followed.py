@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import AdminSpec, CaptureSpec, StatsSpec
-from sockd.errors import Place
+from sockd.errors import SourceLocation
 
 if TYPE_CHECKING:
     from sockd.config.specs import Configuration
@@ -30,7 +30,7 @@ _PLACES = "places"
 Spec = TypeVar("Spec", StatsSpec, AdminSpec, CaptureSpec)
 
 
-def restart(old: Configuration, new: Configuration) -> Iterator[Place]:
+def restart(old: Configuration, new: Configuration) -> Iterator[SourceLocation]:
     """Return where the options stand that were changed and need a restart."""
     if old.state != new.state:
         yield _place(new, "sockd", "state")
@@ -86,11 +86,11 @@ def _comparable(value: object) -> object:
     return value
 
 
-def _place(new: Configuration, section: str, option: str) -> Place:
+def _place(new: Configuration, section: str, option: str) -> SourceLocation:
     """Return where an option stands, or the section from which it was removed, or the file."""
-    places = new.places
+    locations = new.locations
     return (
-        places.get((section, option))
-        or places.get((section, ""))
-        or Place(new.file, 1, section, option)
+        locations.get((section, option))
+        or locations.get((section, ""))
+        or SourceLocation(new.file, 1, section, option)
     )

@@ -1,27 +1,29 @@
-"""What has to happen so that one configuration becomes another: a value, nothing happens yet."""
+"""The difference between two configurations: what a reload has to do, as a value. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sockd.errors import Place
+from sockd.errors import SourceLocation
 from sockd.reload.followed import restart
 from sockd.steps import Steps, finished
 
 if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint
     from sockd.config.specs import Configuration, ServiceSpec
-    from sockd.interfaces import IServiceKind
 
 Held = Mapping[str, tuple["Endpoint", ...]]
 """The endpoints that are bound now, by the names of their services."""
 
 Identity = tuple[str, ...]
 
-_NOWHERE = Place("", 0)
+KindOptions = Mapping[str, Collection[str]]
+"""The names of the options that each kind declares, by the name of the kind."""
+
+_NOWHERE = SourceLocation("", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Plan:
     removed: tuple[ServiceSpec, ...] = ()
     fresh: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
-    restart: tuple[Place, ...] = ()
+    restart: tuple[SourceLocation, ...] = ()
 
     def summary(self) -> str:
         """Return what becomes of the services, in a line."""
@@ -73,25 +75,23 @@ class Plan:
         yield self.summary()
         for move in self.moves:
             yield f"{move.endpoint.text} goes from {move.giver} to {move.taker}"
-        for place in self.restart:
-            yield f"{place}: changed, and followed after a restart only"
+        for location in self.restart:
+            yield f"{location}: changed, and followed after a restart only"
 
 
-def plan(
-    old: Configuration, new: Configuration, held: Held, kinds: Mapping[str, IServiceKind]
-) -> Plan:
+def plan(old: Configuration, new: Configuration, held: Held, options: KindOptions) -> Plan:
     """Return what has to happen.
 
     It takes tens of milliseconds for thousands of endpoints, see :func:`plan_in_steps`.
 
     :param held: what is bound now; a service that is not there was stopped, and stays so.
-    :param kinds: the service kinds there are, by name.
+    :param options: the names of the options that each kind declares, by the name of the kind.
     """
-    return finished(plan_in_steps(old, new, held, kinds))
+    return finished(plan_in_steps(old, new, held, options))
 
 
 def plan_in_steps(
-    old: Configuration, new: Configuration, held: Held, kinds: Mapping[str, IServiceKind]
+    old: Configuration, new: Configuration, held: Held, options: KindOptions
 ) -> Steps[Plan]:
     """Do the same as :func:`plan`, a few endpoints at a time."""
     yield from _identified(old, new)
@@ -100,7 +100,7 @@ def plan_in_steps(
         word: [] for word in ("kept", "changed", "replaced", "added")
     }
     for spec in new.services:
-        groups[_becomes(before.get(spec.name), spec, kinds)].append(spec)
+        groups[_becomes(before.get(spec.name), spec, options)].append(spec)
         yield
     names = {spec.name for spec in new.services}
     added = {spec.name for spec in groups["added"]}
@@ -124,19 +124,19 @@ def _identified(*configurations: Configuration) -> Steps[None]:
                 yield
 
 
-def _becomes(old: ServiceSpec | None, new: ServiceSpec, kinds: Mapping[str, IServiceKind]) -> str:
+def _becomes(old: ServiceSpec | None, new: ServiceSpec, options: KindOptions) -> str:
     if old is None:
         return "added"
-    options = [option.name for option in kinds[new.kind].options]
-    if old.kind != new.kind or any(old.settings.get(n) != new.settings[n] for n in options):
+    names = options[new.kind]
+    if old.kind != new.kind or any(old.settings.get(n) != new.settings[n] for n in names):
         return "replaced"
-    is_same = _unplaced(old) == _unplaced(new)
+    is_same = _without_location(old) == _without_location(new)
     return "kept" if is_same else "changed"
 
 
-def _unplaced(spec: ServiceSpec) -> tuple[ServiceSpec, list[object]]:
+def _without_location(spec: ServiceSpec) -> tuple[ServiceSpec, list[object]]:
     """Return what a section says, wherever it stands."""
-    return replace(spec, place=_NOWHERE, listen=()), _bound_to(spec.listen)
+    return replace(spec, location=_NOWHERE, listen=()), _bound_to(spec.listen)
 
 
 def _bound_to(endpoints: Iterable[Endpoint]) -> list[object]:

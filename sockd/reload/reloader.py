@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.logger import Logger
 
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import Configuration
-from sockd.errors import ConfigurationError, Place, Problem, SockdError
-from sockd.kinds.context import ServiceContext
+from sockd.errors import ConfigurationError, Problem, SockdError, SourceLocation
+from sockd.logger import PartLogger
 from sockd.registry import Registry
 from sockd.reload.followed import settled
 from sockd.reload.plan import Plan, plan_in_steps
 from sockd.reload.transition import Host, Transition
+from sockd.services.context import ServiceContext
 from sockd.steps import Steps
 from sockd.turns import in_turns
 
@@ -36,7 +36,7 @@ class Reloader:
     :param read: returns what the file says, in steps, or raises :class:`ConfigurationError`.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(
         self,
@@ -91,7 +91,9 @@ class Reloader:
     async def _follow(self, new: Configuration) -> Plan:
         """Do it all; or raise, and leave everything as it was."""
         reactor = self._context.reactor
-        context = replace(self._context, drain=new.drain, lane=new.lane, io_uring=new.io_uring)
+        context = replace(
+            self._context, drain=new.drain, fast_path=new.fast_path, io_uring=new.io_uring
+        )
         wanted, transition = await self._prepared(new, context)
         try:
             await in_turns(reactor, transition.commit())
@@ -112,10 +114,10 @@ class Reloader:
 
         :raise SockdError: with what cannot be had.
         """
-        reactor, kinds = context.reactor, self._registry.kinds
+        reactor, options = context.reactor, self._registry.kind_options
         for _ in range(_ATTEMPTS):
             held = self._held()
-            steps = plan_in_steps(self._configuration, new, held, kinds)
+            steps = plan_in_steps(self._configuration, new, held, options)
             wanted = await in_turns(reactor, steps)
             transition = Transition(
                 self._host,
@@ -136,14 +138,16 @@ class Reloader:
                 return wanted, transition
             transition.undo()
             await self._close_spare()
-        place = Place(new.file, 1)
-        wrong = "services were started or stopped at the same time"
-        raise ConfigurationError([Problem(place, wrong, "reload again")])
+        location = SourceLocation(new.file, 1)
+        message = "services were started or stopped at the same time"
+        raise ConfigurationError([Problem(location, message, "reload again")])
 
     def _demand_running(self, new: Configuration) -> None:
         if self._host.draining:
-            place = Place(new.file, 1)
-            raise ConfigurationError([Problem(place, "sockd is shutting down", "start it again")])
+            location = SourceLocation(new.file, 1)
+            raise ConfigurationError(
+                [Problem(location, "sockd is shutting down", "start it again")]
+            )
 
     def _held(self) -> dict[str, tuple[Endpoint, ...]]:
         """Return what is bound now."""
@@ -156,7 +160,7 @@ class Reloader:
     def _settle(self, new: Configuration) -> None:
         """Follow the rest of the file."""
         self._configuration = new
-        self._context.ledger.remember(new.history)
+        self._context.ledger.set_history_limit(new.history)
         for spec in new.services:
             record = self._services[spec.name].record
             record.kind, record.reply = spec.kind, spec.reply

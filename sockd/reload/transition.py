@@ -9,18 +9,18 @@ from itertools import chain
 from typing import Protocol, cast
 
 from twisted.application.service import IService
-from twisted.logger import Logger
 
 from sockd.config.endpoint import Endpoint
 from sockd.config.occupied import Occupied
 from sockd.config.specs import Configuration, ServiceSpec
-from sockd.errors import BindError, Place, Problem, SockdError
+from sockd.errors import BindError, Problem, SockdError, SourceLocation
 from sockd.interfaces import INetworkService, IReloadableService, IReloadableView
-from sockd.kinds.context import ServiceContext
-from sockd.records import State
+from sockd.logger import PartLogger
+from sockd.model.records import State
 from sockd.registry import Registry
 from sockd.reload.parts import parts
 from sockd.reload.plan import Plan
+from sockd.services.context import ServiceContext
 from sockd.steps import Steps
 from sockd.text import quoted
 
@@ -48,7 +48,7 @@ class Transition:
     :param new: the configuration to come, with what stays as it is until a restart.
     """
 
-    _log = Logger()
+    _log = PartLogger("sockd")
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Transition:
             self._made[name].stopService()
         ledger = self._context.ledger
         for name in ledger.services.keys() - self._known - self._services.keys():
-            ledger.withdraw(ledger.services[name])
+            ledger.remove_service(ledger.services[name])
 
     def commit(self) -> Steps[None]:
         """Carry it out, one part in each step, unless the daemon shuts down meanwhile.
@@ -127,8 +127,8 @@ class Transition:
         """Return what changes of services that only know how to start and stop."""
         for spec in specs:
             if _reloadable(self._services[spec.name]) is None:
-                wrong = f"the service {quoted(spec.name)} cannot change while it runs"
-                yield Problem(spec.place, wrong, "its kind is a plugin's: restart the daemon")
+                message = f"the service {quoted(spec.name)} cannot change while it runs"
+                yield Problem(spec.location, message, "its kind is a plugin's: restart the daemon")
 
     def _bind(self, spec: ServiceSpec) -> Steps[list[Problem]]:
         """Bind what a service lacks, one endpoint in each step; return what cannot be had."""
@@ -151,16 +151,16 @@ class Transition:
         for endpoint in self._old.endpoints:
             taken.add(endpoint)
             yield
-        wanted: dict[Place, list[Endpoint]] = {}
+        wanted: dict[SourceLocation, list[Endpoint]] = {}
         for endpoint in chain.from_iterable(self._plan.fresh.values()):
-            wanted.setdefault(endpoint.place, []).append(endpoint)
+            wanted.setdefault(endpoint.location, []).append(endpoint)
         explained = []
         for problem in problems:
-            others = map(taken.find, wanted.get(problem.place, ()))
+            others = map(taken.find, wanted.get(problem.location, ()))
             other = next(filter(None, others), None)
             if other is not None:
-                remedy = f"sockd has it as {other.text}: reload once without it, or restart"
-                problem = replace(problem, remedy=remedy)
+                hint = f"sockd has it as {other.text}: reload once without it, or restart"
+                problem = replace(problem, hint=hint)
             explained.append(problem)
             yield
         return explained

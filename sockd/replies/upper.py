@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from zope.interface import implementer
 
-from sockd.address import Address
 from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option
 from sockd.interfaces import IConversation, IReply
+from sockd.model.address import Address
 
 
 @implementer(IConversation)

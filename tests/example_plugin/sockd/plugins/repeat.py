@@ -4,10 +4,10 @@ from typing import cast
 
 from zope.interface import implementer
 
-from sockd.address import Address
 from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option, integer
 from sockd.interfaces import IConversation, IReply
+from sockd.model.address import Address
 
 
 @implementer(IConversation)

@@ -2,9 +2,9 @@
 
 from zope.interface import implementer
 
-from sockd.address import Address
 from sockd.config.specs import ServiceSpec
 from sockd.interfaces import IConversation, IReply
+from sockd.model.address import Address
 
 
 @implementer(IConversation)

@@ -1,0 +1,131 @@
+"""The password that sockd makes where ``[admin]`` names neither keys nor passwords.
+
+Its hash stays in the state directory. The password itself is shown once, on the terminal that the
+daemon was started on. Without one it is in a file of the state directory until somebody has logged
+in with it. It never gets into a log.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sockd.admin.auth.grants import PASSWORD as BY_PASSWORD
+from sockd.admin.auth.grants import Grant
+from sockd.admin.auth.passwords import checked_hash, hashed, random_password
+from sockd.errors import InvalidValue
+from sockd.logger import PartLogger
+from sockd.process.state import FIRST_PASSWORD, PASSWORD, StateDirectory
+from sockd.text import printable
+
+
+class Screen(Protocol):
+    """A terminal, or the lack of one."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one."""
+
+    def show(self, text: str) -> bool:
+        """Print lines on it and nowhere else; return whether that was done."""
+
+
+class FirstPassword:
+    """The first password, from the start that makes it to the first login."""
+
+    _log = PartLogger("sockd.admin")
+
+    def __init__(self, state: StateDirectory, screen: Screen) -> None:
+        self._state = state
+        self._screen = screen
+        self._hash: bytes | None = None
+        self._made: str | None = None
+        self._is_in_file = False
+        self._is_shown = False
+
+    def find(self) -> bytes | None:
+        """Return the hash of the password, ``None`` if none was made yet.
+
+        :raise ConfigurationError: if it cannot be read, or is damaged.
+        """
+        if self._hash is None:
+            kept = self._state.read(PASSWORD)
+            if kept is not None:
+                self._hash = self._hash_in(kept)
+                self._is_in_file = self._state.read(FIRST_PASSWORD) is not None
+        return self._hash
+
+    def find_or_make(self, user: str) -> bytes:
+        """Return the hash of the password; make a password if there is none.
+
+        What a process writes that is still root belongs to the user that it becomes.
+
+        :raise ConfigurationError: if the state directory cannot be used.
+        """
+        found = self.find()
+        if found is not None:
+            return found
+        password = random_password()
+        made = f"{user}:{hashed(password)}\n".encode()
+        kept = self._state.keep(PASSWORD, made)
+        if kept == made:  # else another process was first, and shows its own
+            self._made = password
+            self._state.discard(FIRST_PASSWORD)
+            if not self._screen.is_there:
+                self._write(password)
+        self._hash = self._hash_in(kept)
+        return self._hash
+
+    def show(self) -> None:
+        """Show a password that was made at this start, now that the start has succeeded.
+
+        It happens before a daemon lets go of its terminal; if that is gone, a file has to do.
+        """
+        if self._made is None or self._is_in_file or self._is_shown:
+            return
+        self._is_shown = self._screen.show(
+            f"admin: the password is {self._made} and is not shown again"
+        )
+        if not self._is_shown:
+            self._write(self._made)
+
+    def take_back(self) -> None:
+        """Forget a password that was made at this start, which has failed: nobody has seen it."""
+        if self._made is not None:
+            self._state.discard(FIRST_PASSWORD)
+            self._state.discard(PASSWORD)
+            self._made = self._hash = None
+            self._is_in_file = False
+
+    def notice(self) -> str | None:
+        """Return what the log says about it: where it is, or how to get another one."""
+        if self._hash is None or self._is_shown:
+            return None
+        if self._is_in_file:
+            return f"the first password is in {self._path(FIRST_PASSWORD)} until it is used"
+        path = self._path(PASSWORD)
+        return f"the first password is not shown again; for a new one, delete {path} and restart"
+
+    def entered(self, grant: Grant) -> None:
+        """Delete the file at the first login with the password."""
+        if not self._is_in_file or grant.method != BY_PASSWORD or grant.evidence != self._hash:
+            return
+        self._is_in_file = False
+        path = self._path(FIRST_PASSWORD)
+        if self._state.discard(FIRST_PASSWORD):
+            self._log.info("The first password was used; {path} is deleted", path=path)
+        else:
+            self._log.warn("The first password was used; delete {path}", path=path)
+
+    def _write(self, password: str) -> None:
+        self._state.keep(FIRST_PASSWORD, f"{password}\n".encode())
+        self._is_in_file = True
+
+    def _hash_in(self, data: bytes) -> bytes:
+        """Return the hash in an htpasswd file of one line, whoever it was made for."""
+        try:
+            return checked_hash(data.strip().rpartition(b":")[2])
+        except InvalidValue as invalid:
+            raise self._state.damaged(PASSWORD, invalid) from None
+
+    def _path(self, name: str) -> str:
+        return printable(str(self._state.path / name))

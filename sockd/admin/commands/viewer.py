@@ -1,0 +1,195 @@
+"""The shell of a viewer: reads one command a line out of a fixed table, and knows no Python.
+
+A line is a word, and literals in parentheses behind it: ``connections('echo', limit=20)``. It is
+matched against expressions that are spelled out here; nothing of it is compiled, evaluated or
+looked up on an object. What is not in the table does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sockd.admin.commands.capture import CaptureCommand
+from sockd.admin.commands.commands import DEFAULT_ROWS, Commands
+from sockd.admin.commands.live import LiveCommands
+from sockd.admin.prompt.console import Console
+from sockd.errors import InvalidValue
+from sockd.interfaces import IDaemon
+from sockd.render.tables import pairs
+from sockd.text import nearest, quoted
+
+MAX_COMMAND = 256
+"""In characters."""
+
+MOST_ROWS = 1000
+"""How long a table for a viewer may be."""
+
+_CALL = re.compile(
+    r"[ ]* (?P<name> [a-z]{1,20} ) [ ]* (?: \( (?P<arguments> [^()]* ) \) [ ]* )?",
+    re.VERBOSE | re.ASCII,
+)
+_ARGUMENT = re.compile(
+    r"""[ ]* (?: (?P<name> [a-z]{1,20} ) [ ]* = [ ]* )?
+        (?: '(?P<single> [A-Za-z0-9._-]{1,64} )' | "(?P<double> [A-Za-z0-9._-]{1,64} )"
+          | (?P<number> [0-9]{1,15} ) ) [ ]*""",
+    re.VERBOSE | re.ASCII,
+)
+_GRAMMAR = "one command a line, such as services() or connections('NAME'); commands() lists them"
+
+Literal = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A line that was understood.
+
+    :ivar arguments: values with their names; the empty name where none was given.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, Literal], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerCommand:
+    """A command of the table.
+
+    :ivar run: is given the values of the parameters by their names.
+    :ivar parameters: the parameters in order, each with the type of its values.
+    :ivar required: how many of them must be given.
+    """
+
+    run: Callable[..., None]
+    help: str
+    parameters: Mapping[str, type[Literal]]
+    required: int = 0
+
+
+class ViewerShell:
+    """What one session of a viewer can ask.
+
+    :param clock: returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, daemon: IDaemon, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        commands = Commands(daemon, console, clock)
+        capture = CaptureCommand(daemon, console)
+        live = LiveCommands(daemon, console)
+        self._table: Mapping[str, ViewerCommand] = {
+            "status": _entry(commands.status),
+            "services": _entry(commands.services),
+            "connections": _entry(commands.connections, service=str, limit=int),
+            "connection": _entry(commands.connection, required=1, number=int),
+            "ports": _entry(commands.ports, limit=int),
+            "top": _entry(live.top, sort=str),
+            "watch": _entry(live.watch),
+            "lesson": _entry(commands.lesson),
+            "capture": ViewerCommand(capture.__call__, "Show how the capture goes.", {}),
+            "commands": _entry(self._commands),
+            "exit": _entry(_leave),
+            "quit": _entry(_leave),
+        }
+
+    def enter(self, source: str) -> bool:
+        """Run a line; return that no further one is needed.
+
+        :raise SystemExit: if it asks for the end of the session.
+        """
+        self.run(source)
+        return False
+
+    def run(self, source: str) -> bool:
+        """Run a line; return whether it was understood.
+
+        :raise SystemExit: if it asks for the end of the session.
+        """
+        try:
+            call = parse_call(source)
+            if call is not None:
+                self._dispatch(call)
+        except InvalidValue as invalid:
+            self._console.complain(f"{invalid.message} ({invalid.hint})")
+            return False
+        return True
+
+    def _dispatch(self, call: Call) -> None:
+        entry = self._table.get(call.name)
+        if entry is None:
+            message = f"no command {quoted(call.name)} for viewers"
+            raise InvalidValue(message, nearest(call.name, self._table))
+        entry.run(**_bound(call, entry))
+
+    def _commands(self) -> None:
+        """List the commands."""
+        self._console.say(pairs((f"{name}()", entry.help) for name, entry in self._table.items()))
+
+
+def parse_call(line: str) -> Call | None:
+    """Return the call that a line stands for, ``None`` for an empty one.
+
+    :raise Unfit: if it is none.
+    """
+    text = line.rstrip("\r\n")
+    if not text.strip(" "):
+        return None
+    match = _CALL.fullmatch(text) if len(text) <= MAX_COMMAND else None
+    if match is None:
+        message = f"{quoted(text)} is no command"
+        raise InvalidValue(message, _GRAMMAR)
+    return Call(match["name"], _arguments(match["arguments"] or ""))
+
+
+def _arguments(text: str) -> tuple[tuple[str, Literal], ...]:
+    if not text.strip(" "):
+        return ()
+    return tuple(_argument(part) for part in text.split(","))
+
+
+def _argument(text: str) -> tuple[str, Literal]:
+    match = _ARGUMENT.fullmatch(text)
+    if match is None:
+        message = f"{quoted(text.strip())} is neither a number nor a name in quotation marks"
+        raise InvalidValue(message, _GRAMMAR)
+    number = match["number"]
+    value = match["single"] or match["double"] if number is None else int(number)
+    return match["name"] or "", value
+
+
+def _bound(call: Call, entry: ViewerCommand) -> dict[str, Literal]:
+    """Return the values of a call by the names of the parameters.
+
+    :raise Unfit: if they do not fit.
+    """
+    takes = ", ".join(entry.parameters) or "nothing"
+    bound: dict[str, Literal] = {}
+    unnamed = iter(entry.parameters)
+    for given, value in call.arguments:
+        name = given or next(unnamed, "")
+        kind = entry.parameters.get(name)
+        if kind is None or name in bound or type(value) is not kind:
+            message = f"{quoted(str(value))} does not fit {call.name}()"
+            raise InvalidValue(message, f"it takes {takes}")
+        bound[name] = value
+    if len(bound) < entry.required:
+        message = f"{call.name}() needs more"
+        raise InvalidValue(message, f"it takes {takes}")
+    limit = bound.get("limit", DEFAULT_ROWS)
+    if isinstance(limit, int) and limit > MOST_ROWS:
+        message = f"limit={limit} is too many"
+        raise InvalidValue(message, f"{MOST_ROWS} at most")
+    return bound
+
+
+def _entry(
+    run: Callable[..., None], required: int = 0, **parameters: type[Literal]
+) -> ViewerCommand:
+    return ViewerCommand(run, (run.__doc__ or "").partition("\n")[0], parameters, required)
+
+
+def _leave() -> NoReturn:
+    """End the session, as Ctrl-D does; the daemon goes on."""
+    raise SystemExit

@@ -1,0 +1,68 @@
+"""The events as they happen, a line each, until a key is pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall
+
+from sockd.admin.prompt.screen import Screen
+from sockd.log.messages import sentence_of
+from sockd.model.ledger import Ledger
+from sockd.model.records import Event
+from sockd.text import rfc3339
+
+LINES_PER_SECOND = 50
+"""How many events are told a second; the others are counted."""
+
+_SECOND = 1.0
+
+
+class Watch:
+    """The view itself. Of what comes too fast for it or for its reader only the number is told."""
+
+    def __init__(self, ledger: Ledger, screen: Screen) -> None:
+        self._ledger = ledger
+        self._screen = screen
+        self._unsubscribe: Callable[[], None] | None = None
+        self._timer: IDelayedCall | None = None
+        self._left = LINES_PER_SECOND
+        self._missed = 0
+
+    def begin(self) -> None:
+        """Tell what happens from now on."""
+        if self._screen.size is not None:
+            self._screen.write("events as they happen; any key ends this\n")
+        self._unsubscribe = self._ledger.subscribe(self._tell)
+        self._timer = self._screen.clock.callLater(_SECOND, self._tick)
+
+    def resized(self) -> None:
+        """Do nothing: lines are lines."""
+
+    def end(self) -> None:
+        """Tell no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        self._tell_missed()
+
+    def _tell(self, event: Event) -> None:
+        if not self._left or self._missed or self._screen.is_congested():
+            self._missed += 1
+            return
+        self._left -= 1
+        time = rfc3339(event.time)[len("YYYY-MM-DDT") : -len("000Z")]
+        self._screen.write(f"{time}Z {sentence_of(event)}\n")
+
+    def _tick(self) -> None:
+        self._timer = self._screen.clock.callLater(_SECOND, self._tick)
+        self._left = LINES_PER_SECOND
+        self._tell_missed()
+
+    def _tell_missed(self) -> None:
+        if self._missed and not self._screen.is_congested():
+            self._screen.write(f"… and {self._missed:,} more\n")
+            self._missed = 0

@@ -1,0 +1,221 @@
+"""Runs Python for a session: in its own namespace, with output, input and errors of its own.
+
+The daemon's standard streams are never in reach of what is run: its output goes to the session,
+its input is at an end, and ``exit()`` ends the session.
+"""
+
+from __future__ import annotations
+
+import ast
+import codeop
+import io
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import CodeType
+from typing import NoReturn, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from sockd.admin.prompt import interruption
+from sockd.admin.prompt.console import Console, Writer
+from sockd.admin.prompt.interruption import SHELL, Interrupter
+from sockd.admin.prompt.script import ParseBudget
+
+LONGEST_OUTPUT = 16 * 1024 * 1024
+"""How much a statement may print, in characters: nothing is sent before the statement ends."""
+
+_NO_TIME = "the error cannot be shown: its text could not be made in time"
+
+D = TypeVar("D")
+T = TypeVar("T")
+
+
+class SessionEnd:
+    """The ``exit`` and ``quit`` of a session."""
+
+    def __repr__(self) -> str:
+        """Return what a person sees who forgets the parentheses."""
+        return "exit() or Ctrl-D ends the session; the daemon goes on"
+
+    def __call__(self, code: object = None) -> NoReturn:
+        """End the session."""
+        raise SystemExit(code)
+
+
+class Interpreter:
+    """Runs what one session types.
+
+    :param namespace: the names that it begins with; ``exit`` and ``quit`` are added.
+    :param interrupter: has the time limit of a statement; without it there is none.
+    :param tell: is told why a statement was interrupted.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, object],
+        console: Console,
+        interrupter: Interrupter | None = None,
+        tell: Callable[[str], object] = str,
+    ) -> None:
+        leave = SessionEnd()
+        self._namespace = {"__name__": "__console__", **namespace, "exit": leave, "quit": leave}
+        self._console = console
+        self._interrupter = interrupter or Interrupter(0.0)
+        self._tell = tell
+        self._room = LONGEST_OUTPUT
+        self._compile = codeop.CommandCompiler()
+        self._budget = ParseBudget()
+        self._deferreds = 0
+
+    def enter(self, source: str) -> bool:
+        """Run source as a prompt does; return whether it is not complete yet.
+
+        :raise SystemExit: if it asks for the end of the session.
+        """
+        before, _, last = source.rpartition("\n")
+        if not before:
+            self._budget = ParseBudget()
+        if last.strip() and not self._budget.allows(len(source)):
+            return True  # an empty line has it parsed
+        try:
+            code = self._compile(source, SHELL, "single")
+        except (SyntaxError, ValueError, OverflowError) as error:
+            self._complain_of(error)
+            return False
+        if code is not None:
+            self._run(code)
+        return code is None
+
+    def run(self, source: str) -> bool:
+        """Run whole statements, and show the values of those that are expressions.
+
+        :return: whether all of them ran; the first that fails is the last that runs.
+        :raise SystemExit: if one asks for the end of the session.
+        """
+        try:
+            tree = ast.parse(source, SHELL)
+            codes = [compile(ast.Interactive([node]), SHELL, "single") for node in tree.body]
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            self._complain_of(error)
+            return False
+        return all(map(self._run, codes))
+
+    def _run(self, code: CodeType) -> bool:
+        self._room = LONGEST_OUTPUT
+        try:
+            with self._streams():
+                self._limited(partial(exec, code, self._namespace))
+        except SystemExit as leave:
+            raise SystemExit(self._or_else(partial(_status, leave.code), 1)) from None
+        except BaseException as error:
+            self._complain_of(error)
+            return False
+        return True
+
+    def _limited(self, work: Callable[[], T]) -> T:
+        """Do what may run code of the session: all of that has a time limit."""
+        return self._interrupter.run(work, self._tell)
+
+    def _or_else(self, work: Callable[[], T], default: D) -> T | D:
+        """Return what some work returns, or a default if it fails or takes too long."""
+        try:
+            return self._limited(work)
+        except BaseException:
+            return default
+
+    @contextmanager
+    def _streams(self) -> Iterator[None]:
+        """Lend the interpreter's standard streams to what runs now."""
+        kept = sys.stdin, sys.stdout, sys.stderr, sys.displayhook
+        sys.stdin = io.StringIO()
+        sys.stdout = _Stream(partial(self._print, self._console.out))
+        sys.stderr = _Stream(partial(self._print, self._console.err))
+        sys.displayhook = self._display
+        try:
+            yield
+        finally:
+            sys.stdin, sys.stdout, sys.stderr, sys.displayhook = kept
+
+    def _print(self, write: Writer, text: str) -> None:
+        """Write what there is still room for."""
+        if self._room < 0:
+            return
+        room = self._room
+        self._room -= len(text)
+        write(text[:room])
+        if self._room < 0:
+            self._console.complain(f"\nthe output is cut after {LONGEST_OUTPUT} characters")
+
+    def _complain_of(self, error: BaseException) -> None:
+        """Show a traceback of what the session typed."""
+        text = self._or_else(partial(_traceback, error), _NO_TIME)
+        self._console.complain(text[:LONGEST_OUTPUT])
+
+    def _display(self, value: object) -> None:
+        if value is None:
+            return
+        self._namespace["_"] = value
+        if isinstance(value, Deferred) and not value.called:
+            self._watch(value)
+        else:
+            self._print(self._console.out, f"{value!r}\n")
+
+    def _watch(self, deferred: Deferred[object]) -> None:
+        """Show a Deferred by its number, and its result when it comes."""
+        name = f"Deferred #{self._deferreds}"
+        self._deferreds += 1
+
+        def fired(result: object) -> object:
+            is_failure = isinstance(result, Failure)
+            show = self._console.complain if is_failure else self._console.say
+            text = self._or_else(partial(_result, result), "with a value that cannot be shown")
+            show(f"{name} {text}"[:LONGEST_OUTPUT])
+            return result
+
+        self._console.say(f"<{name}>")
+        deferred.addBoth(fired)
+        self._console.follow(deferred)
+
+
+class _Stream(io.TextIOBase):
+    """A standard stream of a session."""
+
+    encoding = "utf-8"
+
+    def __init__(self, write: Writer) -> None:
+        self._write = write
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._write(text)
+        return len(text)
+
+
+def _status(code: object) -> str | int:
+    """Return the code of a :class:`SystemExit` as a value of Python's own types."""
+    if code is None or isinstance(code, int):
+        return int(code or 0)
+    return str(code)
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback of an error, without the frames that ran the statement."""
+    own = {__file__, interruption.__file__, ast.__file__, codeop.__file__}
+    shown = traceback.TracebackException(type(error), error, error.__traceback__)
+    shown.stack = traceback.StackSummary.from_list(
+        [frame for frame in shown.stack if frame.filename not in own]
+    )
+    return "".join(shown.format()).rstrip("\n")
+
+
+def _result(result: object) -> str:
+    """Return what became of a Deferred."""
+    if isinstance(result, Failure):
+        return f"failed: {result.getErrorMessage()}"
+    return f"fired: {result!r}"

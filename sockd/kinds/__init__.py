@@ -1,1 +1,0 @@
-"""How peers are served: streams (tcp, multi) and datagrams (udp)."""

@@ -1,0 +1,200 @@
+"""Binds the stream endpoints of one section, all or none.
+
+Services, the stats endpoint and the admin shell listen through this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.error import CannotListenError
+from twisted.python.failure import Failure
+
+from sockd.config.endpoint import Endpoint
+from sockd.errors import BindError, InvalidValue, Problem
+from sockd.model.records import Listener
+from sockd.net.listening_port import FactoryMaker, ListeningPort, PortOwner
+from sockd.net.server_endpoints import bind_problem, prepared, server_endpoint
+from sockd.net.spare_sockets import Pool
+from sockd.reactor import IReactor
+from sockd.text import quoted
+
+
+class Listeners:
+    """The listening ports of one section.
+
+    :param backlog: listen(2)'s queue, where an endpoint does not say.
+    """
+
+    def __init__(self, reactor: IReactor, endpoints: tuple[Endpoint, ...], backlog: int) -> None:
+        self._reactor = reactor
+        self._ports = tuple(ListeningPort(prepared(endpoint, backlog)) for endpoint in endpoints)
+        self._turns = deque(self._ports)
+        self._found: dict[Listener, ListeningPort] = {}
+        self._binding: Deferred[None] | None = None
+        self._closing: Deferred[None] = succeed(None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every one of them is bound."""
+        return all(port.is_bound for port in self._ports)
+
+    @property
+    def bound(self) -> tuple[Listener, ...]:
+        """The listeners that are bound now."""
+        return tuple(port.listener for port in self._ports if port.listener is not None)
+
+    def open(
+        self,
+        make_factory: FactoryMaker,
+        bound: Callable[[], None],
+        failed: Callable[[BindError], None],
+    ) -> None:
+        """Bind every endpoint, or none; where a close is under way, as soon as that is done.
+
+        :param make_factory: returns what serves the clients that come through a door.
+        :param bound: called when all of them are bound, which nearly always is at once.
+        :param failed: called if one of them fails later; the others are closed by then.
+        :raise BindError: if one of them fails at once.
+        """
+        is_at_once = True
+        errors: list[BindError] = []
+
+        def lost(failure: Failure) -> None:
+            if isinstance(failure.value, BindError):
+                tell = errors.append if is_at_once else failed
+                tell(failure.value)
+            else:  # closed before it was open
+                failure.trap(CancelledError)
+
+        self._binding = Deferred.fromCoroutine(self._open(make_factory))
+        self._binding.addCallback(lambda _: bound())
+        self._binding.addErrback(lost)
+        is_at_once = False
+        if errors:
+            raise errors[0]
+
+    def give_up(self, kept: Iterable[Endpoint]) -> list[ListeningPort]:
+        """Return the bound doors that are not among these; they are not its own any more."""
+        wanted = Counter(endpoint.identity for endpoint in kept)
+        given_up: list[ListeningPort] = []
+        rest: list[ListeningPort] = []
+        for port in self._ports:
+            identity = port.endpoint.identity
+            if wanted[identity]:
+                wanted[identity] -= 1
+                rest.append(port)
+            else:
+                (rest if not port.is_bound else given_up).append(port)
+        if given_up:
+            self._have(rest)
+        return given_up
+
+    def change(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        backlog: int,
+        find: Callable[[Endpoint], ListeningPort | None],
+        owner: PortOwner,
+    ) -> tuple[Listener, ...]:
+        """Have other endpoints; :meth:`open` binds what is lacking.
+
+        :param find: returns a bound door for an endpoint that none of its own fits.
+        :return: the listeners that were bound, and had a tenant, before.
+        """
+        own = Pool(port for port in self._ports if port.is_bound)
+        ports = []
+        for endpoint in (prepared(endpoint, backlog) for endpoint in endpoints):
+            port = own.take(endpoint) or find(endpoint) or ListeningPort(endpoint)
+            port.become(endpoint)
+            ports.append(port)
+        known = tuple(port.listener for port in ports if port.owner and port.listener)
+        for port in ports:
+            port.owner = owner
+        self._have(ports)
+        return known
+
+    def renew(self, endpoints: Iterable[Endpoint], backlog: int) -> None:
+        """Have the certificates and backlogs of other endpoints, which are the same sockets."""
+        for port, endpoint in zip(self._ports, endpoints, strict=True):
+            port.become(prepared(endpoint, backlog))
+
+    def close(self) -> Deferred[None]:
+        """Stop listening; return what fires when the sockets are closed."""
+        if self._binding is not None:
+            self._binding.cancel()
+        self._close_ports()
+        return self._closed()
+
+    def waiting(self, listener: Listener) -> int | None:
+        """Return how many clients wait in the kernel's queue for a listener."""
+        port = self._found.get(listener)
+        if port is None or port.listener != listener:
+            self._found = {port.listener: port for port in self._ports if port.listener}
+            port = self._found.get(listener)
+        return None if port is None else port.waiting()
+
+    def pause_accepting(self) -> None:
+        """Leave new clients in the kernel's queues."""
+        for port in self._ports:
+            port.pause_accepting()
+
+    def resume_accepting(self, room: int) -> None:
+        """Accept again, so many clients at most in one round of the reactor.
+
+        Another door comes first each time, as it is the first that gets the room.
+        """
+        self._turns.rotate()
+        for port in self._turns:
+            port.resume_accepting(room)
+
+    def _have(self, ports: Iterable[ListeningPort]) -> None:
+        self._ports = tuple(ports)
+        self._turns = deque(self._ports)
+
+    async def _open(self, make_factory: FactoryMaker) -> None:
+        await self._closed()
+        problems: list[Problem] = []
+        for port in self._ports:
+            if port.is_bound:
+                continue
+            try:
+                endpoint = server_endpoint(self._reactor, port.endpoint)
+                port.bound(await endpoint.listen(make_factory(port)))
+            except InvalidValue as invalid:
+                problems.append(invalid.at(port.endpoint.location))
+            except (OSError, CannotListenError) as error:
+                problems.append(bind_problem(port.endpoint, error))
+        if problems:
+            self._close_ports()
+            raise BindError(problems)
+
+    def _close_ports(self) -> None:
+        closing = gatherResults([self._closed(), *(port.close() for port in self._ports)])
+        self._closing = closing.addCallback(lambda _: None)
+
+    def _closed(self) -> Deferred[None]:
+        """Return what fires once no socket is being closed; to cancel it disturbs nothing."""
+        waiter: Deferred[None] = Deferred()
+        self._closing.addCallback(waiter.callback)
+        return waiter
+
+
+def bound_port(
+    reactor: IReactor, endpoint: Endpoint, backlog: int, make_factory: FactoryMaker
+) -> ListeningPort:
+    """Bind an endpoint, and leave its clients in the kernel's queue.
+
+    :raise BindError: if it cannot be bound, or not at once.
+    """
+    listeners = Listeners(reactor, (endpoint,), backlog)
+    listeners.open(make_factory, lambda: None, lambda _: None)
+    if not listeners.is_open:
+        listeners.close()
+        message = f"{quoted(endpoint.text)[1:-1]} takes its time to bind"
+        raise BindError([Problem(endpoint.location, message, "restart the daemon to have it")])
+    (port,) = listeners.give_up(())
+    port.pause_accepting()
+    return port

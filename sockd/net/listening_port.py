@@ -1,0 +1,171 @@
+"""A door: one bound endpoint that can be held shut while the kernel goes on queueing clients."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet import tcp
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+
+from sockd.config.endpoint import Endpoint
+from sockd.logger import PartLogger
+from sockd.model.address import Address
+from sockd.model.records import Listener, ServiceRecord
+from sockd.net.endpoint_reactor import IPassedPort
+from sockd.net.server_endpoints import known_address
+from sockd.net.tcp_info import accept_queue
+from sockd.net.tls.tls_endpoint import not_after, renew
+from sockd.net.transport import PatientServer, TunedServer, tune
+from sockd.text import quoted
+
+_BATCH = 100
+"""How many clients one round of the reactor accepts at most, give or take a few."""
+
+
+class PortOwner(Protocol):
+    """A service that has a door."""
+
+    record: ServiceRecord
+
+    def protocol_for(self, listener: Listener, peer: Address) -> TwistedProtocol:
+        """Return what serves the next client."""
+
+
+class ListeningPort:
+    """One endpoint, before and after it is bound.
+
+    :ivar listener: what the ledger knows of it; ``None`` until it is bound.
+    :ivar owner: whose clients come in; the door can change hands while it is bound.
+    """
+
+    _log = PartLogger("sockd")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.port: IListeningPort | None = None
+        self.listener: Listener | None = None
+        self.owner: PortOwner | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it holds a socket."""
+        return self.port is not None
+
+    def bound(self, port: IListeningPort) -> None:
+        """Take note of the port that the endpoint became."""
+        self.port = port
+        accepting = self._accepting_port()
+        if accepting is not None:
+            _configure(accepting, self.endpoint)
+        self.listener = _listener(self.endpoint, port)
+
+    def become(self, endpoint: Endpoint) -> None:
+        """Have another endpoint of the same identity, its backlog and its certificates."""
+        old, self.endpoint = self.endpoint, endpoint
+        port = self._accepting_port()
+        is_same = old.parameters == endpoint.parameters and not endpoint.is_encrypted
+        if is_same or port is None:
+            return
+        if endpoint.parameter("backlog") != old.parameter("backlog"):
+            _set_backlog(port, endpoint)
+        if endpoint.is_encrypted:
+            renew(endpoint, port)
+        self.listener = _listener(endpoint, port)
+
+    def close(self) -> Deferred[None]:
+        """Stop listening; return what fires when the socket is closed, whatever came of it."""
+        port, self.port, self.listener = self.port, None, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallbacks(lambda _: None, self._not_closed)
+
+    def waiting(self) -> int | None:
+        """Return how many clients the kernel has connected that were not accepted yet."""
+        port = self._accepting_port()
+        queue = None if port is None else accept_queue(port.socket)
+        return None if queue is None else queue.waiting
+
+    def pause_accepting(self) -> None:
+        """Leave new clients in the kernel's queue."""
+        port = self._accepting_port()
+        if port is not None:
+            port.stopReading()
+
+    def resume_accepting(self, room: int) -> None:
+        """Accept again, so many clients at most in one round of the reactor."""
+        port = self._accepting_port()
+        if port is not None and port.connected:
+            port.numberAccepts = min(room, _BATCH)
+            port.startReading()
+
+    def accepted(self) -> None:
+        """Keep the rounds of the reactor short: Twisted accepts more with each full one."""
+        port = self.port
+        if isinstance(port, tcp.Port) and port.numberAccepts > _BATCH:
+            port.numberAccepts = _BATCH
+
+    def _not_closed(self, failure: Failure) -> None:
+        """Say so; most likely somebody has removed a unix socket already."""
+        self._log.warn(
+            "{endpoint} was not closed cleanly: {error}",
+            endpoint=quoted(self.endpoint.text),
+            error=failure.getErrorMessage(),
+        )
+
+    def _accepting_port(self) -> tcp.Port | None:
+        """Return the port if it is one that accepts from a socket here."""
+        port: object = self.port
+        return port if isinstance(port, tcp.Port) else None
+
+
+FactoryMaker = Callable[[ListeningPort], IProtocolFactory]
+
+
+def _configure(port: tcp.Port, endpoint: Endpoint) -> None:
+    """Set what sockd's connections need: on the port's socket, unless another program has made it.
+
+    Accepted sockets inherit the options of the listening one; those of a passed one are set one by
+    one.
+    """
+    is_passed = IPassedPort.providedBy(port)
+    if port.socket.family in (socket.AF_INET, socket.AF_INET6):
+        server: type[tcp.Server] = TunedServer if is_passed else PatientServer
+        port.transport = server
+        if not is_passed:
+            tune(port.socket)
+    if endpoint.is_foreign:
+        _set_backlog(port, endpoint)
+
+
+def _set_backlog(port: tcp.Port, endpoint: Endpoint) -> None:
+    backlog = endpoint.parameter("backlog")
+    if backlog and not IPassedPort.providedBy(port):
+        port.socket.listen(int(backlog))
+
+
+def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
+    host = port.getHost()
+    if isinstance(host, UNIXAddress):
+        transport = "unix"
+    else:
+        transport = "tls" if endpoint.is_encrypted else "tcp"
+    return Listener(transport, known_address(host), _backlog(endpoint, port), not_after(port))
+
+
+def _backlog(endpoint: Endpoint, port: IListeningPort) -> int | None:
+    """Return the backlog as the kernel has it; where it does not tell, the one that was asked for.
+
+    It is not known where the port is not the endpoint's own, or was passed.
+    """
+    queue = accept_queue(port.socket) if isinstance(port, tcp.Port) else None
+    if queue is not None:
+        return queue.limit
+    is_own = isinstance(port, tcp.Port) or not endpoint.is_foreign
+    backlog = endpoint.parameter("backlog")
+    return int(backlog) if backlog and is_own and not IPassedPort.providedBy(port) else None

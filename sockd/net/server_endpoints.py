@@ -1,0 +1,218 @@
+"""Translates between the configuration's endpoints and Twisted's.
+
+Endpoints are Twisted's; sockd adds what its configuration promises: the backlog, unix sockets that
+only their owner can use, sockets that a service manager passes and that can be had again, and one
+clear problem for an endpoint that cannot be had.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorSocket,
+    IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
+)
+from twisted.internet.protocol import ServerFactory
+from twisted.plugin import getPlugins
+from twisted.protocols.haproxy import proxyEndpoint
+from zope.interface import implementer
+
+from sockd.config.endpoint import PRIVATE_MODE, SYSTEMD, Endpoint, arguments, parse_any
+from sockd.errors import InvalidValue, Problem
+from sockd.model.address import Address, unix_address
+from sockd.model.ip import normalised
+from sockd.net.endpoint_reactor import EndpointReactor
+from sockd.net.tls.tls_endpoint import TLSEndpoint
+from sockd.reactor import IReactor
+from sockd.text import exception_summary, nearest, printable, quoted
+
+_HINTS = {
+    errno.EADDRINUSE: "somebody else has it, `ss -lntup` shows who; stop them or choose another",
+    errno.EACCES: "ports below 1024 are for root or CAP_NET_BIND_SERVICE; choose a higher one, or"
+    " restart if --uid has dropped root since the start",
+    errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` lists those it has",
+    errno.ENOENT: "the directory of the socket must exist",
+    errno.EAFNOSUPPORT: "this system has no IPv6; interface=0.0.0.0 is every IPv4 address",
+}
+_UNIX_HINTS = {
+    errno.EADDRINUSE: "another process has a socket there, `ss -xlp` shows which; stop it or"
+    " choose another path",
+    errno.EEXIST: "a file is there that sockd does not remove; remove it or choose another path",
+    errno.EACCES: "whoever runs this may not write there; choose another directory",
+    errno.ENAMETOOLONG: "the path of a unix socket has 107 bytes at most, on some systems 103",
+    errno.EWOULDBLOCK: "another process holds a lock on its directory, `lslocks` shows which",
+    errno.EAFNOSUPPORT: "this system has no unix sockets; tcp:PORT:interface=127.0.0.1 is for this"
+    " machine alone, too",
+}
+_SEE_TWISTED = "see the endpoint strings in Twisted's documentation"
+_PARSER_HINTS = {
+    SYSTEMD: "systemd must pass such a socket: its index from 0, or its FileDescriptorName",
+}
+_TWISTEDS_OWN = frozenset({"tcp", "ssl", "unix"})
+"""The endpoints that Twisted parses without a plugin."""
+
+_RELAYED = f"haproxy:{SYSTEMD}:"
+
+_INTERNET_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+def prepared(endpoint: Endpoint, backlog: int) -> Endpoint:
+    """Return an endpoint with what sockd adds where the description is silent."""
+    return endpoint.with_default("backlog", str(backlog)).with_default("mode", PRIVATE_MODE)
+
+
+def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
+    """Return Twisted's endpoint.
+
+    :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it; or its
+        certificates are not usable.
+    """
+    if endpoint.text.lower().startswith(_RELAYED):
+        relayed = parse_any(endpoint.text.partition(":")[2], endpoint.location)
+        return proxyEndpoint(server_endpoint(reactor, relayed))
+    _check_kind(endpoint)
+    if endpoint.is_encrypted:
+        return TLSEndpoint(reactor, endpoint)
+    made = _twisted_endpoint(reactor, endpoint)
+    if not isinstance(made, AdoptedStreamServerEndpoint):
+        return made
+    with _copy_of(made, endpoint) as passed:
+        _check_passed(passed, made.addressFamily, endpoint)
+    return PassedEndpoint(made.reactor, made.fileno, made.addressFamily)
+
+
+@implementer(IStreamServerEndpoint)
+class PassedEndpoint:
+    """A listening socket that was passed, and that can be had again.
+
+    Twisted's closes the descriptor that it adopts. The number would soon be another socket's, and
+    a service that is started again would adopt that.
+    """
+
+    def __init__(
+        self, reactor: IReactorSocket, descriptor: int, family: socket.AddressFamily
+    ) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+        self._family = family
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen on a copy of the descriptor."""
+        return execute(self._adopted, protocolFactory)
+
+    def _adopted(self, factory: IProtocolFactory) -> IListeningPort:
+        os.set_blocking(self._descriptor, False)
+        made = cast("ServerFactory[Any]", factory)
+        return self._reactor.adoptStreamPort(self._descriptor, self._family, made)
+
+
+def _check_passed(passed: socket.socket, family: int, endpoint: Endpoint) -> None:
+    if passed.type != socket.SOCK_STREAM:
+        message = f"{quoted(endpoint.text)} is no stream socket"
+        raise InvalidValue(message, "ListenStream= in the socket unit makes one")
+    if passed.family != family:
+        message = f"{quoted(endpoint.text)} is of another family"
+        raise InvalidValue(message, f"domain={passed.family.name.removeprefix('AF_')}")
+    if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        message = f"{quoted(endpoint.text)} does not listen"
+        raise InvalidValue(message, "Accept=no in the socket unit passes the socket that listens")
+
+
+def passed_socket(reactor: IReactor, endpoint: Endpoint) -> socket.socket:
+    """Return a UDP socket that the service manager passes.
+
+    It is a descriptor of its own: the one that was passed stays open, to be had again.
+
+    :raise Unfit: if there is no such socket, or it is none of UDP.
+    """
+    which = next(f"{name}={value}" for name, value in endpoint.parameters if name != "domain")
+    made = _twisted_endpoint(reactor, replace(endpoint, text=f"{SYSTEMD}:domain=INET:{which}"))
+    passed = _copy_of(cast("AdoptedStreamServerEndpoint", made), endpoint)
+    if passed.type != socket.SOCK_DGRAM or passed.family not in _INTERNET_FAMILIES:
+        passed.close()
+        message = f"{quoted(endpoint.text)} is no UDP socket"
+        raise InvalidValue(message, "ListenDatagram= in the socket unit makes one")
+    return passed
+
+
+def _copy_of(made: AdoptedStreamServerEndpoint, endpoint: Endpoint) -> socket.socket:
+    try:
+        return socket.socket(fileno=os.dup(made.fileno))
+    except OSError as error:
+        message = f"{quoted(endpoint.text)} is no socket: {error.strerror}"
+        raise InvalidValue(message, _PARSER_HINTS[SYSTEMD]) from None
+
+
+def _check_kind(endpoint: Endpoint) -> None:
+    kind = endpoint.kind.lower()
+    if kind not in _TWISTEDS_OWN and kind not in _parsers():
+        message = f"unknown sort of endpoint {quoted(endpoint.kind)}"
+        raise InvalidValue(message, nearest(endpoint.kind, sorted(_TWISTEDS_OWN.union(_parsers()))))
+
+
+def _twisted_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
+    try:
+        made = _made(EndpointReactor(reactor), endpoint.kind.lower(), endpoint.description)
+    except Exception as error:  # any parser, third-party ones included, raises what it likes
+        message = f"{quoted(endpoint.text)} is no usable endpoint: {exception_summary(error)}"
+        hint = _PARSER_HINTS.get(endpoint.kind.lower(), _SEE_TWISTED)
+        raise InvalidValue(message, hint) from error
+    return made
+
+
+def _made(reactor: EndpointReactor, kind: str, description: str) -> IStreamServerEndpoint:
+    """Do what :func:`serverFromString` does, which looks for plugins each time: for 15 ms."""
+    if kind in _TWISTEDS_OWN:
+        own: IStreamServerEndpoint = serverFromString(reactor, description)
+        return own
+    positional, named = arguments(description)
+    parser = _parsers()[kind]
+    made: IStreamServerEndpoint = parser.parseStreamServer(
+        cast("IReactor", reactor), *positional, **named
+    )
+    return made
+
+
+@cache
+def _parsers() -> Mapping[str, IStreamServerEndpointStringParser]:
+    """Return the plugins for endpoints by the kind that they parse, found once."""
+    found: dict[str, IStreamServerEndpointStringParser] = {}
+    for parser in getPlugins(IStreamServerEndpointStringParser):
+        found.setdefault(parser.prefix.lower(), parser)
+    found.pop("stdio", None)
+    return MappingProxyType(found)
+
+
+def bind_problem(endpoint: Endpoint, error: OSError | CannotListenError) -> Problem:
+    """Return what to tell a person whose endpoint could not be bound."""
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    reason = getattr(cause, "strerror", None) or str(cause)
+    message = f"{quoted(endpoint.text)[1:-1]} cannot be bound: {printable(reason)}"
+    number: int = getattr(cause, "errno", None) or 0
+    hints = _HINTS if endpoint.path is None else _HINTS | _UNIX_HINTS
+    return Problem(endpoint.location, message, hints.get(number, "choose another endpoint"))
+
+
+def known_address(address: IAddress) -> Address:
+    """Return one of Twisted's addresses as the ledger knows it."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return Address(normalised(address.host), address.port)
+    if isinstance(address, UNIXAddress):
+        return unix_address(address.name or b"")
+    return Address(printable(str(address)))

@@ -1,0 +1,180 @@
+"""The ledger as plain values, ready for JSON or a table: the shapes of the stats endpoint.
+
+Pure: what only the kernel knows (queues, ``TCP_INFO``) is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from sockd.model.address import Address
+from sockd.model.ports import PortCounts, sentence
+from sockd.model.records import Connection, Listener, ServiceRecord
+from sockd.text import rfc3339
+
+JsonObject = dict[str, object]
+_COUNTERS = ("opened", "closed", "refused", "bytes_in", "bytes_out", "reads", "writes", "errors")
+
+
+def address_view(address: Address) -> JsonObject:
+    """Return ``{"host", "port"}``."""
+    return {"host": address.host, "port": address.port}
+
+
+def listener_view(listener: Listener, waiting: int | None) -> JsonObject:
+    """Return a listener and how many clients wait in its queue."""
+    return {
+        "transport": listener.transport,
+        **address_view(listener.address),
+        "backlog": listener.backlog,
+        "waiting": waiting,
+    }
+
+
+def service_view(record: ServiceRecord, waiting: Callable[[Listener], int | None]) -> JsonObject:
+    """Return the contract's SERVICE."""
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "reply": record.reply,
+        "state": record.state.value,
+        "listeners": [listener_view(one, waiting(one)) for one in record.listeners],
+        "active": record.active,
+        **{name: getattr(record, name) for name in _COUNTERS},
+        "ends": {reason.value: count for reason, count in record.ends.items()},
+        "refusals": {reason.value: count for reason, count in record.refusals.items()},
+    }
+
+
+def totals_view(records: Iterable[ServiceRecord]) -> JsonObject:
+    """Return the counters of all services together."""
+    records = list(records)
+    names = ("active", *_COUNTERS)
+    return {name: sum(getattr(record, name) for record in records) for name in names}
+
+
+def connection_view(connection: Connection, tcp: Mapping[str, object] | None) -> JsonObject:
+    """Return the contract's CONNECTION."""
+    is_open = connection.closed is None
+    return {
+        "id": connection.id,
+        "service": connection.service.name,
+        "kind": connection.service.kind,
+        "transport": connection.listener.transport,
+        "state": "open" if is_open else "closed",
+        "local": address_view(connection.local),
+        "peer": address_view(connection.peer),
+        "via": None if connection.via is None else address_view(connection.via),
+        "opened": rfc3339(connection.opened),
+        "last_activity": rfc3339(connection.last_activity),
+        "closed": None if connection.closed is None else rfc3339(connection.closed),
+        "reason": connection.reason and connection.reason.value,
+        "bytes_in": connection.bytes_in,
+        "bytes_out": connection.bytes_out,
+        "reads": connection.reads,
+        "writes": connection.writes,
+        "display_filter": display_filter(connection),
+        "tcp": tcp,
+    }
+
+
+def display_filter(connection: Connection) -> str | None:
+    """Return the Wireshark display filter of a connection; ``None`` for unix sockets.
+
+    Only port numbers go into it: nothing that a peer can choose the text of. Where a balancer
+    relays the connection, it is the balancer's port that is on this machine's wire.
+    """
+    if connection.local.port is None:
+        return None
+    protocol = "udp" if connection.listener.transport == "udp" else "tcp"
+    local, remote = connection.local.port, (connection.via or connection.peer).port
+    return f"{protocol}.port == {local} && {protocol}.port == {remote}"
+
+
+def client_text(connection: Connection) -> str:
+    """Return who is connected, for people: ``192.0.2.1:50412``, and through whom."""
+    if connection.via is None:
+        return str(connection.peer)
+    return f"{connection.peer} via {connection.via}"
+
+
+class PortsTable:
+    """What stays and what changes from connection to connection, gathered one at a time."""
+
+    def __init__(self, records: Iterable[ServiceRecord]) -> None:
+        self._rows: dict[tuple[str, Listener], PortRow] = {}
+        for record in records:
+            for listener in record.listeners:
+                self._row(record.name, listener)
+
+    def add(self, connection: Connection) -> None:
+        """Enter an open connection."""
+        self._row(connection.service.name, connection.listener).add(connection)
+
+    def views(self) -> Iterable[JsonObject]:
+        """Return a row for each server port."""
+        return (row.view() for row in self.rows())
+
+    def rows(self) -> Iterable[PortRow]:
+        """Return the rows themselves, for views that show one peer at a time."""
+        return self._rows.values()
+
+    def _row(self, service: str, listener: Listener) -> PortRow:
+        key = (service, listener)
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = PortRow(service, listener)
+        return row
+
+
+class PortRow:
+    """One server port with its peers.
+
+    :ivar service: the name of its service.
+    :ivar connections: how many there are, or were.
+    """
+
+    def __init__(self, service: str, listener: Listener) -> None:
+        self.service = service
+        self.listener = listener
+        self.connections = 0
+        self._local_ports = {listener.address.port}
+        self._peers: dict[str, set[int]] = {}
+        self._peer_ports: set[int] = set()
+
+    def add(self, connection: Connection) -> None:
+        """Enter a connection."""
+        self.connections += 1
+        self._local_ports.add(connection.local.port)
+        ports = self._peers.setdefault(connection.peer.host, set())
+        if connection.peer.port is not None:
+            ports.add(connection.peer.port)
+            self._peer_ports.add(connection.peer.port)
+
+    def sentence(self) -> str:
+        """Return what is true of the port."""
+        clients = sum(map(len, self._peers.values()))
+        ports = frozenset(self._peer_ports)
+        counts = PortCounts(self.connections, clients, len(self._peers), ports)
+        return sentence(self.listener, counts)
+
+    def summary(self) -> JsonObject:
+        """Return the row without its peers."""
+        return {
+            "transport": self.listener.transport,
+            **address_view(self.listener.address),
+            "service": self.service,
+            "distinct_local_ports": len(self._local_ports),
+            "distinct_peer_ports": sum(map(len, self._peers.values())),
+            "sentence": self.sentence(),
+        }
+
+    def peers(self) -> Iterator[tuple[str, list[int]]]:
+        """Return each peer's host and its ports."""
+        for host, ports in self._peers.items():
+            yield host, sorted(ports)
+
+    def view(self) -> JsonObject:
+        """Return the contract's row."""
+        peers = [{"host": host, "ports": ports} for host, ports in self.peers()]
+        return {**self.summary(), "peers": peers}

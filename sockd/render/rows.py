@@ -1,0 +1,77 @@
+"""The ledger as rows of tables for people, the same in the admin shell and over HTTP. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from sockd.model.records import Connection, Listener
+from sockd.render.tables import seconds
+
+if TYPE_CHECKING:
+    from sockd.model.records import ServiceRecord
+
+SERVICE_COLUMNS = (
+    *("name", "kind", "reply", "state", "listens on", "waiting"),
+    *("active", "opened", "closed", "refused", "bytes_in", "bytes_out"),
+)
+CONNECTION_COLUMNS = (
+    *("id", "service", "transport", "local", "peer", "age", "idle"),
+    *("bytes_in", "bytes_out", "reads", "writes"),
+)
+
+
+class RunningService(Protocol):
+    """A service, as far as a table shows it."""
+
+    record: ServiceRecord
+
+    def waiting(self, listener: Listener) -> int | None:
+        """Return how many clients wait in a listener's queue; ``None`` where that is unknown."""
+
+
+def service_row(service: RunningService) -> list[object]:
+    """Return a service: where it listens and what has passed."""
+    record = service.record
+    queues = [service.waiting(listener) for listener in record.listeners]
+    known = [length for length in queues if length is not None]
+    return [
+        record.name,
+        record.kind,
+        record.reply,
+        record.state.value,
+        listening_on(record.listeners) or None,
+        sum(known) if known else None,
+        record.active,
+        record.opened,
+        record.closed,
+        record.refused,
+        record.bytes_in,
+        record.bytes_out,
+    ]
+
+
+def connection_row(connection: Connection, now: float) -> list[object]:
+    """Return a connection: whose it is, how old, and what has passed.
+
+    :param now: in seconds since the epoch; a closed connection's age is that at its end.
+    """
+    end = now if connection.closed is None else connection.closed
+    return [
+        connection.id,
+        connection.service.name,
+        connection.listener.transport,
+        connection.local,
+        connection.peer,
+        seconds(end - connection.opened),
+        seconds(end - connection.last_activity),
+        connection.bytes_in,
+        connection.bytes_out,
+        connection.reads,
+        connection.writes,
+    ]
+
+
+def listening_on(listeners: Iterable[Listener]) -> str:
+    """Return where a service listens, in one line."""
+    return ", ".join(str(listener.address) for listener in listeners)

@@ -1,0 +1,315 @@
+"""Serves streams: `tcp`, one client at a time, and `multi`, many at once.
+
+The two differ in one number, how many connections they admit. Where a full service waits, its
+listeners are left unread, and the kernel keeps the next clients in its accept queue; where it
+refuses, the next clients are accepted and closed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface import implementer
+
+from sockd.config.endpoint import Endpoint
+from sockd.config.specs import WAIT, ServiceSpec
+from sockd.config.values import Option
+from sockd.errors import BindError, Problem
+from sockd.interfaces import INetworkService, IReloadableService, IReply, IServiceKind
+from sockd.limits.access import AccessList
+from sockd.limits.admission import Admission
+from sockd.limits.terms import terms
+from sockd.logger import PartLogger
+from sockd.model.address import Address
+from sockd.model.records import Connection, Listener, Reason, State
+from sockd.net.listeners import Listeners, bound_port
+from sockd.net.listening_port import ListeningPort, PortOwner
+from sockd.net.server_endpoints import known_address
+from sockd.service import BindingService
+from sockd.services.connection import CLOSE_TIMEOUT, Refusal, StreamConnection
+from sockd.services.context import ServiceContext
+from sockd.services.drain import Drain
+from sockd.services.fastpath.fastpath import HAS_EPOLL, FastPath
+from sockd.services.host import OpenConnection, PendingClient
+from sockd.services.proxied import ProxiedConnection
+
+
+@implementer(IServiceKind)
+class StreamKind:
+    """Makes stream services.
+
+    :param limit: how many clients are served at a time, the others waiting; ``None``: what the
+        section says in ``max_connections`` and ``when_full``.
+    """
+
+    datagrams = False
+    options: Sequence[Option[object]] = ()
+
+    def __init__(self, name: str, limit: int | None = None) -> None:
+        self.name = name
+        self._limit = limit
+
+    def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
+        """Return the service of a section."""
+        return StreamService(spec, reply, context, self._limit)
+
+
+@implementer(IReloadableService)
+class StreamService(BindingService):
+    """One section of a stream kind, running.
+
+    :param limit: how many connections are served at a time, the next ones waiting in the kernel's
+        queue; ``None``: what the section says.
+    :ivar fast_path: where plain connections may be echoed; ``None`` if the next ones may not.
+    """
+
+    _log = PartLogger("sockd")
+
+    def __init__(
+        self, spec: ServiceSpec, reply: IReply, context: ServiceContext, limit: int | None
+    ) -> None:
+        self.name = spec.name
+        self.reactor = context.reactor
+        self._ledger = context.ledger
+        self.record = context.ledger.add_service(spec.name, spec.kind, spec.reply)
+        self.admission = Admission(spec.limits, context.reactor.seconds())
+        self._fast_path = FastPath(context.reactor, self.record)
+        self._kinds_limit = limit
+        self._follow(spec, reply, context)
+        self._connections: dict[int, OpenConnection] = {}
+        self._arriving: set[PendingClient] = set()
+        self._listeners = Listeners(context.reactor, spec.listen, spec.backlog)
+        self._is_bound = False
+        self._drains: list[Drain] = []
+
+    def bind(self) -> None:
+        """Bind the endpoints, unless that was done.
+
+        :raise BindError: if one of them cannot be had; then none is held.
+        """
+        if not self._is_bound:
+            self._is_bound = True
+            known = self._listeners.change(
+                self.spec.listen, self.spec.backlog, self._spare_port, self
+            )
+            try:
+                self._listeners.open(ServiceFactory, lambda: self._bound(known), self._failed)
+            except BindError:
+                self._is_bound = False
+                raise
+
+    def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
+        """Bind endpoints of a section to come, all or none, and leave them with the spare sockets.
+
+        :raise BindError: if one of them cannot be had.
+        """
+        problems: list[Problem] = []
+        if self._is_bound and not self._listeners.is_open:
+            message = "the service is still busy with binding its endpoints"
+            problems.append(Problem(spec.location, message, "reload again when it listens"))
+        for endpoint in endpoints:
+            try:
+                port = bound_port(self.reactor, endpoint, spec.backlog, ServiceFactory)
+            except BindError as error:
+                problems += error.problems
+            else:
+                self._spare.put(port)
+        if problems:
+            raise BindError(problems)
+
+    def release(self, kept: Sequence[Endpoint]) -> None:
+        """Leave the sockets that are not among these with the spare ones; they go on listening."""
+        for port in self._listeners.give_up(kept):
+            port.pause_accepting()
+            self._spare.put(port)
+
+    def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        """Serve the next clients by another section; those that are here stay with theirs."""
+        self._follow(spec, reply, context)
+        if self._is_bound and self._listeners.is_open:
+            self._is_bound = False
+            self.bind()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting; the Deferred fires when the last connection is gone."""
+        self.end()
+        return Deferred.fromCoroutine(self._stop())
+
+    def waiting(self, listener: Listener) -> int | None:
+        """Return how many clients wait in the kernel's queue."""
+        return self._listeners.waiting(listener)
+
+    def disconnect(self, connection: int) -> bool:
+        """Close a connection by its number; return whether it was one of these."""
+        found = self._connections.get(connection)
+        if found is not None:
+            found.hang_up(Reason.DISCONNECT)
+        return found is not None
+
+    def hurry(self) -> None:
+        """Stop draining, if it does: the rest is closed."""
+        for drain in tuple(self._drains):
+            drain.hurry()
+
+    def tcp_info(self, connection: int) -> Mapping[str, object] | None:
+        """Return the kernel's view of an open connection."""
+        found = self._connections.get(connection)
+        return None if found is None else found.tcp_info()
+
+    def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
+        """Return what serves the next client, or turns it away."""
+        if not self._room:
+            return Refusal(self, listener, peer, Reason.FULL)
+        if self._is_balancer(peer):
+            return ProxiedConnection(self, listener, peer)
+        reason = self.refusal(peer)
+        if reason is not None:
+            if self._waits:  # or Twisted would let in twenty more than there is room for
+                self._update_accepting()
+            return Refusal(self, listener, peer, reason)
+        return StreamConnection(self, listener, peer)
+
+    def refusal(self, client: Address) -> Reason | None:
+        """Return why a client may not come in, or ``None`` if it may."""
+        return self.admission.admit(client, self.reactor.seconds())
+
+    def arrived(self, protocol: PendingClient) -> None:
+        """Keep a place for the client of a balancer, until it is known who that is."""
+        self._arriving.add(protocol)
+        if self._waits:
+            self._update_accepting()
+
+    def left(self, protocol: PendingClient) -> None:
+        """Give that place to the client, or to the next one."""
+        self._arriving.discard(protocol)
+        if self._waits:
+            self._resume_accepting()
+
+    def opened(
+        self,
+        protocol: OpenConnection,
+        listener: Listener,
+        local: Address,
+        peer: Address,
+        via: Address | None,
+    ) -> Connection:
+        """Enter a new connection in the ledger."""
+        connection = self._ledger.open(self.record, listener, local, peer, via)
+        self._connections[connection.id] = protocol
+        self.admission.opened(peer)
+        if self._waits:
+            self._update_accepting()
+        return connection
+
+    def closed(self, connection: Connection, reason: Reason) -> None:
+        """Enter the end of a connection, and let the next client in where one may wait."""
+        del self._connections[connection.id]
+        self.admission.closed(connection.peer)
+        self._ledger.close(connection, reason)
+        if self._waits:
+            self._resume_accepting()
+        for drain in tuple(self._drains):  # the stop that is done with its own removes it
+            drain.closed(connection.id)
+
+    def refused(self, listener: Listener, peer: Address, reason: Reason) -> None:
+        """Enter a client that was turned away."""
+        self._ledger.refuse(self.record, listener, peer, reason)
+
+    @property
+    def _room(self) -> int:
+        """How many more clients may come in."""
+        return max(0, self._limit - len(self._connections) - len(self._arriving))
+
+    def _is_balancer(self, peer: Address) -> bool:
+        """Return whether what a peer sends begins with a PROXY header."""
+        if self._balancers is None or peer.port is None:
+            return False
+        return self._balancers.admits(peer)
+
+    def _follow(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
+        self.spec = spec
+        self.reply = reply
+        self._drain_time = context.drain
+        self._spare = context.spare
+        self._limit = self._kinds_limit or spec.max_connections
+        self._waits = self._kinds_limit is not None or spec.when_full == WAIT
+        self._balancers = AccessList(spec.proxy, ()) if spec.proxy else None
+        self.admission.apply(spec.limits, self.reactor.seconds())
+        has_fast_path = context.fast_path and HAS_EPOLL and reply.identity
+        self._fast_path.allow(io_uring=context.io_uring)
+        self.fast_path = self._fast_path if has_fast_path else None
+
+    def _spare_port(self, endpoint: Endpoint) -> ListeningPort | None:
+        return self._spare.take(endpoint, ListeningPort)
+
+    def _bound(self, known: tuple[Listener, ...]) -> None:
+        self.record.terms = terms(self.spec.limits, self.spec.max_connections)
+        self._ledger.bound(self.record, self._listeners.bound, known)
+        if self._waits:  # it may be full already, of those that a stop has left to finish
+            self._update_accepting()
+        else:
+            self._listeners.resume_accepting(self._limit)
+
+    def _failed(self, error: BindError) -> None:
+        """Take note that an endpoint which took its time failed in the end."""
+        self._is_bound = False
+        self._ledger.unbound(self.record, State.FAILED)
+        self._log.error("{problem}", problem=str(error))
+
+    def _update_accepting(self) -> None:
+        """Leave the next clients in the queue until it is clear how many of them may come in."""
+        self._listeners.pause_accepting()
+        if self._room:
+            self.reactor.callLater(0, self._resume_accepting)
+        else:
+            self.record.state = State.PAUSED
+
+    def _resume_accepting(self) -> None:
+        if self._room and self._is_bound:
+            self.record.state = State.LISTENING
+            self._listeners.resume_accepting(self._room)
+
+    async def _stop(self) -> None:
+        self._is_bound = False
+        self._ledger.unbound(self.record)
+        drain = Drain(self._connections)
+        self._drains.append(drain)
+        for arriving in tuple(self._arriving):
+            arriving.hang_up(Reason.STOP)
+        await self._listeners.close()
+        await drain.wait(self._drain_time, self.reactor)
+        for number in tuple(drain.left):
+            self._connections[number].hang_up(Reason.STOP)
+        await drain.wait(2 * CLOSE_TIMEOUT, self.reactor)
+        self._drains.remove(drain)
+        if not self._connections:
+            self._fast_path.close()
+
+
+@implementer(IProtocolNegotiationFactory)
+class ServiceFactory(Factory):
+    """Builds the protocol of each client that comes through one door."""
+
+    noisy = False
+
+    def __init__(self, port: ListeningPort) -> None:
+        self._port = port
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's own log lines call it."""
+        return self._port.endpoint.location.section.removeprefix("service:")
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return what TLS clients may agree on: Twisted rejects those who offer only others."""
+        return [b"http/1.1", b"http/1.0"]
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """Return the protocol for a client."""
+        self._port.accepted()
+        owner = cast("PortOwner", self._port.owner)
+        peer = known_address(cast("IAddress", addr))
+        return owner.protocol_for(cast("Listener", self._port.listener), peer)

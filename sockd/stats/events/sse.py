@@ -1,0 +1,79 @@
+"""Events in the format of server-sent events (WHATWG HTML, 9.2). Pure.
+
+The data is JSON in one line of ASCII, so nothing that a peer has chosen can end a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sockd.model.records import Connection, Event, EventType
+from sockd.render.json_views import JsonObject, address_view, connection_view, display_filter
+from sockd.stats.http.answers import encoded
+from sockd.text import rfc3339
+
+EVENT_STREAM = "text/event-stream"
+HEARTBEAT = b": heartbeat\n\n"
+
+
+def retry_frame(delay: float) -> bytes:
+    """Return what tells a reader how long to wait before it comes again, in seconds."""
+    return b"retry: %d\n\n" % (delay * 1000)
+
+
+def frame(word: str, data: bytes, number: bytes) -> bytes:
+    """Return one event.
+
+    :param data: JSON in one line.
+    :param number: what the reader says in ``Last-Event-ID`` to go on behind this.
+    """
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (number, word.encode("ascii"), data)
+
+
+def event_frame(event: Event, number: bytes) -> bytes:
+    """Return an event of the ledger."""
+    return frame(event.type, encoded(event_view(event)), number)
+
+
+def event_view(event: Event) -> JsonObject:
+    """Return what an event says, enough to draw it without another question."""
+    view: JsonObject = {"time": rfc3339(event.time), "service": event.service.name}
+    match event:
+        case Event(type=EventType.ACCEPT, connection=Connection() as connection):
+            view["connection"] = _beginning(connection)
+        case Event(type=EventType.CLOSE, connection=Connection() as connection):
+            view["connection"] = _end(connection)
+        case _:
+            view |= _event_location(event)
+    return view if event.reason is None else view | {"reason": event.reason}
+
+
+def _beginning(connection: Connection) -> Mapping[str, object]:
+    """Return the members of a CONNECTION that never change."""
+    return {
+        "id": connection.id,
+        "transport": connection.listener.transport,
+        "local": address_view(connection.local),
+        "peer": address_view(connection.peer),
+        "via": None if connection.via is None else address_view(connection.via),
+        "display_filter": display_filter(connection),
+    }
+
+
+def _end(connection: Connection) -> Mapping[str, object]:
+    view = connection_view(connection, None)
+    del view["tcp"]
+    return view
+
+
+def _event_location(event: Event) -> JsonObject:
+    """Return the listener of an event that is about no connection, and who was refused there."""
+    listener = event.listener
+    view: JsonObject = {
+        "listener": {
+            "transport": listener.transport,
+            **address_view(listener.address),
+            "backlog": listener.backlog,
+        }
+    }
+    return view if event.peer is None else view | {"peer": address_view(event.peer)}

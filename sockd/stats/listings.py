@@ -1,0 +1,176 @@
+"""Tables for people and for spreadsheets, in slices. Pure.
+
+Each step handles at most :data:`~sockd.stats.slices.RECORDS_PER_SLICE` records. A row of ``None``
+stands for a record that was looked at and is not listed.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
+from itertools import islice
+from typing import NamedTuple
+
+from sockd.model.address import Address
+from sockd.model.records import Connection
+from sockd.render.json_views import PortRow, PortsTable, connection_view
+from sockd.render.rows import (
+    CONNECTION_COLUMNS,
+    SERVICE_COLUMNS,
+    RunningService,
+    connection_row,
+    service_row,
+)
+from sockd.render.tables import Columns
+from sockd.stats.http.answers import TEXT, Answer
+from sockd.stats.http.formats import VARY, Format
+from sockd.stats.slices import RECORDS_PER_SLICE, Selection
+from sockd.text import printable
+
+CSV = "text/csv; charset=utf-8; header=present"
+
+_FLAT_COLUMNS = (
+    *("id", "service", "kind", "transport", "state"),
+    *("local_host", "local_port", "peer_host", "peer_port", "via_host", "via_port"),
+    *("opened", "last_activity", "closed", "reason"),
+    *("bytes_in", "bytes_out", "reads", "writes", "display_filter"),
+)
+_PORT_COLUMNS = ("service", "transport", "host", "port", "peer_host", "peer_port")
+
+_FORMULAS = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the start of a formula; a unix client chooses its own path."""
+
+Row = Sequence[object]
+Rows = Iterator[Row | None]
+Remarks = Callable[[], Iterable[str]]
+"""Returns the lines below a table, once all of it is there."""
+
+
+def services_listing(form: Format, services: Iterable[RunningService]) -> Answer:
+    """Return the services as a table."""
+    rows = iter([service_row(service) for service in services])
+    return _listing(form, SERVICE_COLUMNS, rows)
+
+
+def connections_listing(form: Format, selection: Selection, now: float) -> Answer:
+    """Return connections as a table; as CSV with all that JSON has, but for ``tcp``."""
+    if form is Format.CSV:
+        flat = (None if one is None else _flat(one) for one in selection)
+        return _listing(form, _FLAT_COLUMNS, flat)
+    columns = (*CONNECTION_COLUMNS, "ended")
+    rows = (None if one is None else [*connection_row(one, now), one.reason] for one in selection)
+
+    def remarks() -> Iterator[str]:
+        if selection.following is not None:
+            yield f"there are more: ?after={selection.following}"
+
+    return _listing(form, columns, rows, remarks)
+
+
+def ports_listing(form: Format, connections: Iterable[Connection], table: PortsTable) -> Answer:
+    """Return a row for each connection, and for each server port without any."""
+    pairs = _pairs(connections, table)
+    if form is Format.CSV:
+        flat = (None if pair is None else _flat_pair(pair) for pair in pairs)
+        return _listing(form, _PORT_COLUMNS, flat)
+    columns = ("service", "transport", "server", "client")
+    return _listing(form, columns, pairs, lambda: _sentences(table))
+
+
+def _listing(form: Format, columns: Sequence[str], rows: Rows, remarks: Remarks = tuple) -> Answer:
+    if form is Format.CSV:
+        return Answer(_csv_slices(columns, rows), content_type=CSV, headers=VARY)
+    return Answer(_text_slices(columns, rows, remarks), content_type=TEXT, headers=VARY)
+
+
+def _text_slices(headings: Sequence[str], rows: Rows, remarks: Remarks) -> Iterator[bytes]:
+    columns = Columns(headings)
+    is_begun = False
+    for group in _groups(rows):
+        lines = columns.lines(group) if group else []
+        is_begun = is_begun or bool(lines)
+        yield _encoded_lines(lines)
+    yield _encoded_lines([] if is_begun else columns.lines(()))
+    below = list(remarks())
+    yield _encoded_lines(["", *below] if below else [])
+
+
+def _csv_slices(columns: Sequence[str], rows: Rows) -> Iterator[bytes]:
+    """Return lines as RFC 4180 has them."""
+    yield _csv_lines([[name.replace(" ", "_") for name in columns]])
+    for group in _groups(rows):
+        yield _csv_lines(group)
+
+
+def _groups(rows: Rows) -> Iterator[list[Row]]:
+    while group := list(islice(rows, RECORDS_PER_SLICE)):
+        yield [row for row in group if row is not None]
+
+
+def _encoded_lines(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _csv_lines(rows: Iterable[Row]) -> bytes:
+    buffer = StringIO(newline="")
+    csv.writer(buffer).writerows([_harmless(value) for value in row] for row in rows)
+    return buffer.getvalue().encode()
+
+
+def _harmless(value: object) -> object:
+    """Return a cell that steers neither a terminal nor a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _flat(connection: Connection) -> list[object]:
+    view = connection_view(connection, None)
+    ends = {"local": connection.local, "peer": connection.peer, "via": connection.via}
+    for name, address in ends.items():
+        view[f"{name}_host"] = address and address.host
+        view[f"{name}_port"] = address and address.port
+    return [view[name] for name in _FLAT_COLUMNS]
+
+
+class _Pair(NamedTuple):
+    """A server port and a client, if it has one."""
+
+    service: str
+    transport: str
+    server: Address
+    client: Address | None
+
+
+def _pairs(connections: Iterable[Connection], table: PortsTable) -> Iterator[_Pair | None]:
+    for connection in connections:
+        if connection.closed is None:
+            table.add(connection)
+        yield None
+    for row in table.rows():
+        listener = row.listener
+        if not row.connections:
+            yield _Pair(row.service, listener.transport, listener.address, None)
+        for client in _client_addresses(row):
+            yield _Pair(row.service, listener.transport, listener.address, client)
+
+
+def _client_addresses(row: PortRow) -> Iterator[Address]:
+    for host, ports in row.peers():
+        if ports:
+            yield from (Address(host, port) for port in ports)
+        else:
+            yield Address(host)
+
+
+def _flat_pair(pair: _Pair) -> Row:
+    client = pair.client
+    peer = (None, None) if client is None else (client.host, client.port)
+    return (pair.service, pair.transport, pair.server.host, pair.server.port, *peer)
+
+
+def _sentences(table: PortsTable) -> Iterator[str]:
+    for row in table.rows():
+        yield f"{row.service} {row.listener.transport} {row.listener.address}: {row.sentence()}"

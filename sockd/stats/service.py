@@ -1,0 +1,99 @@
+"""The stats endpoint as a service: bound with the others, closed with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from sockd.config.specs import Configuration, StatsSpec
+from sockd.errors import BindError
+from sockd.interfaces import IDaemon, IReloadableView
+from sockd.logger import PartLogger
+from sockd.model.records import Listener
+from sockd.net.listeners import Listeners
+from sockd.reactor import IReactor
+from sockd.service import BindingService
+from sockd.stats.events.stream import EventStream
+from sockd.stats.http.delivery import one_slice_a_turn
+from sockd.stats.http.hosts import KnownHosts
+from sockd.stats.http.site import StatsSite
+from sockd.stats.metrics.scrape import MetricsEndpoint
+from sockd.stats.routes import Routes
+
+BACKLOG = 50
+"""The length of listen(2)'s queue, where an endpoint does not say."""
+
+
+@implementer(IReloadableView)
+class StatsService(BindingService):
+    """Answers over HTTP who is connected to a daemon, and what has passed."""
+
+    _log = PartLogger("sockd.stats")
+
+    def __init__(self, spec: StatsSpec, daemon: IDaemon, reactor: IReactor) -> None:
+        self._events = EventStream(daemon, reactor)
+        self._scrapes = MetricsEndpoint(daemon, reactor)
+        pages = Routes(daemon, reactor.seconds, self._events, self._scrapes)
+        known = _known_hosts(spec)
+        self._site = StatsSite(pages.answer, known, reactor, one_slice_a_turn(reactor))
+        self._listeners = Listeners(reactor, spec.listen, BACKLOG)
+        self._is_bound = False
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Where it listens, with the ports that it really has."""
+        return self._listeners.bound
+
+    def bind(self) -> None:
+        """Bind the endpoints, unless that was done.
+
+        :raise BindError: if one of them cannot be had; then none is held.
+        """
+        if not self._is_bound:
+            self._is_bound = True
+            try:
+                self._listeners.open(lambda _: self._site, lambda: None, self._failed)
+            except BindError:
+                self._is_bound = False
+                raise
+
+    def startService(self) -> None:
+        """Serve."""
+        super().startService()
+        self._scrapes.start()
+
+    def prepare(self, configuration: Configuration) -> Callable[[], None]:
+        """Return what follows other hosts, certificates and backlogs.
+
+        That the certificates are usable was found when the configuration was read.
+        """
+        spec = configuration.stats
+        return partial(self._follow, spec) if spec is not None else lambda: None
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening, and close what is open; the Deferred fires when all is gone."""
+        self.end()
+        self._is_bound = False
+        return Deferred.fromCoroutine(self._stop())
+
+    def _follow(self, spec: StatsSpec) -> None:
+        self._site.known = _known_hosts(spec)
+        self._listeners.renew(spec.listen, BACKLOG)
+
+    def _failed(self, error: BindError) -> None:
+        """Take note that an endpoint which took its time failed in the end."""
+        self._is_bound = False
+        self._log.error("{problem}", problem=str(error))
+
+    async def _stop(self) -> None:
+        self._scrapes.stop()
+        await self._listeners.close()
+        self._events.close()
+        await self._site.close()
+
+
+def _known_hosts(spec: StatsSpec) -> KnownHosts:
+    return KnownHosts((*spec.hosts, *(one.host for one in spec.listen if one.host)))

@@ -1,1 +1,0 @@
-"""The ledger over HTTP: the stats endpoint. Imported only where ``[stats]`` is configured."""

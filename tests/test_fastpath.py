@@ -1,0 +1,353 @@
+"""The lane by itself: what it does with a connection, and when it lets it go."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import cast
+
+import pytest
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from zope.interface import implementer
+from zope.interface.verify import verifyClass, verifyObject
+
+from sockd.model.address import Address
+from sockd.model.ledger import Ledger
+from sockd.model.records import Connection, Listener
+from sockd.reactor import IReactor
+from sockd.services.connection import StreamConnection
+from sockd.services.fastpath.echoer import READ_SIZE, IEchoer, ReadWriteEchoer
+from sockd.services.fastpath.fastpath import FastPath, IFastPathConnection
+from sockd.services.fastpath.ring import IoUringEchoer
+from sockd.services.fastpath.splice import SpliceEchoer
+from tests.clients import receive, reset
+from tests.paths import has_io_uring
+
+LISTENER = Listener("tcp", Address("127.0.0.1", 65432), 50)
+PEER = Address("127.0.0.1", 50001)
+
+
+@implementer(IFastPathConnection)
+class FakeConnection:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.rest: bytes | None = None
+        self.is_without_lane = False
+        self.end: Failure | None = None
+
+    def send_blocked(self, rest: bytes) -> None:
+        """Take note of the rest."""
+        self.rest = rest
+
+    def fast_path_closed(self) -> None:
+        """Take note that there is no lane any more."""
+        self.is_without_lane = True
+
+    def ended(self, reason: Failure) -> None:
+        """Take note of the end."""
+        self.end = reason
+
+
+class FastPathFixture:
+    """A lane with one connection on it, over real sockets, and a reactor that does nothing."""
+
+    def __init__(self) -> None:
+        self.reactor = MemoryReactorClock()
+        ledger = Ledger(self.reactor.seconds)
+        self.service = ledger.add_service("s", "multi", "echo")
+        self.fast_path = FastPath(cast(IReactor, self.reactor), self.service)
+        self.record: Connection = ledger.open(self.service, LISTENER, LISTENER.address, PEER)
+        self.connection = FakeConnection()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.client = socket.create_connection(server.getsockname())
+            self.handle, _ = server.accept()
+        self.client.settimeout(30)
+        self.handle.setblocking(False)
+        self.fast_path.enter(self.handle, self.record, self.connection)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.fast_path.close()
+        self.client.close()
+        self.handle.close()
+
+
+@pytest.fixture(params=[IoUringEchoer, SpliceEchoer, ReadWriteEchoer])
+def road(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FastPathFixture]:
+    """Make a lane with one connection, which is served by one sort of echoer."""
+    if request.param is IoUringEchoer and not has_io_uring():
+        pytest.skip("the system has no io_uring")
+
+    def the_only_one(_: bool) -> IEchoer:
+        made: IEchoer = request.param()
+        return made
+
+    monkeypatch.setattr("sockd.services.fastpath.fastpath.best_echoer", the_only_one)
+    made = FastPathFixture()
+    yield made
+    made.close()
+
+
+def is_let_go(road: FastPathFixture) -> bool:
+    """Return whether the lane leaves alone what a client says next."""
+    before = road.record.reads
+    road.client.send(b"anybody there?")
+    road.fast_path.doRead()
+    return road.record.reads == before
+
+
+def test_it_provides_what_it_says(road: FastPathFixture) -> None:
+    assert verifyObject(IReadDescriptor, road.fast_path)
+    assert verifyClass(IFastPathConnection, StreamConnection)
+    assert verifyObject(IFastPathConnection, FakeConnection())
+
+
+def test_the_reactor_watches_the_lane_and_nothing_else_of_it(road: FastPathFixture) -> None:
+    assert road.reactor.getReaders() == [road.fast_path]
+    assert road.fast_path.fileno() not in (-1, road.handle.fileno())
+
+
+def test_what_comes_goes_back_and_is_counted_on_both_sides(road: FastPathFixture) -> None:
+    road.reactor.advance(5)
+    road.client.send(b"hello")
+    road.fast_path.doRead()
+    assert receive(road.client, 5) == b"hello"
+    for account in (road.record, road.service):
+        assert (account.reads, account.writes, account.bytes_in, account.bytes_out) == (1, 1, 5, 5)
+    assert road.record.last_activity == 5
+
+
+class BusyAtFirst(ReadWriteEchoer):
+    """Does nothing when it is called first."""
+
+    def __init__(self, results: list[int]) -> None:
+        super().__init__()
+        self._results = results
+
+    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Say that there was nothing to read, for one reason after the other."""
+        return ([self._results.pop()], [0]) if self._results else super().echo(descriptors)
+
+
+def test_what_could_not_be_read_now_is_read_later(road: FastPathFixture) -> None:
+    road.fast_path._echo_by(BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
+    road.client.send(b"hello")
+    road.fast_path.doRead()
+    assert receive(road.client, 5) == b"hello"
+    assert (road.record.reads, road.connection.end) == (1, None)
+
+
+class Breaks(ReadWriteEchoer):
+    """Breaks off, with the error of a system that has no memory left."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__()
+        self._error = error
+
+    def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
+        """Read and write nothing."""
+        raise self._error(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+
+def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
+    road: FastPathFixture,
+) -> None:
+    road.fast_path._echo_by(Breaks(OSError))
+    road.client.send(b"hello")
+    with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
+        road.fast_path.doRead()
+    road.fast_path.connectionLost(Failure(ConnectionLost()))
+    assert (road.connection.is_without_lane, road.connection.end) == (True, None)
+    assert road.handle.recv(5) == b"hello"
+
+
+def test_an_echoer_that_may_have_read_something_ends_whom_it_served(road: FastPathFixture) -> None:
+    road.fast_path._echo_by(Breaks(MemoryError))
+    road.client.send(b"hello")
+    with pytest.raises(MemoryError):
+        road.fast_path.doRead()
+    assert road.connection.end is not None
+    assert road.connection.end.check(ConnectionLost)
+    assert is_let_go(road)
+
+
+def test_a_reactor_that_cannot_watch_the_lane_has_nobody_on_it(
+    road: FastPathFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(_: IReadDescriptor) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    road.fast_path.close()
+    monkeypatch.setattr(road.reactor, "addReader", is_full)
+    for _ in range(2):
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            road.fast_path.enter(road.handle, road.record, road.connection)
+        assert road.fast_path.fileno() == -1
+
+
+def test_nothing_to_read_is_nothing_to_do(road: FastPathFixture) -> None:
+    road.fast_path.doRead()
+    assert (road.record.reads, road.connection.end, road.connection.rest) == (0, None, None)
+
+
+@pytest.mark.parametrize("most", ["MOST_READS", "MOST_BYTES"])
+def test_a_turn_ends_in_the_middle_of_a_flood(
+    road: FastPathFixture, monkeypatch: pytest.MonkeyPatch, most: str
+) -> None:
+    monkeypatch.setattr(f"sockd.services.fastpath.fastpath.{most}", 1)
+    road.client.sendall(bytes(2 * READ_SIZE))
+    road.fast_path.doRead()
+    assert road.record.reads == 1
+
+
+def test_the_end_of_what_the_peer_says_ends_the_connection(road: FastPathFixture) -> None:
+    road.client.send(b"bye")
+    road.client.shutdown(socket.SHUT_WR)
+    road.fast_path.doRead()
+    assert road.record.bytes_out == 3
+    assert road.connection.end is not None
+    assert road.connection.end.check(ConnectionDone)
+
+
+def test_a_reset_ends_it_as_one(road: FastPathFixture) -> None:
+    reset(road.client)
+    road.fast_path.doRead()
+    assert road.connection.end is not None
+    assert road.connection.end.check(ConnectionLost)
+
+
+def test_a_failure_between_reading_and_writing_ends_it_as_a_reset(road: FastPathFixture) -> None:
+    road.handle.shutdown(socket.SHUT_WR)
+    road.client.send(b"hello")
+    road.fast_path.doRead()
+    assert road.record.bytes_in == 5
+    assert road.connection.end is not None
+    assert road.connection.end.check(ConnectionLost)
+
+
+def test_what_the_kernel_does_not_take_leaves_the_lane_with_the_connection(
+    road: FastPathFixture,
+) -> None:
+    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    road.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sent = b""
+    while road.connection.rest is None:
+        sent += (data := os.urandom(READ_SIZE))
+        road.client.sendall(data)
+        road.fast_path.doRead()
+    taken = receive(road.client, road.record.bytes_out - len(road.connection.rest))
+    assert taken + road.connection.rest == sent[: road.record.bytes_in]
+    assert road.record.bytes_out == road.record.bytes_in
+    assert is_let_go(road)
+
+
+def clog(road: FastPathFixture) -> None:
+    """Take the connection off the lane, and send until its client takes no more."""
+    road.fast_path.leave(road.handle)
+    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with suppress(BlockingIOError):
+        while True:
+            road.handle.send(bytes(READ_SIZE))
+
+
+class BadRider(FakeConnection):
+    """Does not bear to hear of the end."""
+
+    def ended(self, reason: Failure) -> None:
+        """Raise something."""
+        raise ValueError(reason)
+
+
+def served_beside_an_end(road: FastPathFixture, connection: FakeConnection) -> bytes:
+    """Serve one whose client takes nothing along with one that ends; return what it has said.
+
+    :param connection: who hears of the end.
+    """
+    said = os.urandom(READ_SIZE)
+    clog(road)
+    other = FastPathFixture()
+    try:
+        other.fast_path.leave(other.handle)
+        road.fast_path.enter(other.handle, other.record, connection)
+        other.client.shutdown(socket.SHUT_WR)
+        road.fast_path.enter(road.handle, road.record, road.connection)
+        road.client.sendall(said)
+        road.fast_path.doRead()
+    finally:
+        other.close()
+    return said
+
+
+def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(
+    road: FastPathFixture,
+) -> None:
+    with capturedLogs() as events:
+        precious = served_beside_an_end(road, BadRider())
+    assert road.connection.rest
+    assert precious.endswith(road.connection.rest)
+    assert [event["log_failure"].type for event in events] == [ValueError]
+
+
+class Spiteful(FakeConnection):
+    """Has another one leave the lane at its own end, as who disconnects it would."""
+
+    def __init__(self, other: FastPathFixture) -> None:
+        super().__init__()
+        self._other = other
+
+    def ended(self, reason: Failure) -> None:
+        """Let the other one go."""
+        self._other.fast_path.leave(self._other.handle)
+
+
+def test_an_end_that_has_another_one_leave_loses_nothing_of_what_was_read(
+    road: FastPathFixture,
+) -> None:
+    precious = served_beside_an_end(road, Spiteful(road))
+    assert road.connection.rest
+    assert precious.endswith(road.connection.rest)
+
+
+def test_one_that_leaves_is_left_alone(road: FastPathFixture) -> None:
+    road.fast_path.leave(road.handle)
+    assert is_let_go(road)
+    road.fast_path.leave(road.handle)
+
+
+def test_one_that_left_may_come_back(road: FastPathFixture) -> None:
+    road.fast_path.leave(road.handle)
+    road.client.send(b"wait")
+    road.fast_path.enter(road.handle, road.record, road.connection)
+    road.fast_path.doRead()
+    assert receive(road.client, 4) == b"wait"
+
+
+def test_a_socket_that_was_closed_behind_its_back_does_not_keep_it_from_closing(
+    road: FastPathFixture,
+) -> None:
+    road.handle.close()
+    road.fast_path.close()
+    assert road.connection.is_without_lane
+    assert road.fast_path.fileno() == -1
+
+
+def test_closing_sends_everybody_back_to_the_reactor(road: FastPathFixture) -> None:
+    road.fast_path.close()
+    assert road.connection.is_without_lane
+    assert (road.fast_path.fileno(), road.reactor.getReaders()) == (-1, [])
+    assert is_let_go(road)
+
+
+def test_a_reactor_that_gives_the_lane_up_leaves_nobody_on_it(road: FastPathFixture) -> None:
+    road.fast_path.connectionLost(Failure(ConnectionLost()))
+    assert road.connection.is_without_lane
