@@ -16,7 +16,8 @@ from sockd.errors import BindError, SockdError
 from sockd.interfaces import ICapture, IDaemon, INetworkService
 from sockd.model.address import Address
 from sockd.model.ledger import Ledger
-from sockd.model.records import Connection, Listener, Reason, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener, State
 from sockd.reload.plan import Plan
 from sockd.service import TypedService
 
@@ -76,7 +77,7 @@ class FakeService(TypedService):
         """Close a connection in the ledger."""
         found = self.record.connections.get(connection)
         if found is not None:
-            self.close(found, Reason.DISCONNECT)
+            self.close(found, EndReason.DISCONNECT)
         return found is not None
 
     def hurry(self) -> None:
@@ -100,17 +101,17 @@ class FakeService(TypedService):
         peer = Address(host, port)
         return self._ledger.open(self.record, self.listener, self.listener.address, peer, via)
 
-    def close(self, connection: Connection, reason: Reason = Reason.EOF) -> None:
+    def close(self, connection: Connection, reason: EndReason = EndReason.EOF) -> None:
         """Let a peer go."""
         self._ledger.close(connection, reason)
 
     def refuse(self, host: str = "127.0.0.1", port: int = 50000) -> None:
         """Turn a peer away."""
-        self._ledger.refuse(self.record, self.listener, Address(host, port), Reason.FULL)
+        self._ledger.refuse(self.record, self.listener, Address(host, port), RefusalReason.FULL)
 
     def _close_all(self) -> None:
         for connection in list(self.record.connections.values()):
-            self.close(connection, Reason.STOP)
+            self.close(connection, EndReason.STOP)
 
 
 @implementer(IDaemon)

@@ -15,7 +15,7 @@ from sockd.limits.buckets import UNLIMITED, Bucket, RateLimit
 from sockd.limits.sources import MOST_SOURCES, Counts, LRUCache, source_of
 from sockd.limits.spec import LimitsSpec
 from sockd.model.address import Address
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 
 ONE, OTHER = Address("192.0.2.1", 50001), Address("192.0.2.2", 50001)
 MEBIBYTE = 1024 * 1024
@@ -69,9 +69,13 @@ def test_a_source_over_its_rate_is_refused_and_nobody_else() -> None:
     admission = Admission(limits, 0.0)
     assert [admission.admit(ONE, 0.0) for _ in range(200)][1:] == [
         None,
-        *[Reason.CONNECT_RATE] * 198,
+        *[RefusalReason.CONNECT_RATE] * 198,
     ]
-    assert [admission.admit(OTHER, 0.0) for _ in range(3)] == [None, None, Reason.CONNECT_RATE]
+    assert [admission.admit(OTHER, 0.0) for _ in range(3)] == [
+        None,
+        None,
+        RefusalReason.CONNECT_RATE,
+    ]
     assert admission.admit(ONE, 0.5) is None
 
 
@@ -79,7 +83,7 @@ def test_whoever_is_refused_by_the_rate_of_all_has_not_used_up_its_own() -> None
     limits = LimitsSpec(connect_rate=RateLimit(1, 1000.0), total_rate=RateLimit(1, 1.0))
     admission = Admission(limits, 0.0)
     assert admission.admit(ONE, 0.0) is None
-    assert admission.admit(OTHER, 0.0) is Reason.TOTAL_RATE
+    assert admission.admit(OTHER, 0.0) is RefusalReason.TOTAL_RATE
     assert admission.admit(OTHER, 1.0) is None
 
 
@@ -88,7 +92,7 @@ def test_a_source_has_so_many_connections_and_no_more() -> None:
     for port in (1, 2):
         assert admission.admit(Address("192.0.2.1", port), 0.0) is None
         admission.opened(Address("192.0.2.1", port))
-    assert admission.admit(ONE, 0.0) is Reason.PER_SOURCE
+    assert admission.admit(ONE, 0.0) is RefusalReason.PER_SOURCE
     assert admission.admit(OTHER, 0.0) is None
     admission.closed(Address("192.0.2.1", 1))
     assert admission.admit(ONE, 0.0) is None
@@ -117,7 +121,7 @@ def test_a_unix_client_comes_under_the_rate_of_all_alone() -> None:
     for _ in range(3):
         assert admission.admit(client, 0.0) is None
         admission.opened(client)
-    assert admission.admit(client, 0.0) is Reason.TOTAL_RATE
+    assert admission.admit(client, 0.0) is RefusalReason.TOTAL_RATE
     admission.closed(client)
 
 
@@ -127,17 +131,17 @@ def test_new_limits_hold_for_the_next_client_and_forget_nobody_who_is_in() -> No
         admission.opened(ONE)
     tight = LimitsSpec(per_source=3, deny=(ip_network("192.0.2.2"),))
     admission.apply(tight, 0.0)
-    assert admission.admit(ONE, 0.0) is Reason.PER_SOURCE
-    assert admission.admit(OTHER, 0.0) is Reason.DENIED
+    assert admission.admit(ONE, 0.0) is RefusalReason.PER_SOURCE
+    assert admission.admit(OTHER, 0.0) is RefusalReason.DENIED
     admission.closed(ONE)
     assert admission.admit(ONE, 0.0) is None
     admission.apply(replace(tight, connect_rate=RateLimit(1, 1.0)), 0.0)
-    assert [admission.admit(ONE, 0.0) for _ in range(2)] == [None, Reason.CONNECT_RATE]
+    assert [admission.admit(ONE, 0.0) for _ in range(2)] == [None, RefusalReason.CONNECT_RATE]
     admission.apply(replace(tight, connect_rate=RateLimit(1, 1.0), deny=()), 0.0)
-    assert admission.admit(ONE, 0.0) is Reason.CONNECT_RATE
+    assert admission.admit(ONE, 0.0) is RefusalReason.CONNECT_RATE
     assert admission.admit(OTHER, 0.0) is None
     admission.apply(replace(tight, total_rate=RateLimit(1, 1.0)), 0.0)
-    assert [admission.admit(ONE, 0.0) for _ in range(2)] == [None, Reason.TOTAL_RATE]
+    assert [admission.admit(ONE, 0.0) for _ in range(2)] == [None, RefusalReason.TOTAL_RATE]
 
 
 def test_a_million_sources_leave_a_small_table() -> None:
@@ -159,7 +163,7 @@ def test_however_many_sources_come_no_open_connection_is_forgotten() -> None:
     admission.opened(ONE)
     for number in range(2 * MOST_SOURCES):
         assert admission.admit(Address(f"10.0.{number >> 8}.{number & 255}", 1), 0.0) is None
-    assert admission.admit(ONE, 0.0) is Reason.PER_SOURCE
+    assert admission.admit(ONE, 0.0) is RefusalReason.PER_SOURCE
 
 
 def test_the_source_that_came_longest_ago_makes_room() -> None:

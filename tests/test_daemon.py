@@ -11,7 +11,8 @@ from twisted.internet.testing import MemoryReactorClock
 from sockd.daemon import Daemon, StartError
 from sockd.errors import BindError, ConfigurationError, Problem, SourceLocation
 from sockd.model.ledger import Ledger
-from sockd.model.records import Reason, State
+from sockd.model.reasons import EndReason
+from sockd.model.records import State
 from sockd.reactor import IReactor
 from sockd.testing import FakeService
 
@@ -81,7 +82,7 @@ def test_a_part_that_does_not_stop_cleanly_does_not_keep_the_others_from_it() ->
     lab.one.finish.errback(ValueError("no"))
     assert not stopped.called
     lab.two.finish.callback(None)
-    assert waiting.reason is Reason.STOP
+    assert waiting.reason is EndReason.STOP
     assert stopped.called
     assert lab.states() == [State.STOPPED] * 3
 

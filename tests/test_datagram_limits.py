@@ -15,7 +15,7 @@ from sockd.limits.datagram_policy import DatagramPolicy
 from sockd.limits.reflection import GUARDS, REFLECTORS, Guard
 from sockd.limits.spec import LimitsSpec
 from sockd.model.address import Address
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 from sockd.net.destination import reaches_many
 
 ONE, OTHER = Address("192.0.2.1", 50001), Address("192.0.2.2", 50001)
@@ -34,16 +34,16 @@ def limits(
     )
 
 
-def spend(budget: Budget, peer: Address, size: int = 1, now: float = 0.0) -> Reason | None:
+def spend(budget: Budget, peer: Address, size: int = 1, now: float = 0.0) -> RefusalReason | None:
     return budget.spend(budget.buckets(peer, now), size, now)
 
 
 def test_a_source_over_its_budget_is_silenced_and_nobody_else() -> None:
     budget = Budget(limits(packets=RateLimit(2, 1.0), size=RateLimit(100, 1.0)), 0.0)
     said = [spend(budget, Address("192.0.2.1", port)) for port in (1, 2, 3)]
-    assert said == [None, None, Reason.SOURCE_PACKETS]
+    assert said == [None, None, RefusalReason.SOURCE_PACKETS]
     assert spend(budget, OTHER, 60) is None
-    assert spend(budget, OTHER, 60) is Reason.SOURCE_BYTES
+    assert spend(budget, OTHER, 60) is RefusalReason.SOURCE_BYTES
     assert spend(budget, OTHER, 40) is None
     assert spend(budget, ONE, now=0.5) is None
 
@@ -52,10 +52,10 @@ def test_the_budget_of_all_is_the_last_resort() -> None:
     tight = limits(RateLimit(1, 9.0), UNLIMITED, RateLimit(2, 1.0), RateLimit(10, 1.0))
     budget = Budget(tight, 0.0)
     assert spend(budget, ONE, 8) is None
-    assert spend(budget, OTHER, 8) is Reason.TOTAL_BYTES
+    assert spend(budget, OTHER, 8) is RefusalReason.TOTAL_BYTES
     assert spend(budget, OTHER, 2) is None
     third = Address("192.0.2.3", 1)
-    assert spend(budget, third, 0) is Reason.TOTAL_PACKETS
+    assert spend(budget, third, 0) is RefusalReason.TOTAL_PACKETS
     assert spend(budget, third, 0, now=1.0) is None
 
 
@@ -82,7 +82,11 @@ def test_new_budgets_hold_for_flows_that_are_open() -> None:
     budget = Budget(limits(), 0.0)
     buckets = budget.buckets(ONE, 0.0)
     budget.apply(limits(packets=RateLimit(2, 1.0)), 0.0)
-    assert [budget.spend(buckets, 1, 0.0) for _ in range(3)] == [None, None, Reason.SOURCE_PACKETS]
+    assert [budget.spend(buckets, 1, 0.0) for _ in range(3)] == [
+        None,
+        None,
+        RefusalReason.SOURCE_PACKETS,
+    ]
     budget.apply(limits(), 0.0)
     assert [budget.spend(buckets, 1, 5.0) for _ in range(9)] == [None] * 9
 
@@ -105,17 +109,17 @@ def test_a_million_spoofed_sources_leave_a_small_table() -> None:
     ("peer", "is_for_many", "reason"),
     [
         (ONE, False, None),
-        (ONE, True, Reason.BROADCAST),
-        (Address("224.0.0.1", 50001), False, Reason.BROADCAST),
-        (Address("255.255.255.255", 50001), False, Reason.BROADCAST),
-        (Address("ff02::1%eth0", 50001), False, Reason.BROADCAST),
-        (Address("192.0.2.1", 0), False, Reason.PORT_ZERO),
-        (Address("192.0.2.1", OWN), False, Reason.OWN_PORT),
-        (Address("2001:db8::1", 7), False, Reason.REFLECTOR),
+        (ONE, True, RefusalReason.BROADCAST),
+        (Address("224.0.0.1", 50001), False, RefusalReason.BROADCAST),
+        (Address("255.255.255.255", 50001), False, RefusalReason.BROADCAST),
+        (Address("ff02::1%eth0", 50001), False, RefusalReason.BROADCAST),
+        (Address("192.0.2.1", 0), False, RefusalReason.PORT_ZERO),
+        (Address("192.0.2.1", OWN), False, RefusalReason.OWN_PORT),
+        (Address("2001:db8::1", 7), False, RefusalReason.REFLECTOR),
     ],
 )
 def test_who_gets_no_answer_unless_that_is_switched_off_by_name(
-    peer: Address, is_for_many: bool, reason: Reason | None
+    peer: Address, is_for_many: bool, reason: RefusalReason | None
 ) -> None:
     assert Guard((), lambda: {OWN}).refusal(peer, is_for_many) is reason
     others = [name for name, one in GUARDS.items() if one is not reason]
@@ -132,7 +136,7 @@ def test_the_ports_of_the_alerts_are_known() -> None:
 def test_whom_the_lists_deny_gets_no_answer() -> None:
     denying = LimitsSpec(deny=(ip_network("192.0.2.1"),))
     policy = DatagramPolicy(denying, set, 0.0)
-    assert policy.refusal(ONE, is_for_many=False) is Reason.DENIED
+    assert policy.refusal(ONE, is_for_many=False) is RefusalReason.DENIED
     assert policy.refusal(OTHER, is_for_many=False) is None
     policy.apply(LimitsSpec(unguarded=("broadcast",)), 0.0)
     assert policy.refusal(ONE, is_for_many=True) is None

@@ -21,7 +21,8 @@ from sockd.config.specs import AdminSpec, CaptureSpec, Configuration, ServiceSpe
 from sockd.errors import SourceLocation
 from sockd.limits.reflection import GUARDS, REFLECTORS
 from sockd.limits.spec import LimitsSpec
-from sockd.model.records import Reason, State
+from sockd.model.reasons import EndReason
+from sockd.model.records import State
 from sockd.net.tcp_info import STATES, TCPInfo, described
 from sockd.process.privileges import WARNING, shell_problems
 from sockd.reload.plan import Move, Plan
@@ -213,7 +214,7 @@ def test_every_member_of_the_json_is_on_the_page() -> None:
     page = section(INTERFACES, "## HTTP")
     shown = set(re.findall(r"`(\w+)`", page))
     assert {name for view in views for name in view} <= shown
-    assert {str(word) for word in (*State, *Reason)} <= shown
+    assert {str(word) for word in (*State, *EndReason)} <= shown
 
 
 def test_every_member_of_the_kernels_view_is_on_the_page() -> None:

@@ -29,7 +29,8 @@ from sockd.config.limits import network
 from sockd.config.specs import ServiceSpec
 from sockd.errors import SourceLocation
 from sockd.model.ledger import Ledger
-from sockd.model.records import Connection, Reason
+from sockd.model.reasons import EndReason
+from sockd.model.records import Connection
 from sockd.reactor import IReactor
 from sockd.replies.echo import Echo
 from sockd.services.connection import StreamConnection
@@ -69,7 +70,7 @@ class Client:
     has_finished: bool = False
     is_reset: bool = False
     is_at_end: bool = False
-    may_end: set[Reason] = field(default_factory=lambda: {Reason.EOF})
+    may_end: set[EndReason] = field(default_factory=lambda: {EndReason.EOF})
 
 
 class Lab:
@@ -171,14 +172,14 @@ class Lab:
     def reset(self, client: Client) -> None:
         """Break off."""
         client.has_finished = client.is_reset = True
-        client.may_end.add(Reason.RESET)
+        client.may_end.add(EndReason.RESET)
         reset(client.handle)
 
     def disconnect(self, client: Client) -> None:
         """Close a connection as the admin shell does."""
         record = self.record(client)
         if record is not None and self.service.disconnect(record.id):
-            client.may_end |= {Reason.DISCONNECT, Reason.RESET}
+            client.may_end |= {EndReason.DISCONNECT, EndReason.RESET}
 
     def close_lane(self) -> None:
         """Take the lane away from those who are on it."""
@@ -219,7 +220,7 @@ class Lab:
         for client in self.clients:
             record = self.record(client)
             if record is not None and record.closed is None:
-                client.may_end |= {Reason.STOP, Reason.RESET}
+                client.may_end |= {EndReason.STOP, EndReason.RESET}
 
     def finish(self) -> None:
         """Let every connection end, and compare."""
@@ -242,7 +243,7 @@ class Lab:
         assert record.reason in client.may_end
         assert client.sent.startswith(client.received)
         assert len(client.received) <= record.bytes_out == record.bytes_in <= len(client.sent)
-        if client.may_end == {Reason.EOF}:
+        if client.may_end == {EndReason.EOF}:
             assert client.received == client.sent
             assert record.bytes_in == len(client.sent)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sockd.model.address import Address
 from sockd.model.ledger import Ledger
-from sockd.model.records import Listener, Reason, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Listener, State
 from sockd.render.json_views import (
     PortsTable,
     connection_view,
@@ -44,8 +45,8 @@ def test_a_service_has_its_listeners_and_counters() -> None:
     connection.received(5, STARTED)
     connection.sent(4, STARTED)
     opened(book, service, Address("127.0.0.1", 50002))
-    book.close(connection, Reason.ERROR)
-    book.refuse(service, TCP, Address("127.0.0.1", 50003), Reason.FULL)
+    book.close(connection, EndReason.ERROR)
+    book.refuse(service, TCP, Address("127.0.0.1", 50003), RefusalReason.FULL)
     view = service_view(service, lambda listener: 3 if listener is TCP else None)
     assert json.loads(json.dumps(view)) == {
         "name": "lab",
@@ -151,7 +152,7 @@ def test_a_closed_connection_has_a_reason() -> None:
     book = ledger()
     service = book.add_service("lab", "udp", "echo")
     connection = opened(book, service, Address("192.0.2.1", 1234), UDP)
-    book.close(connection, Reason.IDLE)
+    book.close(connection, EndReason.IDLE)
     view = connection_view(connection, None)
     assert (view["state"], view["reason"], view["tcp"]) == ("closed", "idle", None)
     assert view["closed"] == "2023-11-14T22:13:20.000000Z"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sockd.model.address import Address
+from sockd.model.events import Event, EventType
 from sockd.model.ledger import Ledger
-from sockd.model.records import Connection, Event, EventType, Listener, Reason, ServiceRecord, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener, ServiceRecord, State
 
 LOCAL = Address("127.0.0.1", 65432)
 PEER = Address("127.0.0.1", 50001)
@@ -32,7 +34,7 @@ class Lab:
     def close(self, *connections: Connection) -> None:
         """Let peers go."""
         for connection in connections:
-            self.ledger.close(connection, Reason.EOF)
+            self.ledger.close(connection, EndReason.EOF)
 
 
 def test_a_service_is_stopped_until_it_is_bound() -> None:
@@ -62,13 +64,13 @@ def test_a_life_is_told_in_order() -> None:
     lab = Lab()
     connection = lab.open()
     lab.now = 101.0
-    lab.ledger.refuse(lab.one, TCP, PEER, Reason.FULL)
+    lab.ledger.refuse(lab.one, TCP, PEER, RefusalReason.FULL)
     lab.now = 102.0
-    lab.ledger.close(connection, Reason.RESET)
+    lab.ledger.close(connection, EndReason.RESET)
     assert lab.events == [
         Event(EventType.ACCEPT, 100.0, lab.one, TCP, connection),
-        Event(EventType.REFUSE, 101.0, lab.one, TCP, None, PEER, Reason.FULL),
-        Event(EventType.CLOSE, 102.0, lab.one, TCP, connection, None, Reason.RESET),
+        Event(EventType.REFUSE, 101.0, lab.one, TCP, None, PEER, RefusalReason.FULL),
+        Event(EventType.CLOSE, 102.0, lab.one, TCP, connection, None, EndReason.RESET),
     ]
 
 
@@ -129,13 +131,13 @@ def test_opened_is_active_plus_closed() -> None:
     lab = Lab()
     connections = [lab.open() for _ in range(5)]
     lab.close(*connections[:2])
-    lab.ledger.refuse(lab.one, TCP, PEER, Reason.FULL)
+    lab.ledger.refuse(lab.one, TCP, PEER, RefusalReason.FULL)
     assert (lab.one.opened, lab.one.active, lab.one.closed, lab.one.refused) == (5, 3, 2, 1)
-    assert lab.one.refusals == {Reason.FULL: 1}
+    assert lab.one.refusals == {RefusalReason.FULL: 1}
     assert lab.one.errors == 0
-    lab.ledger.close(connections[2], Reason.ERROR)
+    lab.ledger.close(connections[2], EndReason.ERROR)
     assert (lab.one.active, lab.one.closed, lab.one.errors) == (2, 3, 1)
-    assert lab.one.ends == {Reason.EOF: 2, Reason.ERROR: 1}
+    assert lab.one.ends == {EndReason.EOF: 2, EndReason.ERROR: 1}
 
 
 def test_a_connection_keeps_when_and_why_it_ended() -> None:
@@ -145,8 +147,8 @@ def test_a_connection_keeps_when_and_why_it_ended() -> None:
     assert (connection.closed, connection.reason) == (None, None)
     assert (connection.local, connection.peer, connection.listener) == (LOCAL, PEER, TCP)
     lab.now = 105.0
-    lab.ledger.close(connection, Reason.IDLE)
-    assert (connection.closed, connection.reason) == (105.0, Reason.IDLE)
+    lab.ledger.close(connection, EndReason.IDLE)
+    assert (connection.closed, connection.reason) == (105.0, EndReason.IDLE)
     assert connection.last_activity == 100.0
 
 

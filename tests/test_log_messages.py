@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sockd.log.messages import sentence_of
-from sockd.model.records import Event
+from sockd.model.events import Event
 from sockd.testing import FakeDaemon
 
 

@@ -13,7 +13,8 @@ from sockd.log.event_logger import EventLogger
 from sockd.log.rate_limiter import SUMMARY_INTERVAL
 from sockd.model.address import Address
 from sockd.model.ledger import Ledger
-from sockd.model.records import Listener, Reason
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Listener
 
 LISTENER = Listener("tcp", Address("127.0.0.1", 7000), 50)
 
@@ -43,7 +44,7 @@ class Lab:
         self.ledger.subscribe(EventLogger(self.clock).tell)
         self.service = self.ledger.add_service("echo", "multi", "echo")
 
-    def refuse(self, count: int, reason: Reason = Reason.FULL) -> None:
+    def refuse(self, count: int, reason: RefusalReason = RefusalReason.FULL) -> None:
         """Turn so many clients away."""
         for _ in range(count):
             self.ledger.refuse(self.service, LISTENER, Address("192.0.2.1", 50001), reason)
@@ -53,7 +54,7 @@ class Lab:
         for _ in range(count):
             peer = Address("192.0.2.1", 50001)
             connection = self.ledger.open(self.service, LISTENER, LISTENER.address, peer)
-            self.ledger.close(connection, Reason.EOF)
+            self.ledger.close(connection, EndReason.EOF)
 
 
 def test_a_crowd_has_two_hundred_lines_each_for_coming_and_going_and_a_sum() -> None:
@@ -72,7 +73,7 @@ def test_a_crowd_has_two_hundred_lines_each_for_coming_and_going_and_a_sum() -> 
 def test_a_few_refused_clients_have_a_line_each_and_no_sum() -> None:
     lab = Lab()
     with logged() as lines:
-        lab.refuse(2, Reason.PER_SOURCE)
+        lab.refuse(2, RefusalReason.PER_SOURCE)
         lab.clock.pump([SUMMARY_INTERVAL] * 3)
     assert lines == ["Refused 192.0.2.1:50001 on 127.0.0.1:7000: per_source (echo)"] * 2
     assert lab.clock.getDelayedCalls() == []
@@ -82,7 +83,7 @@ def test_a_flood_has_ten_lines_and_a_sum_of_the_others_by_reason() -> None:
     lab = Lab()
     with logged() as lines:
         lab.refuse(100)
-        lab.refuse(1000, Reason.DENIED)
+        lab.refuse(1000, RefusalReason.DENIED)
         assert len(lines) == 10
         lab.clock.advance(SUMMARY_INTERVAL)
     assert lines[10:] == [
@@ -95,7 +96,7 @@ def test_what_is_counted_without_an_event_is_in_the_sum_too() -> None:
     with logged() as lines:
         lab.refuse(1)
         for _ in range(5):
-            lab.service.turned_away(Reason.FULL)
+            lab.service.turned_away(RefusalReason.FULL)
         lab.clock.advance(SUMMARY_INTERVAL)
     assert lines[1:] == ["5 more clients were refused in the last 10 s: full 5 (echo)"]
 

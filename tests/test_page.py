@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from sockd.model.records import Reason
+from sockd.model.reasons import EndReason
 from sockd.net.tcp_info import TCPInfo, described
 from sockd.stats.document import SCRIPTS
 from tests.fresh import REPOSITORY
@@ -163,7 +163,7 @@ def test_all_that_a_script_defines_for_the_others_is_used() -> None:
 
 def test_both_languages_say_the_same_things() -> None:
     english, portuguese = phrases("ENGLISH"), phrases("PORTUGUESE")
-    reasons = {f"reason.{reason.value}" for reason in Reason}
+    reasons = {f"reason.{reason.value}" for reason in EndReason}
     assert portuguese - english == reasons
     assert english <= portuguese
 

@@ -16,7 +16,8 @@ from sockd.config.specs import WAIT
 from sockd.limits.buckets import RateLimit
 from sockd.limits.spec import LimitsSpec
 from sockd.model.address import Address
-from sockd.model.records import Reason, State
+from sockd.model.reasons import RefusalReason
+from sockd.model.records import State
 from sockd.services.proxied import HEADER_TIME
 from sockd.services.stream import StreamKind
 from tests.clients import LOOPBACK, ask, connect, receive, receive_to_end, reset
@@ -46,7 +47,7 @@ class Balanced(Bench):
     def __init__(self, kind: StreamKind | None = None, **options: Any) -> None:
         super().__init__(kind=kind, proxy=(network("127.0.0.1", PLACE),), **options)
 
-    def refusals(self) -> dict[Reason, int]:
+    def refusals(self) -> dict[RefusalReason, int]:
         """Return how many were refused, by reason."""
         return self.service.record.refusals
 
@@ -104,7 +105,7 @@ def test_a_header_that_trickles_in_has_no_more_time_than_others() -> None:
         bench.reactor.advance(HEADER_TIME / 5)
     assert transport.disconnecting
     bench.lose(transport, ConnectionDone())
-    assert bench.refusals() == {Reason.PROXY_TIMEOUT: 1}
+    assert bench.refusals() == {RefusalReason.PROXY_TIMEOUT: 1}
     assert bench.reactor.getDelayedCalls() == []
 
 
@@ -116,7 +117,7 @@ def test_a_wrong_header_and_one_that_ends_too_early_are_refused_once_each() -> N
     bench.lose(message, ConnectionDone())
     say(short, LINE[:-1])
     bench.lose(short, ConnectionLost())
-    assert bench.refusals() == {Reason.PROXY_HEADER: 2}
+    assert bench.refusals() == {RefusalReason.PROXY_HEADER: 2}
     assert (bench.service.record.opened, bench.service.record.errors) == (0, 0)
     assert bench.reactor.getDelayedCalls() == []
 
@@ -132,7 +133,7 @@ def test_limits_are_those_of_the_client_and_not_of_the_balancer() -> None:
     assert say(others[1], LINE.replace(b"192.0.2.1", b"192.0.2.2") + b"c") == b"c"
     assert say(others[2], LINE.replace(b"192.0.2.1", b"192.0.2.9") + b"d") == b""
     assert [one.disconnecting for one in others] == [True, False, True]
-    assert bench.refusals() == {Reason.PER_SOURCE: 1, Reason.DENIED: 1}
+    assert bench.refusals() == {RefusalReason.PER_SOURCE: 1, RefusalReason.DENIED: 1}
     bench.lose(first, ConnectionDone())
     assert say(bench.connect(), LINE + b"again") == b"again"
 
@@ -145,7 +146,7 @@ def test_whoever_has_not_sent_its_header_yet_takes_a_place() -> None:
     assert bench.connect(50003).disconnecting
     bench.lose(arriving, ConnectionDone())
     assert not bench.connect(50004).disconnecting
-    assert bench.refusals() == {Reason.FULL: 2}
+    assert bench.refusals() == {RefusalReason.FULL: 2}
 
 
 @pytest.mark.parametrize("is_served", [True, False])
@@ -167,7 +168,7 @@ def test_a_stop_does_not_wait_for_headers() -> None:
     say(served, LINE)
     bench.service.stopService()
     assert (arriving.disconnecting, served.disconnecting) == (True, False)
-    assert bench.refusals() == {Reason.STOP: 1}
+    assert bench.refusals() == {RefusalReason.STOP: 1}
 
 
 def dial(sockd: Sockd, source: str = LOOPBACK) -> socket.socket:

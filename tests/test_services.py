@@ -32,8 +32,10 @@ from sockd.interfaces import IConversation, INetworkService, IReply, IServiceKin
 from sockd.limits.buckets import RateLimit
 from sockd.limits.spec import LimitsSpec
 from sockd.model.address import Address
+from sockd.model.events import Event, EventType
 from sockd.model.ledger import Ledger
-from sockd.model.records import Connection, Event, EventType, Listener, Reason, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener, State
 from sockd.net import datagram_socket
 from sockd.net.datagram_socket import DatagramSocket
 from sockd.net.mmsg import Batch
@@ -219,17 +221,17 @@ def test_the_kinds_and_their_services_keep_their_promises() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (ConnectionDone(), Reason.EOF),
-        (ConnectionLost(), Reason.RESET),
-        (ValueError("a reply failed"), Reason.ERROR),
+        (ConnectionDone(), EndReason.EOF),
+        (ConnectionLost(), EndReason.RESET),
+        (ValueError("a reply failed"), EndReason.ERROR),
     ],
 )
-def test_the_ledger_has_the_reason_for_an_end(error: Exception, reason: Reason) -> None:
+def test_the_ledger_has_the_reason_for_an_end(error: Exception, reason: EndReason) -> None:
     bench = Bench()
     transport = bench.connect()
     bench.lose(transport, error)
     assert bench.only().reason is reason
-    assert bench.service.record.errors == (reason is Reason.ERROR)
+    assert bench.service.record.errors == (reason is EndReason.ERROR)
 
 
 def test_nothing_is_read_while_the_peer_does_not_take_what_it_is_told() -> None:
@@ -277,7 +279,7 @@ def test_a_peer_that_does_not_close_after_the_last_reply_is_left() -> None:
     bench.reactor.advance(FINISH_TIMEOUT)
     assert transport.disconnecting
     bench.lose(transport, ConnectionDone())
-    assert bench.only().reason is Reason.REPLIES
+    assert bench.only().reason is EndReason.REPLIES
 
 
 def test_a_reply_that_cannot_begin_ends_the_connection_and_is_an_error() -> None:
@@ -289,7 +291,7 @@ def test_a_reply_that_cannot_begin_ends_the_connection_and_is_an_error() -> None
     transport = bench.connect()
     assert transport.disconnecting
     bench.lose(transport, ConnectionDone())
-    assert bench.only().reason is Reason.ERROR
+    assert bench.only().reason is EndReason.ERROR
 
 
 def test_a_reply_that_fails_ends_the_connection_and_is_not_asked_again() -> None:
@@ -300,7 +302,7 @@ def test_a_reply_that_fails_ends_the_connection_and_is_not_asked_again() -> None
     assert transport.disconnecting
     assert say(transport, b"z") == b""
     bench.lose(transport, ConnectionDone())
-    assert (bench.only().reason, bench.only().bytes_in) == (Reason.ERROR, 3)
+    assert (bench.only().reason, bench.only().bytes_in) == (EndReason.ERROR, 3)
 
 
 def test_the_reply_that_failed_is_named_though_the_section_has_another_one_now() -> None:
@@ -317,7 +319,7 @@ def test_a_reply_that_is_no_bytes_is_an_error_and_not_counted_as_said() -> None:
     transport = bench.connect()
     assert say(transport, b"x") == b""
     bench.lose(transport, ConnectionDone())
-    assert (bench.only().reason, bench.only().bytes_out) == (Reason.ERROR, 0)
+    assert (bench.only().reason, bench.only().bytes_out) == (EndReason.ERROR, 0)
 
 
 def test_a_greeting_is_said_before_the_transport_may_pause_the_reading() -> None:
@@ -351,7 +353,7 @@ def test_somebody_who_hangs_up_gives_the_peer_a_moment() -> None:
     bench.reactor.advance(CLOSE_TIMEOUT)
     assert transport.is_aborted
     bench.lose(transport, ConnectionAborted())
-    assert bench.only().reason is Reason.DISCONNECT
+    assert bench.only().reason is EndReason.DISCONNECT
     assert not bench.service.disconnect(bench.only().id)
     assert bench.service.tcp_info(bench.only().id) is None
 
@@ -395,7 +397,7 @@ def test_an_idle_connection_is_closed_when_it_was_quiet_for_the_whole_time() -> 
     bench.reactor.advance(1)
     assert transport.disconnecting
     bench.lose(transport, ConnectionDone())
-    assert bench.only().reason is Reason.IDLE
+    assert bench.only().reason is EndReason.IDLE
 
 
 def test_a_connection_is_closed_at_the_end_of_its_life_however_busy_it_is() -> None:
@@ -407,7 +409,7 @@ def test_a_connection_is_closed_at_the_end_of_its_life_however_busy_it_is() -> N
     bench.reactor.advance(1)
     assert transport.disconnecting
     bench.lose(transport, ConnectionDone())
-    assert bench.only().reason is Reason.LIFETIME
+    assert bench.only().reason is EndReason.LIFETIME
 
 
 @pytest.mark.parametrize(
@@ -425,7 +427,7 @@ def test_so_many_bytes_are_answered_and_counted_however_the_stream_is_cut(
     assert transport.is_reading
     assert say(transport, b"more") == b""
     bench.lose(transport, ConnectionDone())
-    assert (bench.only().reason, bench.only().bytes_in) == (Reason.MAX_BYTES, 5)
+    assert (bench.only().reason, bench.only().bytes_in) == (EndReason.MAX_BYTES, 5)
 
 
 def test_a_connection_that_said_its_last_reply_at_its_last_byte_ended_with_the_reply() -> None:
@@ -433,7 +435,7 @@ def test_a_connection_that_said_its_last_reply_at_its_last_byte_ended_with_the_r
     transport = bench.connect()
     assert say(transport, b"abcdef") == b"abc"
     bench.lose(transport, ConnectionDone())
-    assert bench.only().reason is Reason.REPLIES
+    assert bench.only().reason is EndReason.REPLIES
 
 
 def test_a_reply_that_fails_at_the_last_byte_is_an_error() -> None:
@@ -443,7 +445,7 @@ def test_a_reply_that_fails_at_the_last_byte_is_an_error() -> None:
     transport = bench.connect()
     say(transport, b"xy")
     bench.lose(transport, ConnectionDone())
-    assert bench.only().reason is Reason.ERROR
+    assert bench.only().reason is EndReason.ERROR
 
 
 def test_the_end_of_a_connection_leaves_no_timer() -> None:
@@ -466,7 +468,7 @@ def test_a_source_that_has_its_connections_is_turned_away_until_one_ends() -> No
     bench = Bench(limits=LimitsSpec(per_source=1))
     first = bench.connect(50001)
     assert bench.connect(50002).disconnecting
-    assert bench.service.record.refusals == {Reason.PER_SOURCE: 1}
+    assert bench.service.record.refusals == {RefusalReason.PER_SOURCE: 1}
     bench.lose(first, ConnectionDone())
     assert not bench.connect(50003).disconnecting
 
@@ -477,7 +479,7 @@ def test_who_is_turned_away_by_a_full_service_has_used_up_none_of_its_rate() -> 
     bench.connect(50002)
     bench.lose(first, ConnectionDone())
     assert not bench.connect(50003).disconnecting
-    assert bench.service.record.refusals == {Reason.FULL: 1}
+    assert bench.service.record.refusals == {RefusalReason.FULL: 1}
 
 
 def test_a_service_that_waits_turns_away_whoever_comes_through_all_the_same() -> None:
@@ -503,7 +505,7 @@ def test_a_stop_waits_for_live_connections_and_then_closes_them() -> None:
     assert transport.disconnecting
     bench.lose(transport, ConnectionDone())
     assert stopped.called
-    assert bench.only().reason is Reason.STOP
+    assert bench.only().reason is EndReason.STOP
 
 
 def test_a_stop_gives_up_on_a_transport_that_never_ends() -> None:
@@ -606,7 +608,7 @@ class DatagramBench:
         for data in datagrams:
             reader.received(reader, data, ("127.0.0.1", port), b"")
 
-    def reasons(self) -> list[Reason | None]:
+    def reasons(self) -> list[EndReason | None]:
         """Return the reasons for which the flows ended."""
         return [flow.reason for flow in self.ledger.all_connections()]
 
@@ -622,7 +624,7 @@ def test_the_longest_quiet_flow_makes_room(monkeypatch: pytest.MonkeyPatch) -> N
     bench.receive(b"b", port=50002)
     bench.receive(b"a", port=50001)
     bench.receive(b"c", port=50003)
-    assert bench.reasons() == [None, Reason.EVICTED, None]
+    assert bench.reasons() == [None, EndReason.EVICTED, None]
     bench.service.stopService()
 
 
@@ -634,7 +636,7 @@ def test_quiet_flows_end_however_many_rounds_it_takes(monkeypatch: pytest.Monkey
     bench.reactor.advance(5)
     bench.receive(b"x", port=50001)
     bench.reactor.advance(5)
-    assert bench.reasons() == [None] + [Reason.IDLE] * 4
+    assert bench.reasons() == [None] + [EndReason.IDLE] * 4
     bench.reactor.advance(5)
     assert bench.service.record.active == 0
     assert bench.reactor.getDelayedCalls() == []
@@ -644,7 +646,7 @@ def test_quiet_flows_end_however_many_rounds_it_takes(monkeypatch: pytest.Monkey
 def test_a_reply_that_fails_ends_its_flow_only() -> None:
     bench = datagrams(ScriptedReply(lambda: Script(ValueError("no"), b"unused")))
     bench.receive(b"x", port=50001)
-    assert bench.reasons() == [Reason.ERROR]
+    assert bench.reasons() == [EndReason.ERROR]
     bench.receive(b"x", port=50002)
     assert bench.service.record.errors == 2
     bench.service.stopService()
@@ -670,7 +672,7 @@ def test_a_socket_that_the_reactor_gives_up_is_no_service_any_more() -> None:
         reader.connectionLost(Failure(MemoryError("no")))
     assert bench.service.record.state is State.FAILED
     assert bench.service.record.listeners == ()
-    assert bench.reasons() == [Reason.STOP]
+    assert bench.reasons() == [EndReason.STOP]
     [event] = events
     assert formatEvent(event) == f"The socket at {address} is lost, and s has stopped: no"
     bench.service.startService()
@@ -758,7 +760,7 @@ def test_an_answer_that_is_longer_than_its_question_is_not_sent() -> None:
     bench.receive(b"short", b"", b"four")
     record = bench.service.record
     assert (record.reads, record.writes, record.bytes_out) == (3, 2, 4)
-    assert record.refusals == {Reason.AMPLIFIES: 1}
+    assert record.refusals == {RefusalReason.AMPLIFIES: 1}
     bench.service.stopService()
 
 
@@ -775,7 +777,7 @@ def test_a_source_over_its_budget_has_no_answer_and_no_new_flow() -> None:
     bench.receive(b"x", port=50002)
     record = bench.service.record
     assert (record.reads, record.active) == (2, 1)
-    assert record.refusals == {Reason.SOURCE_PACKETS: 2}
+    assert record.refusals == {RefusalReason.SOURCE_PACKETS: 2}
     bench.reactor.advance(1)
     bench.receive(b"x", port=50002)
     assert (record.reads, record.active) == (3, 2)
@@ -789,7 +791,7 @@ def test_the_port_of_another_datagram_service_of_the_daemon_has_no_answer() -> N
     bench.receive(b"x", port=50007)
     bench.receive(b"x", port=bench.service.record.listeners[0].address.port or 0)
     bench.receive(b"x", port=7)
-    assert bench.service.record.refusals == {Reason.OWN_PORT: 2, Reason.REFLECTOR: 1}
+    assert bench.service.record.refusals == {RefusalReason.OWN_PORT: 2, RefusalReason.REFLECTOR: 1}
     assert bench.reasons() == []
     bench.ledger.unbound(other)
     bench.receive(b"x", port=50007)
@@ -813,7 +815,7 @@ def test_a_flow_can_be_forgotten_by_its_number() -> None:
     [flow] = bench.ledger.open_connections()
     assert bench.service.disconnect(flow.id)
     assert not bench.service.disconnect(flow.id)
-    assert flow.reason is Reason.DISCONNECT
+    assert flow.reason is EndReason.DISCONNECT
     assert bench.service.tcp_info(flow.id) is None
     bench.service.stopService()
 
@@ -823,7 +825,7 @@ def test_a_stopped_service_answers_no_more_and_can_be_started_again() -> None:
     bench.receive(b"x")
     bench.service.stopService()
     assert bench.reactor.getReaders() == []
-    assert bench.reasons() == [Reason.STOP]
+    assert bench.reasons() == [EndReason.STOP]
     bench.service.startService()
     assert len(bench.reactor.getReaders()) == 1
     bench.service.stopService()

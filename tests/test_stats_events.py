@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sockd.model.records import Connection, Reason, State
+from sockd.model.reasons import EndReason
+from sockd.model.records import Connection, State
 from sockd.render.json_views import connection_view
 from sockd.stats.events.batcher import MOST_TOLD, SAMPLE, EventBatcher
 from sockd.stats.events.buffer import SIZE, EventBuffer
@@ -82,7 +83,7 @@ def test_the_life_of_sockets_is_told_in_the_words_of_the_interface(endpoint: End
     connection = echo.open("192.0.2.1", 50412)
     echo.refuse("192.0.2.2", 50413)
     connection.received(5, endpoint.clock.seconds())
-    echo.close(connection, Reason.RESET)
+    echo.close(connection, EndReason.RESET)
     bind, listen, accept, refuse, close = watcher.told()
     assert words([bind, listen, accept, refuse, close]) == [
         *("bind", "listen", "accept", "refuse", "close")
@@ -103,7 +104,7 @@ def test_the_life_of_sockets_is_told_in_the_words_of_the_interface(endpoint: End
 def test_a_flow_of_datagrams_is_accepted_and_closed_too(endpoint: Endpoint) -> None:
     watcher = Watcher(endpoint)
     service = endpoint.daemon.add("datagrams", "udp", "udp")
-    service.close(service.open(), Reason.IDLE)
+    service.close(service.open(), EndReason.IDLE)
     bind, accept, close = watcher.told()
     assert words([bind, accept, close]) == ["bind", "accept", "close"]
     assert accept.data["connection"]["transport"] == "udp"

@@ -8,7 +8,8 @@ from io import StringIO
 import pytest
 
 from sockd.model.address import Address
-from sockd.model.records import Listener, Reason
+from sockd.model.reasons import EndReason
+from sockd.model.records import Listener
 from sockd.render.json_views import PortsTable
 from sockd.stats.http.formats import Format, preferred
 from sockd.stats.http.query import ConnectionQuery
@@ -27,7 +28,7 @@ def busy() -> Endpoint:
     echo = endpoint.daemon.add("echo")
     endpoint.daemon.add("quiet", "udp", "udp")
     echo.open("192.0.2.1", 50001).received(12345, endpoint.clock.seconds())
-    echo.close(echo.open("2001:db8::1", 50002), Reason.RESET)
+    echo.close(echo.open("2001:db8::1", 50002), EndReason.RESET)
     return endpoint
 
 

@@ -16,7 +16,8 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from twisted.internet.task import Clock
 
-from sockd.model.records import Reason, State
+from sockd.model.reasons import EndReason
+from sockd.model.records import State
 from sockd.stats.metrics.exposition import SAMPLES, Exposition
 from sockd.stats.metrics.histograms import Histogram, ServiceHistograms
 from sockd.stats.metrics.loop_lag import MEASURE_INTERVAL, LoopLag
@@ -49,7 +50,7 @@ def busy() -> Endpoint:
     flow.received(0, now)
     flow.sent(7, now)
     endpoint.clock.advance(2)
-    echo.close(brief, Reason.RESET)
+    echo.close(brief, EndReason.RESET)
     return endpoint
 
 

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from sockd import __version__
-from sockd.model.records import Reason, State
+from sockd.model.reasons import EndReason
+from sockd.model.records import State
 from sockd.testing import STARTED, FakeDaemon
 from tests.stats_client import Endpoint
 
@@ -93,7 +94,7 @@ def test_a_connection_shows_what_the_kernel_knows_while_it_is_open() -> None:
     assert view["tcp"] == {"state": "established", "rtt": 0.001}
     assert view["peer"] == {"host": "192.0.2.1", "port": 50412}
     assert view["display_filter"] == "tcp.port == 65432 && tcp.port == 50412"
-    echo.close(connection, Reason.RESET)
+    echo.close(connection, EndReason.RESET)
     closed = endpoint.get("/connections/1")
     assert (closed["state"], closed["reason"], closed["tcp"]) == ("closed", "reset", None)
 

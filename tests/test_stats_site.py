@@ -12,7 +12,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.stats.http.answers import Answer
+from sockd.stats.http.answers import DELIVERY_TIMEOUT, Answer
 from sockd.stats.http.delivery import IExchange
 from sockd.stats.http.site import (
     MOST_CHANNELS,

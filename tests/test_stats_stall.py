@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sockd.stats.http.answers import Answer
+from sockd.stats.http.answers import DELIVERY_TIMEOUT, Answer
 from sockd.stats.http.stall import PERIOD, StallWatch
 from sockd.stats.http.target import Target
 from tests.stats_client import Endpoint

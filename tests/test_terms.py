@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sockd.limits.terms import terms
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 from tests.clients import LOOPBACK, ask, connect, receive_to_end, udp_client
 from tests.configurations import read
 from tests.conftest import RunSockd
@@ -19,20 +19,20 @@ UDP = "[service:u]\nkind = udp\nlisten = udp:0:interface=127.0.0.1\n"
 @pytest.mark.parametrize(
     ("line", "reason", "said"),
     [
-        ("max_connections = 10", Reason.FULL, "full, max_connections = 10"),
-        ("per_source = 2", Reason.PER_SOURCE, "per_source = 2"),
-        ("connect_rate = 5/s", Reason.CONNECT_RATE, "connect_rate = 5/s"),
-        ("connect_rate = 90 / m", Reason.CONNECT_RATE, "connect_rate = 90/m"),
-        ("total_rate = 1/ms", Reason.TOTAL_RATE, "total_rate = 1/ms"),
-        ("source_packets = 7/h", Reason.SOURCE_PACKETS, "source_packets = 7/h"),
-        ("source_bytes = 10MiB/s", Reason.SOURCE_BYTES, "source_bytes = 10MiB/s"),
-        ("source_bytes = 1500B/s", Reason.SOURCE_BYTES, "source_bytes = 1500B/s"),
-        ("total_packets = 3/s", Reason.TOTAL_PACKETS, "total_packets = 3/s"),
-        ("total_bytes = 64KB/m", Reason.TOTAL_BYTES, "total_bytes = 64KB/m"),
-        ("total_bytes = 1024KiB/m", Reason.TOTAL_BYTES, "total_bytes = 1MiB/m"),
+        ("max_connections = 10", RefusalReason.FULL, "full, max_connections = 10"),
+        ("per_source = 2", RefusalReason.PER_SOURCE, "per_source = 2"),
+        ("connect_rate = 5/s", RefusalReason.CONNECT_RATE, "connect_rate = 5/s"),
+        ("connect_rate = 90 / m", RefusalReason.CONNECT_RATE, "connect_rate = 90/m"),
+        ("total_rate = 1/ms", RefusalReason.TOTAL_RATE, "total_rate = 1/ms"),
+        ("source_packets = 7/h", RefusalReason.SOURCE_PACKETS, "source_packets = 7/h"),
+        ("source_bytes = 10MiB/s", RefusalReason.SOURCE_BYTES, "source_bytes = 10MiB/s"),
+        ("source_bytes = 1500B/s", RefusalReason.SOURCE_BYTES, "source_bytes = 1500B/s"),
+        ("total_packets = 3/s", RefusalReason.TOTAL_PACKETS, "total_packets = 3/s"),
+        ("total_bytes = 64KB/m", RefusalReason.TOTAL_BYTES, "total_bytes = 64KB/m"),
+        ("total_bytes = 1024KiB/m", RefusalReason.TOTAL_BYTES, "total_bytes = 1MiB/m"),
     ],
 )
-def test_a_limit_is_said_as_the_file_has_it(line: str, reason: Reason, said: str) -> None:
+def test_a_limit_is_said_as_the_file_has_it(line: str, reason: RefusalReason, said: str) -> None:
     kind = "udp:7000" if line.startswith(("source", "total_p", "total_b")) else "tcp:7000"
     name = "udp" if kind == "udp:7000" else "multi"
     (spec,) = read(f"[service:s]\nkind = {name}\nlisten = {kind}\n{line}\n").services
@@ -41,10 +41,11 @@ def test_a_limit_is_said_as_the_file_has_it(line: str, reason: Reason, said: str
 
 def test_what_has_no_limit_has_no_term() -> None:
     (spec,) = read(SERVICE).services
-    assert Reason.CONNECT_RATE not in terms(spec.limits, spec.max_connections)
-    assert Reason.PER_SOURCE not in terms(spec.limits, spec.max_connections)
+    assert RefusalReason.CONNECT_RATE not in terms(spec.limits, spec.max_connections)
+    assert RefusalReason.PER_SOURCE not in terms(spec.limits, spec.max_connections)
     assert (
-        terms(spec.limits, spec.max_connections)[Reason.SOURCE_PACKETS] == "source_packets = 1000/s"
+        terms(spec.limits, spec.max_connections)[RefusalReason.SOURCE_PACKETS]
+        == "source_packets = 1000/s"
     )
 
 

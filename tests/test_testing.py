@@ -8,7 +8,8 @@ from zope.interface.verify import verifyObject
 
 from sockd.errors import BindError
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.model.records import Reason, State
+from sockd.model.reasons import EndReason
+from sockd.model.records import State
 from sockd.testing import STARTED, FakeDaemon
 
 
@@ -27,7 +28,7 @@ def test_peers_come_and_go_in_the_ledger() -> None:
     daemon.clock.advance(5)
     service.close(first)
     service.refuse()
-    assert (first.closed, first.reason) == (STARTED + 5, Reason.EOF)
+    assert (first.closed, first.reason) == (STARTED + 5, EndReason.EOF)
     assert list(daemon.ledger.open_connections()) == [second]
     assert service.record.refused == 1
 
@@ -37,7 +38,7 @@ def test_disconnect_closes_an_open_connection_once() -> None:
     connection = daemon.add("echo").open()
     assert daemon.disconnect(connection.id)
     assert not daemon.disconnect(connection.id)
-    assert connection.reason is Reason.DISCONNECT
+    assert connection.reason is EndReason.DISCONNECT
 
 
 def test_the_kernel_tells_of_open_connections_only() -> None:
@@ -61,7 +62,7 @@ def test_a_stop_drains_and_a_start_listens_again() -> None:
     assert not stopped
     service.finish.callback(None)
     assert stopped == [None]
-    assert connection.reason is Reason.STOP
+    assert connection.reason is EndReason.STOP
     daemon.start("echo")
     assert service.record.state is State.LISTENING
 

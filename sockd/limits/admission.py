@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sockd.limits.access import AccessList
 from sockd.limits.buckets import UNLIMITED, Bucket
 from sockd.limits.sources import Counts, LRUCache, Source, source_of
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 
 if TYPE_CHECKING:
     from sockd.limits.spec import LimitsSpec
@@ -38,16 +38,16 @@ class Admission:
             self._total = Bucket(limits.total_rate, now)
         self._look_at(limits)
 
-    def admit(self, peer: Address, now: float) -> Reason | None:
+    def admit(self, peer: Address, now: float) -> RefusalReason | None:
         """Return why a client may not come in, or ``None`` if it may.
 
         Whoever is refused has used up nothing: neither of its own rate nor of everybody's.
         """
         if not self._access.admits(peer):
-            return Reason.DENIED
+            return RefusalReason.DENIED
         source = source_of(peer)
         if source is not None and 0 < self._limits.per_source <= self._open.of(source):
-            return Reason.PER_SOURCE
+            return RefusalReason.PER_SOURCE
         return self._too_soon(source, now) if self._has_rates else None
 
     def opened(self, peer: Address) -> None:
@@ -67,12 +67,12 @@ class Admission:
         self._access = AccessList(limits.allow, limits.deny)
         self._has_rates = {limits.connect_rate, limits.total_rate} != {UNLIMITED}
 
-    def _too_soon(self, source: Source | None, now: float) -> Reason | None:
+    def _too_soon(self, source: Source | None, now: float) -> RefusalReason | None:
         bucket = self._bucket(source, now)
         if bucket is not None and bucket.fill(self._limits.connect_rate, now) < 1:
-            return Reason.CONNECT_RATE
+            return RefusalReason.CONNECT_RATE
         if not self._total.take(self._limits.total_rate, now):
-            return Reason.TOTAL_RATE
+            return RefusalReason.TOTAL_RATE
         if bucket is not None:
             bucket.tokens -= 1
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import LRUCache, source_of
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 
 if TYPE_CHECKING:
     from sockd.limits.buckets import RateLimit
@@ -81,7 +81,7 @@ class Budget:
         """Return the purse of a peer's source."""
         return self._buckets.of(source_of(peer) or peer.host, now)
 
-    def spend(self, buckets: TokenBuckets, size: int, now: float) -> Reason | None:
+    def spend(self, buckets: TokenBuckets, size: int, now: float) -> RefusalReason | None:
         """Take a datagram out of a purse and of everybody's.
 
         Return why not, if there is not enough; then nothing is taken.
@@ -90,15 +90,15 @@ class Budget:
             return None
         buckets.fill(self._each, now)
         if buckets.packets < 1.0:
-            return Reason.SOURCE_PACKETS
+            return RefusalReason.SOURCE_PACKETS
         if buckets.bytes < size:
-            return Reason.SOURCE_BYTES
+            return RefusalReason.SOURCE_BYTES
         total = self._total
         total.fill(self._all, now)
         if total.packets < 1.0:
-            return Reason.TOTAL_PACKETS
+            return RefusalReason.TOTAL_PACKETS
         if total.bytes < size:
-            return Reason.TOTAL_BYTES
+            return RefusalReason.TOTAL_BYTES
         buckets.packets -= 1.0
         buckets.bytes -= size
         total.packets -= 1.0

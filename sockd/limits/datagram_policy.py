@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sockd.limits.access import AccessList
 from sockd.limits.budget import Budget, TokenBuckets
 from sockd.limits.reflection import Guard
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 
 if TYPE_CHECKING:
     from sockd.limits.spec import LimitsSpec
@@ -38,13 +38,13 @@ class DatagramPolicy:
             self._budget.apply(limits, now)
             self._look_at(limits)
 
-    def refusal(self, peer: Address, is_for_many: bool) -> Reason | None:
+    def refusal(self, peer: Address, is_for_many: bool) -> RefusalReason | None:
         """Return why a peer gets no answer; ``None`` if it may have one.
 
         :param is_for_many: whether it was a multicast or broadcast address that it asked.
         """
         if not self._access.admits(peer):
-            return Reason.DENIED
+            return RefusalReason.DENIED
         return self._guard.refusal(peer, is_for_many)
 
     def buckets(self, peer: Address, now: float) -> TokenBuckets:

@@ -12,12 +12,17 @@ from types import MappingProxyType
 
 from sockd.model.address import Address
 from sockd.model.ip import ip_of
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 
 GUARDS = MappingProxyType(
     {
         str(reason): reason
-        for reason in (Reason.BROADCAST, Reason.PORT_ZERO, Reason.OWN_PORT, Reason.REFLECTOR)
+        for reason in (
+            RefusalReason.BROADCAST,
+            RefusalReason.PORT_ZERO,
+            RefusalReason.OWN_PORT,
+            RefusalReason.REFLECTOR,
+        )
     }
 )
 """The guards by name; each has the name of the reason that it refuses for."""
@@ -48,19 +53,19 @@ class Guard:
         self._on = {reason for name, reason in GUARDS.items() if name not in unguarded}
         self._own_ports = own_ports
 
-    def refusal(self, peer: Address, is_for_many: bool) -> Reason | None:
+    def refusal(self, peer: Address, is_for_many: bool) -> RefusalReason | None:
         """Return why a peer gets no answer; ``None`` if it may have one.
 
         :param is_for_many: whether it was a multicast or broadcast address that it asked.
         """
-        if Reason.BROADCAST in self._on and (is_for_many or _is_many(peer)):
-            return Reason.BROADCAST
-        if Reason.PORT_ZERO in self._on and peer.port == 0:
-            return Reason.PORT_ZERO
-        if Reason.OWN_PORT in self._on and peer.port in self._own_ports():
-            return Reason.OWN_PORT
-        if Reason.REFLECTOR in self._on and peer.port in REFLECTORS:
-            return Reason.REFLECTOR
+        if RefusalReason.BROADCAST in self._on and (is_for_many or _is_many(peer)):
+            return RefusalReason.BROADCAST
+        if RefusalReason.PORT_ZERO in self._on and peer.port == 0:
+            return RefusalReason.PORT_ZERO
+        if RefusalReason.OWN_PORT in self._on and peer.port in self._own_ports():
+            return RefusalReason.OWN_PORT
+        if RefusalReason.REFLECTOR in self._on and peer.port in REFLECTORS:
+            return RefusalReason.REFLECTOR
         return None
 
 

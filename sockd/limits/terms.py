@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sockd.limits.buckets import UNLIMITED
-from sockd.model.records import Reason
+from sockd.model.reasons import RefusalReason
 
 if TYPE_CHECKING:
     from sockd.limits.buckets import RateLimit
@@ -20,19 +20,19 @@ _SIZES = (
 )
 
 
-def terms(limits: LimitsSpec, max_connections: int) -> Mapping[Reason, str]:
+def terms(limits: LimitsSpec, max_connections: int) -> Mapping[RefusalReason, str]:
     """Return what to say of each limit that a section has when somebody has hit it."""
     values = {
-        Reason.PER_SOURCE: str(limits.per_source or ""),
-        Reason.CONNECT_RATE: _rate(limits.connect_rate, _count_text),
-        Reason.TOTAL_RATE: _rate(limits.total_rate, _count_text),
-        Reason.SOURCE_PACKETS: _rate(limits.source_packets, _count_text),
-        Reason.TOTAL_PACKETS: _rate(limits.total_packets, _count_text),
-        Reason.SOURCE_BYTES: _rate(limits.source_bytes, _size),
-        Reason.TOTAL_BYTES: _rate(limits.total_bytes, _size),
+        RefusalReason.PER_SOURCE: str(limits.per_source or ""),
+        RefusalReason.CONNECT_RATE: _rate(limits.connect_rate, _count_text),
+        RefusalReason.TOTAL_RATE: _rate(limits.total_rate, _count_text),
+        RefusalReason.SOURCE_PACKETS: _rate(limits.source_packets, _count_text),
+        RefusalReason.TOTAL_PACKETS: _rate(limits.total_packets, _count_text),
+        RefusalReason.SOURCE_BYTES: _rate(limits.source_bytes, _size),
+        RefusalReason.TOTAL_BYTES: _rate(limits.total_bytes, _size),
     }
     said = {reason: f"{reason} = {value}" for reason, value in values.items() if value}
-    said[Reason.FULL] = f"{Reason.FULL}, max_connections = {max_connections}"
+    said[RefusalReason.FULL] = f"{RefusalReason.FULL}, max_connections = {max_connections}"
     return MappingProxyType(said)
 
 

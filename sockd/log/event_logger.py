@@ -11,7 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 from sockd.log.messages import told
 from sockd.log.rate_limiter import LogRateLimiter
 from sockd.logger import PartLogger
-from sockd.model.records import Connection, Event, EventType, Listener
+from sockd.model.events import Event, EventType
+from sockd.model.records import Connection, Listener
 from sockd.render.json_views import PortRow
 
 _LESSONS = 2

@@ -5,7 +5,8 @@ Pure. The log and the shell's ``watch()`` say the same: each sentence is a forma
 
 from __future__ import annotations
 
-from sockd.model.records import Event, EventType
+from sockd.model.events import Event, EventType
+from sockd.model.reasons import RefusalReason
 from sockd.render.json_views import client_text
 from sockd.text import printable
 
@@ -37,7 +38,7 @@ def told(event: Event) -> tuple[str, dict[str, object]]:
         "peer": event.peer,
         "reason": event.reason,
     }
-    if event.type is EventType.REFUSE and event.reason is not None:
+    if isinstance(event.reason, RefusalReason):
         fields["reason"] = event.service.terms.get(event.reason, event.reason)
     connection = event.connection
     if connection is not None:

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from twisted.internet.interfaces import IReactorTime
 
 from sockd.logger import PartLogger
-from sockd.model.records import Event, EventType, Reason
+from sockd.model.events import Event, EventType
+from sockd.model.reasons import EndReason, RefusalReason
 
 SUMMARY_INTERVAL = 10.0
 """How long a number of lines must last, in seconds; at its end the others are summed up."""
@@ -33,7 +34,7 @@ _SUMS = MappingProxyType(
     }
 )
 
-_Reasons = Counter[Reason | None]
+_Reasons = Counter[EndReason | RefusalReason | None]
 
 
 class LogRateLimiter:
@@ -97,13 +98,13 @@ class _Account:
         self.service = first.service
         self.type = first.type
         self.begin()
-        self._before -= Counter([first.reason])
+        self._before -= _Reasons([first.reason])
 
     def begin(self) -> None:
         """Forget what was, after a sum."""
         self._before = self._all()
         self.lines_left = LINES_PER_INTERVAL[self.type]
-        self.told: _Reasons = Counter()
+        self.told: _Reasons = _Reasons()
 
     def give_line(self, event: Event) -> None:
         """Take note that an event has one."""
@@ -116,8 +117,9 @@ class _Account:
 
     def _all(self) -> _Reasons:
         if self.type is EventType.ACCEPT:
-            return Counter({None: self.service.opened})
-        return Counter(self.service.ends if self.type is EventType.CLOSE else self.service.refusals)
+            return _Reasons({None: self.service.opened})
+        counts = self.service.ends if self.type is EventType.CLOSE else self.service.refusals
+        return _Reasons(dict(counts.items()))
 
 
 def _listed_reasons(reasons: _Reasons) -> str:

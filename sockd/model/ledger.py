@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 
 from sockd.model.address import Address
-from sockd.model.records import Connection, Event, EventType, Listener, Reason, ServiceRecord, State
+from sockd.model.events import Event, EventType
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener, ServiceRecord, State
 
 Clock = Callable[[], float]
 Observer = Callable[[Event], None]
@@ -110,7 +112,7 @@ class Ledger:
         self._tell(Event(EventType.ACCEPT, now, service, listener, connection))
         return connection
 
-    def close(self, connection: Connection, reason: Reason) -> None:
+    def close(self, connection: Connection, reason: EndReason) -> None:
         """Enter that a connection ended; it is remembered until the history is full."""
         service = connection.service
         now = connection.closed = self._clock()
@@ -118,7 +120,7 @@ class Ledger:
         del service.connections[connection.id]
         service.closed += 1
         service.ends[reason] = service.ends.get(reason, 0) + 1
-        if reason is Reason.ERROR:
+        if reason is EndReason.ERROR:
             service.errors += 1
         self._history.append(connection)
         self._trim()
@@ -127,7 +129,7 @@ class Ledger:
         )
 
     def refuse(
-        self, service: ServiceRecord, listener: Listener, peer: Address, reason: Reason
+        self, service: ServiceRecord, listener: Listener, peer: Address, reason: RefusalReason
     ) -> None:
         """Enter that a client was turned away."""
         service.turned_away(reason)

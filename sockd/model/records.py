@@ -1,6 +1,6 @@
-"""What the ledger's pages hold: services, listeners, connections, and the words for their lives.
+"""The records of the ledger: services, their listeners and their connections.
 
-Services write, everything else reads. A connection's record is small, and its counters are
+Services write them, everything else reads. A connection's record is small, and its counters are
 touched directly. Times are seconds since the epoch.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
 
 from sockd.model.address import Address
+from sockd.model.reasons import EndReason, RefusalReason
 
 
 class State(StrEnum):
@@ -22,72 +22,6 @@ class State(StrEnum):
     """Full: the kernel goes on connecting clients, and they wait to be accepted."""
     STOPPED = "stopped"
     FAILED = "failed"
-
-
-class EventType(StrEnum):
-    """What happened, in the words of the socket interface."""
-
-    BIND = "bind"
-    LISTEN = "listen"
-    ACCEPT = "accept"
-    REFUSE = "refuse"
-    CLOSE = "close"
-
-
-class Reason(StrEnum):
-    """Why a connection ended, or was refused."""
-
-    EOF = "eof"
-    """The peer closed its side, and everything said to it was handed over."""
-    RESET = "reset"
-    """The peer, or the network, broke the connection off."""
-    REPLIES = "replies"
-    """It had its number of replies, or the conversation was done."""
-    IDLE = "idle"
-    DISCONNECT = "disconnect"
-    """Somebody closed it in the admin shell."""
-    STOP = "stop"
-    """Its service was stopped."""
-    EVICTED = "evicted"
-    """A UDP flow that had to make room."""
-    ERROR = "error"
-    """A reply failed, which the log has, or TLS was not spoken."""
-    LIFETIME = "lifetime"
-    """It was open for as long as it may be."""
-    MAX_BYTES = "max_bytes"
-    """It had sent as many bytes as it may."""
-    FULL = "full"
-    """Refused: the service has as many connections as it may."""
-    DENIED = "denied"
-    """Refused: an address that may not come in."""
-    PER_SOURCE = "per_source"
-    """Refused: the source has as many connections as it may."""
-    CONNECT_RATE = "connect_rate"
-    """Refused: the source comes too often."""
-    TOTAL_RATE = "total_rate"
-    """Refused: all of them together come too often."""
-    PROXY_HEADER = "proxy_header"
-    """Refused: a balancer's connection began with no PROXY header, or a wrong one."""
-    PROXY_TIMEOUT = "proxy_timeout"
-    """Refused: a balancer's connection took too long over its PROXY header."""
-    SOURCE_PACKETS = "source_packets"
-    """Not answered: the source sends too many datagrams."""
-    SOURCE_BYTES = "source_bytes"
-    """Not answered: the source sends too many bytes in datagrams."""
-    TOTAL_PACKETS = "total_packets"
-    """Not answered: all of them together send too many datagrams."""
-    TOTAL_BYTES = "total_bytes"
-    """Not answered: all of them together send too many bytes in datagrams."""
-    BROADCAST = "broadcast"
-    """Not answered: sent to, or from, an address that stands for many hosts."""
-    PORT_ZERO = "port_zero"
-    """Not answered: sent from port 0, where nobody is."""
-    OWN_PORT = "own_port"
-    """Not answered: sent from a port that a datagram service of this daemon has."""
-    REFLECTOR = "reflector"
-    """Not answered: sent from the port of a service that answers whoever asks."""
-    AMPLIFIES = "amplifies"
-    """Not answered: the answer would be longer than the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +78,10 @@ class ServiceRecord:
         self.connections: dict[int, Connection] = {}
         self.opened = 0
         self.closed = 0
-        self.ends: dict[Reason, int] = {}
+        self.ends: dict[EndReason, int] = {}
         self.refused = 0
-        self.refusals: dict[Reason, int] = {}
-        self.terms: Mapping[Reason, str] = {}
+        self.refusals: dict[RefusalReason, int] = {}
+        self.terms: Mapping[RefusalReason, str] = {}
         self.bytes_in = 0
         self.bytes_out = 0
         self.reads = 0
@@ -166,7 +100,7 @@ class ServiceRecord:
         self.bytes_in += size
         self.bytes_out += size
 
-    def turned_away(self, reason: Reason) -> None:
+    def turned_away(self, reason: RefusalReason) -> None:
         """Count a client that was refused."""
         self.refused += 1
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
@@ -222,7 +156,7 @@ class Connection:
         self.opened = now
         self.last_activity = now
         self.closed: float | None = None
-        self.reason: Reason | None = None
+        self.reason: EndReason | None = None
         self.bytes_in = 0
         self.bytes_out = 0
         self.reads = 0
@@ -261,19 +195,3 @@ class Connection:
         service = self.service
         service.writes -= 1
         service.bytes_out -= size
-
-
-class Event(NamedTuple):
-    """Something that happened to a service's sockets.
-
-    :ivar connection: what was accepted or closed; ``None`` for the other words.
-    :ivar peer: who was refused, for :attr:`EventType.REFUSE`.
-    """
-
-    type: EventType
-    time: float
-    service: ServiceRecord
-    listener: Listener
-    connection: Connection | None = None
-    peer: Address | None = None
-    reason: Reason | None = None

@@ -33,7 +33,8 @@ from zope.interface import Attribute, implementer
 from sockd.interfaces import IConversation
 from sockd.logger import PartLogger
 from sockd.model.address import Address
-from sockd.model.records import Connection, Listener, Reason
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener
 from sockd.net.server_endpoints import known_address
 from sockd.net.tcp_info import seconds_since_send, tcp_view, unread
 from sockd.net.transport import PatientServer, SelfStarter, socket_transport
@@ -57,7 +58,7 @@ IDLE_RECHECK = 0.05
 CLOSE_TIMEOUT = 2.0
 """When somebody closes a connection, how long what is on its way may take, in seconds."""
 
-_BREAKABLE = (None, Reason.EOF, Reason.REPLIES, Reason.MAX_BYTES)
+_BREAKABLE = (None, EndReason.EOF, EndReason.REPLIES, EndReason.MAX_BYTES)
 """A connection that is ending well may still be broken off by its peer."""
 
 
@@ -100,7 +101,7 @@ class StreamConnection(SelfStarter):
         self._replies_left = service.spec.replies
         self._reply = service.spec.reply
         self._conversation: IConversation | None = None
-        self._reason: Reason | None = None
+        self._reason: EndReason | None = None
         self._is_stalled = False
         self._idle_check: IDelayedCall | None = None
         self._deadline: IDelayedCall | None = None
@@ -145,7 +146,7 @@ class StreamConnection(SelfStarter):
         if left:
             self._take(data[:left])
         if self._conversation is not None:
-            self._finish(Reason.MAX_BYTES)
+            self._finish(EndReason.MAX_BYTES)
 
     def first_words(self, data: bytes) -> None:
         """Answer what was read before this connection was made.
@@ -159,7 +160,7 @@ class StreamConnection(SelfStarter):
     def readConnectionLost(self) -> None:
         """Write what is still to be said to a peer that says no more, then close."""
         if self._reason is None:
-            self._reason = Reason.EOF
+            self._reason = EndReason.EOF
         self._conversation = None
         self.transport.unregisterProducer()
         self.transport.loseConnection()
@@ -192,7 +193,7 @@ class StreamConnection(SelfStarter):
         """Close: this is what the reactor would do, and nothing is left to be sent."""
         self.transport.connectionLost(reason)
 
-    def hang_up(self, reason: Reason) -> None:
+    def hang_up(self, reason: EndReason) -> None:
         """Close the connection soon, whatever the peer does."""
         if self._fast_path is not None:
             self._fast_path.leave(self.transport.getHandle())
@@ -269,9 +270,9 @@ class StreamConnection(SelfStarter):
     def _fail(self) -> None:
         """Log the exception that the reply has just raised, and hang up."""
         self._log.failure("The reply {reply} failed", reply=self._reply)
-        self.hang_up(Reason.ERROR)
+        self.hang_up(EndReason.ERROR)
 
-    def _finish(self, reason: Reason = Reason.REPLIES) -> None:
+    def _finish(self, reason: EndReason = EndReason.REPLIES) -> None:
         """Close the sending side after the last reply, and drop what still comes in."""
         self._reason = reason
         self._conversation = None
@@ -298,7 +299,7 @@ class StreamConnection(SelfStarter):
     def _watch_age(self) -> None:
         lifetime = self._service.spec.limits.max_lifetime
         if lifetime:
-            self._lifetime = self._reactor.callLater(lifetime, self.hang_up, Reason.LIFETIME)
+            self._lifetime = self._reactor.callLater(lifetime, self.hang_up, EndReason.LIFETIME)
 
     def _check_idleness(self, timeout: float, is_sure: bool = False) -> None:
         """Close the connection if it was idle; one timer serves however much traffic.
@@ -316,7 +317,7 @@ class StreamConnection(SelfStarter):
         elif not is_sure:
             self._idle_check = self._reactor.callLater(0, self._check_idleness, timeout, True)
         elif self._is_stalled or not unread(self._socket_transport().getHandle()):
-            self.hang_up(Reason.IDLE)
+            self.hang_up(EndReason.IDLE)
         else:
             self._idle_check = self._reactor.callLater(
                 IDLE_RECHECK, self._check_idleness, timeout, True
@@ -331,14 +332,14 @@ class StreamConnection(SelfStarter):
             self._service.fast_path if is_plain and not (is_limited or has_said_something) else None
         )
 
-    def _reason_for(self, failure: Failure) -> Reason:
+    def _reason_for(self, failure: Failure) -> EndReason:
         was_lost = isinstance(failure.value, ConnectionLost)
         if was_lost and self._reason in _BREAKABLE and self._tells_a_reset():
-            return Reason.RESET
+            return EndReason.RESET
         if self._reason is not None:
             return self._reason
         is_plain_end = was_lost or isinstance(failure.value, ConnectionDone)
-        return Reason.EOF if is_plain_end else Reason.ERROR
+        return EndReason.EOF if is_plain_end else EndReason.ERROR
 
     def _tells_a_reset(self) -> bool:
         # A TLS peer that leaves without a close_notify looks like a reset, and many do; so does a
@@ -369,7 +370,7 @@ class Refusal(Protocol):
     transport: IStreamTransport
 
     def __init__(
-        self, service: ConnectionHost, listener: Listener, peer: Address, reason: Reason
+        self, service: ConnectionHost, listener: Listener, peer: Address, reason: RefusalReason
     ) -> None:
         self._service = service
         self._listener = listener

@@ -30,7 +30,8 @@ from sockd.limits.budget import TokenBuckets
 from sockd.limits.datagram_policy import DatagramPolicy
 from sockd.limits.terms import terms
 from sockd.logger import PartLogger
-from sockd.model.records import Connection, Listener, Reason, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener, State
 from sockd.net.datagram_socket import DatagramSocket, Peer, peer_address
 from sockd.net.mmsg import HAS_RECVMMSG, Batch
 from sockd.net.server_endpoints import bind_problem
@@ -146,7 +147,7 @@ class DatagramService(BindingService):
             del self._sockets[bound]
             self._spare.put(bound)
         for key in [key for key in self._flows if key[0] in given_up]:
-            self._end(key, Reason.STOP)
+            self._end(key, EndReason.STOP)
 
     def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
         """Answer new flows by another section.
@@ -170,7 +171,7 @@ class DatagramService(BindingService):
             bound.close()
         self._sockets = {}
         while self._flows:
-            self._end(next(iter(self._flows)), Reason.STOP)
+            self._end(next(iter(self._flows)), EndReason.STOP)
         if self._sweep_call is not None and self._sweep_call.active():
             self._sweep_call.cancel()
         self._sweep_call = None
@@ -184,7 +185,7 @@ class DatagramService(BindingService):
         """Forget a flow by its number; return whether it was one of these."""
         key = self._keys.get(connection)
         if key is not None:
-            self._end(key, Reason.DISCONNECT)
+            self._end(key, EndReason.DISCONNECT)
         return key is not None
 
     def hurry(self) -> None:
@@ -291,13 +292,13 @@ class DatagramService(BindingService):
         answer = flow.conversation.answer(data)
         if answer is not None:
             if len(said(answer)) > len(data):
-                self._refuse(key, Reason.AMPLIFIES)
+                self._refuse(key, RefusalReason.AMPLIFIES)
             else:
                 self._send(key, flow, answer)
             flow.replies_left -= 1
             is_last = flow.replies_left == 0
         if is_last or flow.conversation.done:
-            self._end(key, Reason.REPLIES)
+            self._end(key, EndReason.REPLIES)
 
     def _send(self, key: _FlowKey, flow: _Flow, answer: bytes) -> None:
         bound, peer, source = key
@@ -323,7 +324,7 @@ class DatagramService(BindingService):
             return None
         return self.policy.buckets(address, now)
 
-    def _refuse(self, key: _FlowKey, reason: Reason) -> None:
+    def _refuse(self, key: _FlowKey, reason: RefusalReason) -> None:
         """Count a datagram that gets no answer; of a flood, tell a few."""
         bound, peer, _ = key
         if self._told.take(_TOLD, self._reactor.seconds()):
@@ -342,7 +343,7 @@ class DatagramService(BindingService):
 
     def _begin(self, key: _FlowKey, buckets: TokenBuckets) -> _Flow:
         if len(self._flows) >= MOST_FLOWS:
-            self._end(next(iter(self._flows)), Reason.EVICTED)
+            self._end(next(iter(self._flows)), EndReason.EVICTED)
         bound, peer, source = key
         address = peer_address(peer)
         conversation = self._reply.converse(self._spec, address)
@@ -358,11 +359,11 @@ class DatagramService(BindingService):
 
     def _fail(self, key: _FlowKey) -> None:
         if key in self._flows:
-            self._end(key, Reason.ERROR)
+            self._end(key, EndReason.ERROR)
         else:
             self.record.errors += 1
 
-    def _end(self, key: _FlowKey, reason: Reason) -> None:
+    def _end(self, key: _FlowKey, reason: EndReason) -> None:
         flow = self._flows.pop(key, None)
         if flow is not None:
             del self._keys[flow.record.id]
@@ -380,7 +381,7 @@ class DatagramService(BindingService):
             if remaining > 0:
                 self._sweep_call = self._reactor.callLater(remaining, self._sweep)
                 return
-            self._end(key, Reason.IDLE)
+            self._end(key, EndReason.IDLE)
         self._sweep_call = self._reactor.callLater(0, self._sweep)
 
 

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from sockd.config.specs import ServiceSpec
     from sockd.interfaces import IReply
     from sockd.model.address import Address
-    from sockd.model.records import Connection, Listener, Reason
+    from sockd.model.reasons import EndReason, RefusalReason
+    from sockd.model.records import Connection, Listener
     from sockd.reactor import IReactor
     from sockd.services.fastpath.fastpath import FastPath
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 class PendingClient(Protocol):
     """A balancer's connection that has not said yet which client it relays."""
 
-    def hang_up(self, reason: Reason) -> None:
+    def hang_up(self, reason: RefusalReason) -> None:
         """Refuse it."""
 
 
 class OpenConnection(Protocol):
     """A connection that is open."""
 
-    def hang_up(self, reason: Reason) -> None:
+    def hang_up(self, reason: EndReason) -> None:
         """Close it soon, whatever its peer does."""
 
     def tcp_info(self) -> Mapping[str, object] | None:
@@ -43,7 +44,7 @@ class ConnectionHost(Protocol):
     reply: IReply
     fast_path: FastPath | None
 
-    def refusal(self, client: Address) -> Reason | None:
+    def refusal(self, client: Address) -> RefusalReason | None:
         """Return why a client may not connect, or ``None`` if it may."""
 
     def opened(
@@ -56,10 +57,10 @@ class ConnectionHost(Protocol):
     ) -> Connection:
         """Add a connection to the ledger."""
 
-    def closed(self, connection: Connection, reason: Reason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Enter the end of a connection."""
 
-    def refused(self, listener: Listener, peer: Address, reason: Reason) -> None:
+    def refused(self, listener: Listener, peer: Address, reason: RefusalReason) -> None:
         """Enter a client that was refused."""
 
     def arrived(self, protocol: PendingClient) -> None:

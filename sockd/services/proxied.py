@@ -13,7 +13,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from sockd.model.address import Address
-from sockd.model.records import Listener, Reason
+from sockd.model.reasons import RefusalReason
+from sockd.model.records import Listener
 from sockd.proxy.header import Header, MalformedHeader
 from sockd.proxy.reader import HeaderReader
 from sockd.services.connection import IStreamTransport, StreamConnection
@@ -45,7 +46,7 @@ class ProxiedConnection(Protocol):
         """Wait for the header, but not for long: that it trickles in does not make it longer."""
         self._service.arrived(self)
         self._deadline = self._service.reactor.callLater(
-            HEADER_TIME, self.hang_up, Reason.PROXY_TIMEOUT
+            HEADER_TIME, self.hang_up, RefusalReason.PROXY_TIMEOUT
         )
 
     def dataReceived(self, data: bytes) -> None:
@@ -53,7 +54,7 @@ class ProxiedConnection(Protocol):
         try:
             found = self._reader.feed(data)
         except MalformedHeader:
-            self.hang_up(Reason.PROXY_HEADER)
+            self.hang_up(RefusalReason.PROXY_HEADER)
         else:
             if found is not None:
                 self._resume_accepting(*found)
@@ -62,9 +63,9 @@ class ProxiedConnection(Protocol):
         """Count a connection that ended before its header."""
         if self._deadline is not None:
             self._leave()
-            self._service.refused(self._listener, self._balancer, Reason.PROXY_HEADER)
+            self._service.refused(self._listener, self._balancer, RefusalReason.PROXY_HEADER)
 
-    def hang_up(self, reason: Reason) -> None:
+    def hang_up(self, reason: RefusalReason) -> None:
         """Turn the balancer away; who it speaks for is not known."""
         self._turn_away(self._balancer, reason)
 
@@ -84,7 +85,7 @@ class ProxiedConnection(Protocol):
         if rest:
             connection.first_words(rest)
 
-    def _turn_away(self, client: Address, reason: Reason) -> None:
+    def _turn_away(self, client: Address, reason: RefusalReason) -> None:
         self._leave()
         self._service.refused(self._listener, client, reason)
         self.transport.loseConnection()

@@ -25,7 +25,8 @@ from sockd.limits.admission import Admission
 from sockd.limits.terms import terms
 from sockd.logger import PartLogger
 from sockd.model.address import Address
-from sockd.model.records import Connection, Listener, Reason, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import Connection, Listener, State
 from sockd.net.listeners import Listeners, bound_port
 from sockd.net.listening_port import ListeningPort, PortOwner
 from sockd.net.server_endpoints import known_address
@@ -147,7 +148,7 @@ class StreamService(BindingService):
         """Close a connection by its number; return whether it was one of these."""
         found = self._connections.get(connection)
         if found is not None:
-            found.hang_up(Reason.DISCONNECT)
+            found.hang_up(EndReason.DISCONNECT)
         return found is not None
 
     def hurry(self) -> None:
@@ -163,7 +164,7 @@ class StreamService(BindingService):
     def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
         """Return what serves the next client, or turns it away."""
         if not self._room:
-            return Refusal(self, listener, peer, Reason.FULL)
+            return Refusal(self, listener, peer, RefusalReason.FULL)
         if self._is_balancer(peer):
             return ProxiedConnection(self, listener, peer)
         reason = self.refusal(peer)
@@ -173,7 +174,7 @@ class StreamService(BindingService):
             return Refusal(self, listener, peer, reason)
         return StreamConnection(self, listener, peer)
 
-    def refusal(self, client: Address) -> Reason | None:
+    def refusal(self, client: Address) -> RefusalReason | None:
         """Return why a client may not come in, or ``None`` if it may."""
         return self.admission.admit(client, self.reactor.seconds())
 
@@ -205,7 +206,7 @@ class StreamService(BindingService):
             self._update_accepting()
         return connection
 
-    def closed(self, connection: Connection, reason: Reason) -> None:
+    def closed(self, connection: Connection, reason: EndReason) -> None:
         """Enter the end of a connection, and let the next client in where one may wait."""
         del self._connections[connection.id]
         self.admission.closed(connection.peer)
@@ -215,7 +216,7 @@ class StreamService(BindingService):
         for drain in tuple(self._drains):  # the stop that is done with its own removes it
             drain.closed(connection.id)
 
-    def refused(self, listener: Listener, peer: Address, reason: Reason) -> None:
+    def refused(self, listener: Listener, peer: Address, reason: RefusalReason) -> None:
         """Enter a client that was turned away."""
         self._ledger.refuse(self.record, listener, peer, reason)
 
@@ -279,11 +280,11 @@ class StreamService(BindingService):
         drain = Drain(self._connections)
         self._drains.append(drain)
         for arriving in tuple(self._arriving):
-            arriving.hang_up(Reason.STOP)
+            arriving.hang_up(RefusalReason.STOP)
         await self._listeners.close()
         await drain.wait(self._drain_time, self.reactor)
         for number in tuple(drain.left):
-            self._connections[number].hang_up(Reason.STOP)
+            self._connections[number].hang_up(EndReason.STOP)
         await drain.wait(2 * CLOSE_TIMEOUT, self.reactor)
         self._drains.remove(drain)
         if not self._connections:

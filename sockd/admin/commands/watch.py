@@ -8,8 +8,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from sockd.admin.prompt.screen import Screen
 from sockd.log.messages import sentence_of
+from sockd.model.events import Event
 from sockd.model.ledger import Ledger
-from sockd.model.records import Event
 from sockd.text import rfc3339
 
 LINES_PER_SECOND = 50

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 
-from sockd.model.records import Event, EventType, ServiceRecord
+from sockd.model.events import Event, EventType
+from sockd.model.records import ServiceRecord
 from sockd.render.json_views import JsonObject
 from sockd.stats.events.buffer import EventBuffer
 from sockd.stats.events.sse import event_frame, frame

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
-from sockd.model.records import Event
+from sockd.model.events import Event
 
 SIZE = 8192
 """How many events are kept."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sockd.model.records import Connection, Event, EventType
+from sockd.model.events import Event, EventType
+from sockd.model.records import Connection
 from sockd.render.json_views import JsonObject, address_view, connection_view, display_filter
 from sockd.stats.http.answers import encoded
 from sockd.text import rfc3339

@@ -20,7 +20,8 @@ from prometheus_client.utils import floatToGoString
 
 import sockd
 from sockd.interfaces import IDaemon, INetworkService
-from sockd.model.records import Reason, State
+from sockd.model.reasons import EndReason, RefusalReason
+from sockd.model.records import State
 from sockd.stats.http.answers import Answer
 from sockd.stats.metrics.histograms import Histogram, ServiceHistograms
 from sockd.stats.metrics.loop_lag import LoopLag
@@ -150,7 +151,7 @@ def _closed(services: Iterable[INetworkService]) -> Metric:
         "sockd_connections_closed", "Connections ended.", labels=("service", "reason")
     )
     for service in services:
-        for reason, count in ({Reason.EOF: 0} | service.record.ends).items():
+        for reason, count in ({EndReason.EOF: 0} | service.record.ends).items():
             family.add_metric((service.record.name, reason.value), count)
     return family
 
@@ -226,7 +227,7 @@ def _refused(services: Iterable[INetworkService]) -> Metric:
         "sockd_connections_refused", "Clients turned away.", labels=("service", "reason")
     )
     for service in services:
-        for reason, count in {Reason.FULL: 0, **service.record.refusals}.items():
+        for reason, count in {RefusalReason.FULL: 0, **service.record.refusals}.items():
             family.add_metric((service.record.name, reason.value), count)
     return family
 

@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from sockd.model.records import Event, EventType, ServiceRecord
+from sockd.model.events import Event, EventType
+from sockd.model.records import ServiceRecord
 
 DURATIONS = (0.005, 0.05, 0.5, 5.0, 30.0, 120.0, 600.0, 3600.0)
 """The bounds of the durations, in seconds."""
