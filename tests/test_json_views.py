@@ -9,10 +9,10 @@ from sockd.model.address import Address
 from sockd.model.ledger import Ledger
 from sockd.model.reasons import EndReason, RefusalReason
 from sockd.model.records import Listener, State
+from sockd.render.fields import display_filter
 from sockd.render.json_views import (
     PortsTable,
     connection_view,
-    display_filter,
     listener_view,
     service_view,
     totals_view,

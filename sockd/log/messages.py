@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sockd.model.events import Event, EventType
 from sockd.model.reasons import RefusalReason
-from sockd.render.json_views import client_text
+from sockd.render.fields import client_text
 from sockd.text import printable
 
 _BIND = "Bind {transport} {address} ({service})"

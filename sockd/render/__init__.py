@@ -1,6 +1,7 @@
 """The model for people and for programs. Pure.
 
+- :mod:`~sockd.render.fields`: the fields of a connection, each listed once
 - :mod:`~sockd.render.json_views`: the JSON objects of the HTTP interface
-- :mod:`~sockd.render.rows`: services and connections as rows of tables
+- :mod:`~sockd.render.rows`: services as rows of tables
 - :mod:`~sockd.render.tables`: aligned tables, pairs and durations as text
 """

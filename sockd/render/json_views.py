@@ -7,18 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from sockd.model.address import Address
 from sockd.model.ports import PortCounts, sentence
 from sockd.model.records import Connection, Listener, ServiceRecord
-from sockd.text import rfc3339
+from sockd.render.fields import FIELDS, Field, address_view
 
 JsonObject = dict[str, object]
 _COUNTERS = ("opened", "closed", "refused", "bytes_in", "bytes_out", "reads", "writes", "errors")
-
-
-def address_view(address: Address) -> JsonObject:
-    """Return ``{"host", "port"}``."""
-    return {"host": address.host, "port": address.port}
 
 
 def listener_view(listener: Listener, waiting: int | None) -> JsonObject:
@@ -54,48 +48,16 @@ def totals_view(records: Iterable[ServiceRecord]) -> JsonObject:
 
 
 def connection_view(connection: Connection, tcp: Mapping[str, object] | None) -> JsonObject:
-    """Return the contract's CONNECTION."""
-    is_open = connection.closed is None
-    return {
-        "id": connection.id,
-        "service": connection.service.name,
-        "kind": connection.service.kind,
-        "transport": connection.listener.transport,
-        "state": "open" if is_open else "closed",
-        "local": address_view(connection.local),
-        "peer": address_view(connection.peer),
-        "via": None if connection.via is None else address_view(connection.via),
-        "opened": rfc3339(connection.opened),
-        "last_activity": rfc3339(connection.last_activity),
-        "closed": None if connection.closed is None else rfc3339(connection.closed),
-        "reason": connection.reason and connection.reason.value,
-        "bytes_in": connection.bytes_in,
-        "bytes_out": connection.bytes_out,
-        "reads": connection.reads,
-        "writes": connection.writes,
-        "display_filter": display_filter(connection),
-        "tcp": tcp,
-    }
+    """Return the JSON object of a connection.
 
-
-def display_filter(connection: Connection) -> str | None:
-    """Return the Wireshark display filter of a connection; ``None`` for unix sockets.
-
-    Only port numbers go into it: nothing that a peer can choose the text of. Where a balancer
-    relays the connection, it is the balancer's port that is on this machine's wire.
+    :param tcp: the kernel's view of it, where there is one.
     """
-    if connection.local.port is None:
-        return None
-    protocol = "udp" if connection.listener.transport == "udp" else "tcp"
-    local, remote = connection.local.port, (connection.via or connection.peer).port
-    return f"{protocol}.port == {local} && {protocol}.port == {remote}"
+    return {**fields_view(FIELDS, connection), "tcp": tcp}
 
 
-def client_text(connection: Connection) -> str:
-    """Return who is connected, for people: ``192.0.2.1:50412``, and through whom."""
-    if connection.via is None:
-        return str(connection.peer)
-    return f"{connection.peer} via {connection.via}"
+def fields_view(fields: Iterable[Field], connection: Connection) -> JsonObject:
+    """Return some of the members of that object."""
+    return {field.name: field.json(connection) for field in fields}
 
 
 class PortsTable:

@@ -1,12 +1,11 @@
-"""The ledger as rows of tables for people, the same in the admin shell and over HTTP. Pure."""
+"""Services as rows of tables, the same in the admin shell and over HTTP. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from sockd.model.records import Connection, Listener
-from sockd.render.tables import seconds
+from sockd.model.records import Listener
 
 if TYPE_CHECKING:
     from sockd.model.records import ServiceRecord
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
 SERVICE_COLUMNS = (
     *("name", "kind", "reply", "state", "listens on", "waiting"),
     *("active", "opened", "closed", "refused", "bytes_in", "bytes_out"),
-)
-CONNECTION_COLUMNS = (
-    *("id", "service", "transport", "local", "peer", "age", "idle"),
-    *("bytes_in", "bytes_out", "reads", "writes"),
 )
 
 
@@ -48,27 +43,6 @@ def service_row(service: RunningService) -> list[object]:
         record.refused,
         record.bytes_in,
         record.bytes_out,
-    ]
-
-
-def connection_row(connection: Connection, now: float) -> list[object]:
-    """Return a connection: whose it is, how old, and what has passed.
-
-    :param now: in seconds since the epoch; a closed connection's age is that at its end.
-    """
-    end = now if connection.closed is None else connection.closed
-    return [
-        connection.id,
-        connection.service.name,
-        connection.listener.transport,
-        connection.local,
-        connection.peer,
-        seconds(end - connection.opened),
-        seconds(end - connection.last_activity),
-        connection.bytes_in,
-        connection.bytes_out,
-        connection.reads,
-        connection.writes,
     ]
 
 

@@ -14,12 +14,11 @@ from typing import NamedTuple
 
 from sockd.model.address import Address
 from sockd.model.records import Connection
-from sockd.render.json_views import PortRow, PortsTable, connection_view
+from sockd.render.fields import TABLE_FIELDS, cells, csv_columns, csv_row, headings
+from sockd.render.json_views import PortRow, PortsTable
 from sockd.render.rows import (
-    CONNECTION_COLUMNS,
     SERVICE_COLUMNS,
     RunningService,
-    connection_row,
     service_row,
 )
 from sockd.render.tables import Columns
@@ -30,12 +29,6 @@ from sockd.text import printable
 
 CSV = "text/csv; charset=utf-8; header=present"
 
-_FLAT_COLUMNS = (
-    *("id", "service", "kind", "transport", "state"),
-    *("local_host", "local_port", "peer_host", "peer_port", "via_host", "via_port"),
-    *("opened", "last_activity", "closed", "reason"),
-    *("bytes_in", "bytes_out", "reads", "writes", "display_filter"),
-)
 _PORT_COLUMNS = ("service", "transport", "host", "port", "peer_host", "peer_port")
 
 _FORMULAS = ("=", "+", "-", "@")
@@ -56,10 +49,12 @@ def services_listing(form: Format, services: Iterable[RunningService]) -> Answer
 def connections_listing(form: Format, selection: Selection, now: float) -> Answer:
     """Return connections as a table; as CSV with all that JSON has, but for ``tcp``."""
     if form is Format.CSV:
-        flat = (None if one is None else _flat(one) for one in selection)
-        return _listing(form, _FLAT_COLUMNS, flat)
-    columns = (*CONNECTION_COLUMNS, "ended")
-    rows = (None if one is None else [*connection_row(one, now), one.reason] for one in selection)
+        flat = (None if one is None else csv_row(one) for one in selection)
+        return _listing(form, csv_columns(), flat)
+    columns = (*headings(TABLE_FIELDS), "ended")
+    rows = (
+        None if one is None else [*cells(TABLE_FIELDS, one, now), one.reason] for one in selection
+    )
 
     def remarks() -> Iterator[str]:
         if selection.following is not None:
@@ -124,15 +119,6 @@ def _harmless(value: object) -> object:
         return value
     text = printable(value)
     return f"'{text}" if text.startswith(_FORMULAS) else text
-
-
-def _flat(connection: Connection) -> list[object]:
-    view = connection_view(connection, None)
-    ends = {"local": connection.local, "peer": connection.peer, "via": connection.via}
-    for name, address in ends.items():
-        view[f"{name}_host"] = address and address.host
-        view[f"{name}_port"] = address and address.port
-    return [view[name] for name in _FLAT_COLUMNS]
 
 
 class _Pair(NamedTuple):

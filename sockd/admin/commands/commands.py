@@ -21,11 +21,10 @@ from sockd.errors import SockdError
 from sockd.interfaces import IDaemon, INetworkService
 from sockd.log.lesson import tour
 from sockd.model.records import Connection, Listener, State
-from sockd.render.json_views import PortRow, PortsTable, client_text, connection_view, totals_view
+from sockd.render.fields import TABLE_FIELDS, cells, client_text, headings
+from sockd.render.json_views import PortRow, PortsTable, connection_view, totals_view
 from sockd.render.rows import (
-    CONNECTION_COLUMNS,
     SERVICE_COLUMNS,
-    connection_row,
     listening_on,
     service_row,
 )
@@ -89,8 +88,8 @@ class Commands:
             return
         total = sum(record.active for record in records)
         now = self._clock()
-        rows = [connection_row(one, now) for one in islice(found, max(0, limit))]
-        self._console.say(table(CONNECTION_COLUMNS, rows) if total else "no open connections")
+        rows = [cells(TABLE_FIELDS, one, now) for one in islice(found, max(0, limit))]
+        self._console.say(table(headings(TABLE_FIELDS), rows) if total else "no open connections")
         if total > len(rows):
             more = f"… and {total - len(rows)} more; connections(limit={total}) shows them all"
             self._console.say(more)

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from sockd.admin.prompt.screen import ENTER, LEAVE, Screen
 from sockd.interfaces import IDaemon
 from sockd.model.records import Connection
+from sockd.render.fields import cells, headings, table_fields
 from sockd.render.json_views import totals_view
 from sockd.render.tables import seconds, table
 from sockd.text import printable
@@ -27,10 +28,8 @@ CONNECTIONS_PER_TURN = 256
 TOP_ROWS = 200
 """How many connections are shown at most."""
 
-_COLUMNS = (
-    *("id", "service", "local", "peer", "age"),
-    *("bytes_in", "bytes_out", "bytes/s"),
-)
+_FIELDS = table_fields("id", "service", "local", "peer", "opened", "bytes_in", "bytes_out")
+_COLUMNS = (*headings(_FIELDS), "bytes/s")
 
 TrafficRow = tuple[Connection, float | None]
 """A connection and its traffic in bytes a second, ``None`` where nothing was measured yet."""
@@ -176,13 +175,4 @@ class Top:
 
 def _cells(row: TrafficRow, now: float) -> list[object]:
     one, rate = row
-    return [
-        one.id,
-        one.service.name,
-        one.local,
-        one.peer,
-        seconds(now - one.opened),
-        one.bytes_in,
-        one.bytes_out,
-        None if rate is None else round(rate),
-    ]
+    return [*cells(_FIELDS, one, now), None if rate is None else round(rate)]

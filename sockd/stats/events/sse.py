@@ -5,11 +5,10 @@ The data is JSON in one line of ASCII, so nothing that a peer has chosen can end
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sockd.model.events import Event, EventType
 from sockd.model.records import Connection
-from sockd.render.json_views import JsonObject, address_view, connection_view, display_filter
+from sockd.render.fields import FIELDS, FIXED_FIELDS, address_view
+from sockd.render.json_views import JsonObject, fields_view
 from sockd.stats.http.answers import encoded
 from sockd.text import rfc3339
 
@@ -41,30 +40,12 @@ def event_view(event: Event) -> JsonObject:
     view: JsonObject = {"time": rfc3339(event.time), "service": event.service.name}
     match event:
         case Event(type=EventType.ACCEPT, connection=Connection() as connection):
-            view["connection"] = _beginning(connection)
+            view["connection"] = fields_view(FIXED_FIELDS, connection)
         case Event(type=EventType.CLOSE, connection=Connection() as connection):
-            view["connection"] = _end(connection)
+            view["connection"] = fields_view(FIELDS, connection)
         case _:
             view |= _event_location(event)
     return view if event.reason is None else view | {"reason": event.reason}
-
-
-def _beginning(connection: Connection) -> Mapping[str, object]:
-    """Return the members of a CONNECTION that never change."""
-    return {
-        "id": connection.id,
-        "transport": connection.listener.transport,
-        "local": address_view(connection.local),
-        "peer": address_view(connection.peer),
-        "via": None if connection.via is None else address_view(connection.via),
-        "display_filter": display_filter(connection),
-    }
-
-
-def _end(connection: Connection) -> Mapping[str, object]:
-    view = connection_view(connection, None)
-    del view["tcp"]
-    return view
 
 
 def _event_location(event: Event) -> JsonObject:
