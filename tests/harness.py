@@ -80,7 +80,7 @@ class Sockd:
     def __enter__(self) -> Sockd:
         """Wait until everything is bound and the banner is out."""
         try:
-            self.wait_for(r"Daemon#info\] sockd [0-9.]+, ")
+            self.wait_for(r"\[sockd\] sockd [0-9.]+, ")
         except AssertionError:
             self._end()
             raise

@@ -22,7 +22,7 @@ from sockd.model.address import Address
 from sockd.model.ledger import Ledger
 from sockd.model.records import Connection, Listener
 from sockd.reactor import IReactor
-from sockd.services.connection import StreamConnection
+from sockd.services.fastpath.connection import FastPathConnection
 from sockd.services.fastpath.echoer import READ_SIZE, IEchoer, ReadWriteEchoer
 from sockd.services.fastpath.fastpath import FastPath, IFastPathConnection
 from sockd.services.fastpath.ring import IoUringEchoer
@@ -108,7 +108,7 @@ def is_let_go(road: FastPathFixture) -> bool:
 
 def test_it_provides_what_it_says(road: FastPathFixture) -> None:
     assert verifyObject(IReadDescriptor, road.fast_path)
-    assert verifyClass(IFastPathConnection, StreamConnection)
+    assert verifyClass(IFastPathConnection, FastPathConnection)
     assert verifyObject(IFastPathConnection, FakeConnection())
 
 

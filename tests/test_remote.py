@@ -51,7 +51,7 @@ def lab(run_sockd: RunSockd, wire: tuple[Host, Host], tool: ToolFinder) -> Lab:
 def invitations(sockd: Sockd) -> list[tuple[str, str]]:
     """Return each service that the banner names, with the command that it says to type."""
     sockd.wait_for("stats: curl ")
-    return re.findall(r"\[sockd\.daemon\.Daemon#info\] (\S+) +(nc .*)$", sockd.output, re.MULTILINE)
+    return re.findall(r"\[sockd\] (\S+) +(nc .*)$", sockd.output, re.MULTILINE)
 
 
 def answer(host: Host, command: str) -> str:

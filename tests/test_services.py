@@ -42,11 +42,12 @@ from sockd.net.mmsg import Batch
 from sockd.reactor import IReactor
 from sockd.replies.echo import Echo
 from sockd.services import datagram
-from sockd.services.connection import CLOSE_TIMEOUT, FINISH_TIMEOUT, IDLE_RECHECK
+from sockd.services.connection import CLOSE_TIMEOUT, FINISH_TIMEOUT
 from sockd.services.context import ServiceContext
 from sockd.services.datagram import DatagramKind, DatagramService
 from sockd.services.drain import Drain
 from sockd.services.stream import StreamKind, StreamService
+from sockd.services.timers import IDLE_RECHECK
 from tests.clients import udp_client
 
 PLACE = SourceLocation("lab.ini", 3, "service:s", "listen")

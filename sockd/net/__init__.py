@@ -4,6 +4,7 @@
 - :mod:`~sockd.net.listening_port`: one listening socket
 - :mod:`~sockd.net.listeners`: the listening sockets of one section, bound all or none
 - :mod:`~sockd.net.spare_sockets`: sockets that change hands during a reload
+- :mod:`~sockd.net.stream_transport`: the transports of stream connections, TLS included
 - :mod:`~sockd.net.transport`: a transport that its protocol starts
 - :mod:`~sockd.net.certificates`: the certificates of TLS endpoints
 - :mod:`~sockd.net.datagram_socket`, :mod:`~sockd.net.destination`, :mod:`~sockd.net.mmsg`,

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.interfaces import ISystemHandle, ITCPTransport, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
-from twisted.protocols.policies import ProtocolWrapper
-
-from sockd.net.tcp_info import unacknowledged
 
 
 class SelfStarter(Protocol):
@@ -50,20 +46,3 @@ def tune(sock: socket.socket) -> None:
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
-
-class ISocketTransport(ITCPTransport, ISystemHandle):
-    """What Twisted's transports of sockets are."""
-
-
-def socket_transport(transport: ITransport) -> ISocketTransport:
-    """Return the transport that has the socket, below TLS and whatever else wraps it."""
-    lowest: object = transport
-    while isinstance(lowest, ProtocolWrapper):
-        lowest = lowest.transport
-    return cast("ISocketTransport", lowest)
-
-
-def untaken(transport: ITransport) -> int:
-    """Return how many bytes the kernel keeps that the peer's system has not acknowledged."""
-    return unacknowledged(cast("socket.socket", socket_transport(transport).getHandle()))

@@ -1,82 +1,82 @@
 """One stream connection: what it reads is answered, counted and written, with backpressure.
 
-A connection ends in one of three ways. The peer closes its side: what is still to be said is
-written, then the socket closes. The service has said its last reply: the sending side closes at
+A connection ends in one of three ways. The peer closes its side: what is still to be sent is
+written, then the socket closes. The service has sent its last reply: the sending side closes at
 once, and input is read and dropped until the peer closes too, since a socket that is closed with
-input unread makes the kernel send a reset, which can overtake the reply. Or somebody wants it
-gone: what is on its way gets a moment to leave.
+unread input makes the kernel send a reset, which can overtake the reply. Or the service hangs up:
+what is on its way gets a moment to leave.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    IConsumer,
-    IDelayedCall,
-    IHalfCloseableProtocol,
-    IProtocol,
-    IPushProducer,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.tcp import Server
-from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
-from zope.interface import Attribute, implementer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.protocol import connectionDone
+from zope.interface import implementer
 
-from sockd.interfaces import IConversation
 from sockd.logger import PartLogger
-from sockd.model.address import Address
-from sockd.model.reasons import EndReason, RefusalReason
-from sockd.model.records import Connection, Listener
+from sockd.model.reasons import EndReason
 from sockd.net.server_endpoints import known_address
+from sockd.net.stream_transport import IStreamTransport, is_wrapped, socket_transport, writer
 from sockd.net.tcp_info import seconds_since_send, tcp_view, unread
-from sockd.net.transport import PatientServer, SelfStarter, socket_transport
-from sockd.services.fastpath.fastpath import FastPath, IFastPathConnection
-from sockd.services.said import said
+from sockd.net.transport import SelfStarter
+from sockd.services.answers import answer_bytes
+from sockd.services.timers import ConnectionTimers
 
 if TYPE_CHECKING:
     import socket
 
+    from twisted.python.failure import Failure
+
+    from sockd.interfaces import IConversation
+    from sockd.model.address import Address
+    from sockd.model.records import Connection, Listener
     from sockd.services.host import ConnectionHost
 
 FINISH_TIMEOUT = 1.0
 """After the last reply, how long to read on for a peer that does not close, in seconds."""
 
 TLS_CLOSE_TIMEOUT = 30.0
-"""Over TLS, which has no half-close here: how long the peer may take to say goodbye, in seconds."""
-
-IDLE_RECHECK = 0.05
-"""How much later somebody is looked at again who has said something, in seconds."""
+"""Over TLS, which has no half-close here: how long to wait for close_notify, in seconds."""
 
 CLOSE_TIMEOUT = 2.0
-"""When somebody closes a connection, how long what is on its way may take, in seconds."""
-
-_BREAKABLE = (None, EndReason.EOF, EndReason.REPLIES, EndReason.MAX_BYTES)
-"""A connection that is ending well may still be broken off by its peer."""
+"""After the service has hung up, how long what is on its way may take, in seconds."""
 
 
-class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
-    """What Twisted's stream transports are, TLS over them included."""
+class ConnectionState(Enum):
+    """Where a connection is in its life."""
 
-    disconnecting: bool = Attribute("True once it closes as soon as all is written.")
-
-    protocol: IProtocol = Attribute("Who is told what happens to it.")
-
-    def getHandle() -> socket.socket:
-        """Return the socket; TLS returns its own object."""
-
-    def connectionLost(reason: Failure) -> None:
-        """Close the socket and tell the protocol: what the reactor does at the end."""
+    OPEN = auto()
+    """Input is answered."""
+    FINISHING = auto()
+    """The last reply is on its way, and input is counted and dropped."""
+    CLOSING = auto()
+    """The socket closes once all is written, or at the deadline."""
+    CLOSED = auto()
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer, IFastPathConnection)
+TRANSITIONS = MappingProxyType(
+    {
+        ConnectionState.OPEN: frozenset(
+            {ConnectionState.FINISHING, ConnectionState.CLOSING, ConnectionState.CLOSED}
+        ),
+        ConnectionState.FINISHING: frozenset({ConnectionState.CLOSING, ConnectionState.CLOSED}),
+        ConnectionState.CLOSING: frozenset({ConnectionState.CLOSING, ConnectionState.CLOSED}),
+        ConnectionState.CLOSED: frozenset[ConnectionState](),
+    }
+)
+"""The states that may follow each state."""
+
+_MAY_BE_RESET = (None, EndReason.EOF, EndReason.REPLIES, EndReason.MAX_BYTES)
+"""The reasons that a reset replaces: the connection was ending well until then."""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
 class StreamConnection(SelfStarter):
     """Serves one client of a service.
 
@@ -100,38 +100,31 @@ class StreamConnection(SelfStarter):
         self._byte_limit = service.spec.limits.max_bytes or sys.maxsize
         self._replies_left = service.spec.replies
         self._reply = service.spec.reply
-        self._conversation: IConversation | None = None
+        self._state = ConnectionState.OPEN
         self._reason: EndReason | None = None
         self._is_stalled = False
-        self._idle_check: IDelayedCall | None = None
-        self._deadline: IDelayedCall | None = None
-        self._fast_path: FastPath | None = None
-        self._lifetime: IDelayedCall | None = None
+        self._timers = ConnectionTimers(service.reactor, self)
 
     def connectionMade(self) -> None:
         """Enter the connection in the ledger and greet the peer."""
-        transport = self.transport
         local = self._listener.address
         if local.is_for_all:
-            local = known_address(transport.getHost())
+            local = known_address(self.transport.getHost())
         self._record: Connection = self._service.opened(
             self, self._listener, local, self._peer, self._via
         )
-        self._write = _writer(transport)
-        self._watch_idleness()
-        self._watch_age()
+        self._write = writer(self.transport)
+        spec = self._service.spec
+        self._timers.start(spec.idle_timeout, spec.limits.max_lifetime)
         try:
-            self._conversation = self._service.reply.converse(self._service.spec, self._peer)
-            self._greet(self._conversation)
+            self._conversation: IConversation = self._service.reply.converse(spec, self._peer)
+            self._greet()
         except Exception:  # the accepting port must not see it: it would leave the socket open
             self._fail()
         # Not before the greeting: TLS holds that back until the handshake is done, and meanwhile
         # pauses its producer, which would leave the handshake unread.
-        if self._conversation is not None:
-            self._fast_path = self._suitable_fast_path()
-            transport.registerProducer(self, self._fast_path is None)
-            if self._fast_path is None:
-                transport.resumeProducing()
+        if self._state is ConnectionState.OPEN:
+            self._begin_reading()
 
     def dataReceived(self, data: bytes) -> None:
         """Answer what was read; after the last reply, only count it.
@@ -145,126 +138,115 @@ class StreamConnection(SelfStarter):
             return
         if left:
             self._take(data[:left])
-        if self._conversation is not None:
+        if self._state is ConnectionState.OPEN:
             self._finish(EndReason.MAX_BYTES)
 
-    def first_words(self, data: bytes) -> None:
-        """Answer what was read before this connection was made.
-
-        The lane must not answer what comes next before this is sent; then it goes on.
-        """
-        if self._fast_path is not None:
-            self._fast_path.leave(self.transport.getHandle())
+    def first_data(self, data: bytes) -> None:
+        """Answer what was read before this connection was made."""
         self.dataReceived(data)
 
     def readConnectionLost(self) -> None:
-        """Write what is still to be said to a peer that says no more, then close."""
+        """Write what is still to be sent to a peer that has closed its side, then close."""
         if self._reason is None:
             self._reason = EndReason.EOF
-        self._conversation = None
+        self._enter(ConnectionState.CLOSING)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """Wait a little for the peer to close too, now that it has the last reply and the end."""
-        self._set_deadline(FINISH_TIMEOUT, self.transport.loseConnection)
+        self._timers.set_deadline(FINISH_TIMEOUT, self.transport.loseConnection)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Enter the end of the connection in the ledger."""
-        self._conversation = None
-        for call in (self._idle_check, self._deadline, self._lifetime):
-            if call is not None and call.active():
-                call.cancel()
+        self._enter(ConnectionState.CLOSED)
+        self._timers.cancel()
         self._service.closed(self._record, self._reason_for(reason))
-
-    def send_blocked(self, rest: bytes) -> None:
-        """Send what the kernel did not take; then Twisted asks for more, and the lane goes on."""
-        self._is_stalled = True
-        self.transport.write(rest)
-
-    def fast_path_closed(self) -> None:
-        """Go on as connections do that never were on a lane."""
-        self._fast_path = None
-        self.transport.unregisterProducer()
-        self.transport.registerProducer(self, True)
-        self.transport.resumeProducing()
-
-    def ended(self, reason: Failure) -> None:
-        """Close: this is what the reactor would do, and nothing is left to be sent."""
-        self.transport.connectionLost(reason)
 
     def hang_up(self, reason: EndReason) -> None:
         """Close the connection soon, whatever the peer does."""
-        if self._fast_path is not None:
-            self._fast_path.leave(self.transport.getHandle())
         if self._reason is None:
             self._reason = reason
-        self._conversation = None
-        self._set_deadline(CLOSE_TIMEOUT, self.transport.abortConnection)
+        self._enter(ConnectionState.CLOSING)
+        self._timers.set_deadline(CLOSE_TIMEOUT, self.transport.abortConnection)
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def tcp_info(self) -> dict[str, object] | None:
         """Return the kernel's view of the connection."""
-        return tcp_view(self._socket_transport().getHandle())
+        return tcp_view(self._handle())
+
+    def idle_time(self) -> float:
+        """Return for how long nothing was received and nothing sent, in seconds.
+
+        A slow reader is not idle: the kernel goes on sending what was handed over long ago.
+        """
+        quiet = self._reactor.seconds() - self._record.last_activity
+        return min(quiet, seconds_since_send(self._handle()))
+
+    def has_unread_input(self) -> bool:
+        """Return whether the kernel holds input, and nothing keeps it from being read."""
+        return not self._is_stalled and bool(unread(self._handle()))
 
     def pauseProducing(self) -> None:
-        """Read no more until the peer has taken what it was told."""
+        """Read no more until the peer has taken what was sent to it."""
         self._is_stalled = True
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Read on: all that was said has been handed to the kernel.
-
-        Where there is a lane, Twisted asks for more each time that it has sent all, and once at the
-        start: from here on the lane does both, until the kernel does not take something.
-        """
-        self._is_stalled = False
-        self._record.last_activity = self._reactor.seconds()
-        if self._fast_path is not None:
-            try:
-                self._fast_path.enter(self.transport.getHandle(), self._record, self)
-            except OSError:
-                self.fast_path_closed()
-        else:
-            self._resume_reading()
+        """Read on: all that was written has been handed to the kernel."""
+        self._note_progress()
+        self.transport.resumeProducing()
+        if socket_transport(self.transport).disconnecting:
+            # A TLS peer has sent close_notify, and the socket closes once it has no producer.
+            self.transport.unregisterProducer()
 
     def stopProducing(self) -> None:
         """Do nothing: ``connectionLost`` follows."""
 
-    def _resume_reading(self) -> None:
+    def _begin_reading(self) -> None:
+        self.transport.registerProducer(self, True)
         self.transport.resumeProducing()
-        if self._socket_transport().disconnecting:
-            # A TLS peer has said goodbye, and the socket closes once it has no producer any more.
-            self.transport.unregisterProducer()
+
+    def _note_progress(self) -> None:
+        self._is_stalled = False
+        self._record.last_activity = self._reactor.seconds()
+
+    def _enter(self, state: ConnectionState) -> None:
+        if state not in TRANSITIONS[self._state]:
+            message = f"a connection that is {self._state.name} cannot become {state.name}"
+            raise RuntimeError(message)
+        self._state = state
 
     def _take(self, data: bytes) -> None:
         self._record.received(len(data), self._reactor.seconds())
-        if self._conversation is not None:
+        if self._state is ConnectionState.OPEN:
             try:
-                self._answer(self._conversation, data)
-            except Exception:  # TLS must not see it: it would never say that the connection is lost
+                self._answer(data)
+            except (
+                Exception
+            ):  # TLS must not see it: it would not report that the connection is lost
                 self._fail()
 
-    def _answer(self, conversation: IConversation, data: bytes) -> None:
+    def _answer(self, data: bytes) -> None:
         is_last = False
-        answer = conversation.answer(data)
+        answer = self._conversation.answer(data)
         if answer is not None:
-            self._say(answer)
+            self._send(answer)
             self._replies_left -= 1
             is_last = self._replies_left == 0
-        if is_last or conversation.done:
+        if is_last or self._conversation.done:
             self._finish()
 
-    def _greet(self, conversation: IConversation) -> None:
-        greeting = conversation.greet()
+    def _greet(self) -> None:
+        greeting = self._conversation.greet()
         if greeting:
-            self._say(greeting)
-        if conversation.done:
+            self._send(greeting)
+        if self._conversation.done:
             self._finish()
 
-    def _say(self, data: bytes) -> None:
-        self._record.sent(len(said(data)), self._reactor.seconds())
+    def _send(self, data: bytes) -> None:
+        self._record.sent(len(answer_bytes(data)), self._reactor.seconds())
         self._write(data)
 
     def _fail(self) -> None:
@@ -275,116 +257,32 @@ class StreamConnection(SelfStarter):
     def _finish(self, reason: EndReason = EndReason.REPLIES) -> None:
         """Close the sending side after the last reply, and drop what still comes in."""
         self._reason = reason
-        self._conversation = None
+        self._enter(ConnectionState.FINISHING)
         self.transport.unregisterProducer()
-        if isinstance(self.transport, ProtocolWrapper):
+        if is_wrapped(self.transport):
             self.transport.loseConnection()
-            self._set_deadline(TLS_CLOSE_TIMEOUT, self.transport.abortConnection)
+            self._timers.set_deadline(TLS_CLOSE_TIMEOUT, self.transport.abortConnection)
         else:
             self.transport.loseWriteConnection()
         # A slow reader's connection is paused, and could not see that the peer closes too.
         self._is_stalled = False
         self.transport.resumeProducing()
 
-    def _set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self._deadline = self._reactor.callLater(seconds, call)
-
-    def _watch_idleness(self) -> None:
-        timeout = self._service.spec.idle_timeout
-        if timeout:
-            self._idle_check = self._reactor.callLater(timeout, self._check_idleness, timeout)
-
-    def _watch_age(self) -> None:
-        lifetime = self._service.spec.limits.max_lifetime
-        if lifetime:
-            self._lifetime = self._reactor.callLater(lifetime, self.hang_up, EndReason.LIFETIME)
-
-    def _check_idleness(self, timeout: float, is_sure: bool = False) -> None:
-        """Close the connection if it was idle; one timer serves however much traffic.
-
-        A slow reader is not idle: the kernel goes on sending what was handed over long ago. Nor is
-        whoever has said what was not read yet, after the process stood still: it is looked at again
-        after a turn of the reactor, and, where one turn is not enough for all, a little later.
-        """
-        quiet = self._reactor.seconds() - self._record.last_activity
-        quiet = min(quiet, seconds_since_send(self._socket_transport().getHandle()))
-        if quiet < timeout:
-            self._idle_check = self._reactor.callLater(
-                timeout - quiet, self._check_idleness, timeout
-            )
-        elif not is_sure:
-            self._idle_check = self._reactor.callLater(0, self._check_idleness, timeout, True)
-        elif self._is_stalled or not unread(self._socket_transport().getHandle()):
-            self.hang_up(EndReason.IDLE)
-        else:
-            self._idle_check = self._reactor.callLater(
-                IDLE_RECHECK, self._check_idleness, timeout, True
-            )
-
-    def _suitable_fast_path(self) -> FastPath | None:
-        """Return the lane, if there is nothing to do but to send back what is received."""
-        is_plain = self._listener.transport == "tcp" and isinstance(self.transport, PatientServer)
-        is_limited = self._replies_left or self._byte_limit < sys.maxsize
-        has_said_something = self._record.writes
-        return (
-            self._service.fast_path if is_plain and not (is_limited or has_said_something) else None
-        )
-
     def _reason_for(self, failure: Failure) -> EndReason:
         was_lost = isinstance(failure.value, ConnectionLost)
-        if was_lost and self._reason in _BREAKABLE and self._tells_a_reset():
+        if was_lost and self._reason in _MAY_BE_RESET and self._shows_a_reset():
             return EndReason.RESET
         if self._reason is not None:
             return self._reason
         is_plain_end = was_lost or isinstance(failure.value, ConnectionDone)
         return EndReason.EOF if is_plain_end else EndReason.ERROR
 
-    def _tells_a_reset(self) -> bool:
+    def _shows_a_reset(self) -> bool:
         # A TLS peer that leaves without a close_notify looks like a reset, and many do; so does a
         # unix peer that closes both its sides at once.
-        if self._is_stalled:
-            return True
-        return self._listener.transport == "tcp" and not isinstance(self.transport, ProtocolWrapper)
+        return self._is_stalled or (
+            self._listener.transport == "tcp" and not is_wrapped(self.transport)
+        )
 
-    def _socket_transport(self) -> IStreamTransport:
-        """Return what is under TLS and whatever else wraps the socket."""
-        return cast("IStreamTransport", socket_transport(self.transport))
-
-
-def _writer(transport: IStreamTransport) -> Callable[[bytes], None]:
-    """Return what writes to a transport.
-
-    Over TLS, ``transport.write`` gathers what is small until the next round of the reactor, and
-    drops it if the peer's goodbye came along with the question.
-    """
-    if isinstance(transport, TLSMemoryBIOProtocol):
-        return partial(TLSMemoryBIOProtocol.write, transport)
-    return transport.write
-
-
-class Refusal(Protocol):
-    """Turns a client away: closes at once, and leaves no socket open behind TLS either."""
-
-    transport: IStreamTransport
-
-    def __init__(
-        self, service: ConnectionHost, listener: Listener, peer: Address, reason: RefusalReason
-    ) -> None:
-        self._service = service
-        self._listener = listener
-        self._peer = peer
-        self._reason = reason
-
-    def connectionMade(self) -> None:
-        """Enter the refusal in the ledger and close.
-
-        Where nothing is under way the socket is closed here and now, not in the next round of the
-        reactor: there may be more such clients than descriptors.
-        """
-        self._service.refused(self._listener, self._peer, self._reason)
-        if isinstance(self.transport, Server):
-            self.transport.connectionLost(connectionDone)
-        else:
-            self.transport.loseConnection()
+    def _handle(self) -> socket.socket:
+        return socket_transport(self.transport).getHandle()

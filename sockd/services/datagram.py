@@ -37,8 +37,9 @@ from sockd.net.mmsg import HAS_RECVMMSG, Batch
 from sockd.net.server_endpoints import bind_problem
 from sockd.net.spare_sockets import Pool
 from sockd.service import BindingService
+from sockd.services.answers import answer_bytes
+from sockd.services.bypass import may_bypass_reply
 from sockd.services.context import ServiceContext
-from sockd.services.said import said
 
 FLOW_TIMEOUT = 120.0
 """How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""
@@ -201,7 +202,7 @@ class DatagramService(BindingService):
         self._spare = context.spare
         self._timeout = spec.idle_timeout or FLOW_TIMEOUT
         self.policy.apply(spec.limits, self._reactor.seconds())
-        self._echoes = context.fast_path and HAS_RECVMMSG and reply.identity and not spec.replies
+        self._echoes = context.fast_path and HAS_RECVMMSG and may_bypass_reply(spec, reply)
 
     def _socket_for(self, endpoint: Endpoint, own: Pool[DatagramSocket]) -> DatagramSocket:
         """Return a socket of its own, a spare one, or else one that is not bound yet."""
@@ -291,7 +292,7 @@ class DatagramService(BindingService):
         is_last = False
         answer = flow.conversation.answer(data)
         if answer is not None:
-            if len(said(answer)) > len(data):
+            if len(answer_bytes(answer)) > len(data):
                 self._refuse(key, RefusalReason.AMPLIFIES)
             else:
                 self._send(key, flow, answer)

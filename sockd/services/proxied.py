@@ -6,6 +6,7 @@ connection that is broken off are what they are without a balancer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall
@@ -15,12 +16,16 @@ from twisted.python.failure import Failure
 from sockd.model.address import Address
 from sockd.model.reasons import RefusalReason
 from sockd.model.records import Listener
+from sockd.net.stream_transport import IStreamTransport
 from sockd.proxy.header import Header, MalformedHeader
 from sockd.proxy.reader import HeaderReader
-from sockd.services.connection import IStreamTransport, StreamConnection
+from sockd.services.connection import StreamConnection
 
 if TYPE_CHECKING:
     from sockd.services.host import ConnectionHost
+
+ConnectionMaker = Callable[[Listener, Address, Address | None], StreamConnection]
+"""Returns the protocol that serves a client: its listener, the client, and its balancer."""
 
 HEADER_TIME = 5.0
 """How long a header may take to be whole, in seconds: long enough to be sent again once."""
@@ -35,7 +40,14 @@ class ProxiedConnection(Protocol):
 
     transport: IStreamTransport
 
-    def __init__(self, service: ConnectionHost, listener: Listener, balancer: Address) -> None:
+    def __init__(
+        self,
+        service: ConnectionHost,
+        listener: Listener,
+        balancer: Address,
+        make: ConnectionMaker,
+    ) -> None:
+        self._make = make
         self._service = service
         self._listener = listener
         self._balancer = balancer
@@ -57,7 +69,7 @@ class ProxiedConnection(Protocol):
             self.hang_up(RefusalReason.PROXY_HEADER)
         else:
             if found is not None:
-                self._resume_accepting(*found)
+                self._serve_client(*found)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Count a connection that ended before its header."""
@@ -69,7 +81,7 @@ class ProxiedConnection(Protocol):
         """Turn the balancer away; who it speaks for is not known."""
         self._turn_away(self._balancer, reason)
 
-    def _resume_accepting(self, header: Header, rest: bytes) -> None:
+    def _serve_client(self, header: Header, rest: bytes) -> None:
         """Serve the client, beginning with what came along with the header."""
         client = header.source or self._balancer
         refusal = self._service.refusal(client)
@@ -78,12 +90,12 @@ class ProxiedConnection(Protocol):
             return
         self._leave()
         via = None if client == self._balancer else self._balancer
-        connection = StreamConnection(self._service, self._listener, client, via)
+        connection = self._make(self._listener, client, via)
         self.transport.protocol = connection
         self.transport.pauseProducing()
         connection.makeConnection(self.transport)  # type: ignore[no-untyped-call]
         if rest:
-            connection.first_words(rest)
+            connection.first_data(rest)
 
     def _turn_away(self, client: Address, reason: RefusalReason) -> None:
         self._leave()

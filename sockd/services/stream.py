@@ -31,12 +31,15 @@ from sockd.net.listeners import Listeners, bound_port
 from sockd.net.listening_port import ListeningPort, PortOwner
 from sockd.net.server_endpoints import known_address
 from sockd.service import BindingService
-from sockd.services.connection import CLOSE_TIMEOUT, Refusal, StreamConnection
+from sockd.services.bypass import may_bypass_reply
+from sockd.services.connection import CLOSE_TIMEOUT, StreamConnection
 from sockd.services.context import ServiceContext
 from sockd.services.drain import Drain
+from sockd.services.fastpath.connection import FastPathConnection
 from sockd.services.fastpath.fastpath import HAS_EPOLL, FastPath
 from sockd.services.host import OpenConnection, PendingClient
 from sockd.services.proxied import ProxiedConnection
+from sockd.services.refusal import RefusedConnection
 
 
 @implementer(IServiceKind)
@@ -164,15 +167,23 @@ class StreamService(BindingService):
     def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
         """Return what serves the next client, or turns it away."""
         if not self._room:
-            return Refusal(self, listener, peer, RefusalReason.FULL)
+            return RefusedConnection(self, listener, peer, RefusalReason.FULL)
         if self._is_balancer(peer):
-            return ProxiedConnection(self, listener, peer)
+            return ProxiedConnection(self, listener, peer, self.connection_for)
         reason = self.refusal(peer)
         if reason is not None:
             if self._waits:  # or Twisted would let in twenty more than there is room for
                 self._update_accepting()
-            return Refusal(self, listener, peer, reason)
-        return StreamConnection(self, listener, peer)
+            return RefusedConnection(self, listener, peer, reason)
+        return self.connection_for(listener, peer, None)
+
+    def connection_for(
+        self, listener: Listener, client: Address, via: Address | None
+    ) -> StreamConnection:
+        """Return the protocol that serves a client, on the fast path where it may be."""
+        if self.fast_path is not None and listener.transport == "tcp":
+            return FastPathConnection(self, listener, client, via, self.fast_path)
+        return StreamConnection(self, listener, client, via)
 
     def refusal(self, client: Address) -> RefusalReason | None:
         """Return why a client may not come in, or ``None`` if it may."""
@@ -240,7 +251,7 @@ class StreamService(BindingService):
         self._waits = self._kinds_limit is not None or spec.when_full == WAIT
         self._balancers = AccessList(spec.proxy, ()) if spec.proxy else None
         self.admission.apply(spec.limits, self.reactor.seconds())
-        has_fast_path = context.fast_path and HAS_EPOLL and reply.identity
+        has_fast_path = context.fast_path and HAS_EPOLL and may_bypass_reply(spec, reply)
         self._fast_path.allow(io_uring=context.io_uring)
         self.fast_path = self._fast_path if has_fast_path else None
 

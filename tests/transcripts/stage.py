@@ -14,10 +14,7 @@ from tests.namespaces import Host
 from tests.transcripts.sameness import clients_ports, in_order, renumbered
 from tests.transcripts.terminal import Terminal
 
-_PREFIX = re.compile(
-    r"^(?:\S+ \[sockd\.(?:narration\.narrator\.Narrator|daemon\.Daemon)#info\] "
-    r"|(?=admin: the password is ))"
-)
+_PREFIX = re.compile(r"^(?:\S+ \[sockd\] |(?=admin: the password is ))")
 _NOT_FOR_STUDENTS = re.compile(
     r'^Running as user "root".*\n|^admin: the first password is not .*\n|\^C|\x1b\[[\d;]*m|[ \t]+$',
     re.MULTILINE,

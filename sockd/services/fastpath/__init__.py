@@ -1,6 +1,7 @@
 """The fast path: plain TCP echoed without a turn of the reactor for each message.
 
 - :mod:`~sockd.services.fastpath.fastpath`: the connections on it, and how they come and go
+- :mod:`~sockd.services.fastpath.connection`: one of them
 - :mod:`~sockd.services.fastpath.echoer`: the interface of echoers, and the portable one
 - :mod:`~sockd.services.fastpath.adaptive`: chooses the echoer by the traffic
 - :mod:`~sockd.services.fastpath.ring`: two system calls for many messages, by io_uring(7)

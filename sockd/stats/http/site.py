@@ -29,7 +29,7 @@ from zope.interface import implementer
 
 import sockd
 from sockd.net.server_endpoints import known_address
-from sockd.net.transport import untaken
+from sockd.net.stream_transport import untaken
 from sockd.process import descriptors
 from sockd.stats.http.answers import BAD_REQUEST, DELIVERY_TIMEOUT, REASONS, Answer, encoded
 from sockd.stats.http.delivery import Delivery, IExchange
