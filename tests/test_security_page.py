@@ -11,7 +11,7 @@ from sockd.config.values import byte_rate_limit, duration, rate_limit, size
 from sockd.files import LARGEST_FILE
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import MOST_SOURCES
-from sockd.services.datagram import MOST_FLOWS
+from sockd.services.flows import MAX_FLOWS
 from sockd.stats.events.stream import MOST_READERS
 from sockd.stats.events.subscriber import STALL_TIMEOUT
 from sockd.stats.http.answers import DELIVERY_TIMEOUT
@@ -32,7 +32,7 @@ WORDS = {"any number": (0, UNLIMITED), "no limit": (0, 0.0)}
 NUMBERS = {
     "connections of a `multi` service": SPEC.max_connections,
     "clients in a listener's queue": SPEC.backlog,
-    "UDP flows of a service": MOST_FLOWS,
+    "UDP flows of a service": MAX_FLOWS,
     "sources remembered, each service": MOST_SOURCES,
     "closed connections remembered": CONFIGURATION.history,
     "HTTP connections": MOST_CHANNELS,

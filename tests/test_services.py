@@ -41,7 +41,7 @@ from sockd.net.datagram_socket import DatagramSocket
 from sockd.net.mmsg import Batch
 from sockd.reactor import IReactor
 from sockd.replies.echo import Echo
-from sockd.services import datagram
+from sockd.services import flows
 from sockd.services.connection import CLOSE_TIMEOUT, FINISH_TIMEOUT
 from sockd.services.context import ServiceContext
 from sockd.services.datagram import DatagramKind, DatagramService
@@ -619,7 +619,7 @@ def datagrams(reply: IReply | None = None, **options: Any) -> DatagramBench:
 
 
 def test_the_longest_quiet_flow_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datagram, "MOST_FLOWS", 2)
+    monkeypatch.setattr(flows, "MAX_FLOWS", 2)
     bench = datagrams()
     bench.receive(b"a", port=50001)
     bench.receive(b"b", port=50002)
@@ -630,7 +630,7 @@ def test_the_longest_quiet_flow_makes_room(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_quiet_flows_end_however_many_rounds_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datagram, "_SWEEP", 2)
+    monkeypatch.setattr(flows, "_SWEEP", 2)
     bench = datagrams(idle_timeout=10.0)
     for port in range(50001, 50006):
         bench.receive(b"x", port=port)

@@ -11,5 +11,7 @@
 - :mod:`~sockd.services.proxied`: a connection that begins with a PROXY header
 - :mod:`~sockd.services.drain`: waits for connections to end
 - :mod:`~sockd.services.datagram`: ``udp``
+- :mod:`~sockd.services.flows`: its flows
+- :mod:`~sockd.services.responder`: how it answers a datagram
 - :mod:`~sockd.services.fastpath`: plain echo past the reactor
 """
