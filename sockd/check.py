@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from sockd.admin.descriptors import admin_descriptors
+from sockd.capture.descriptors import CAPTURE_DESCRIPTORS
 from sockd.config.endpoint import DATAGRAM, SYSTEMD, Endpoint
 from sockd.config.specs import AdminSpec, Configuration, ServiceSpec
 from sockd.errors import InvalidValue, Problem
 from sockd.net.server_endpoints import server_endpoint
 from sockd.net.tls.certificates import certificates_of
+from sockd.process.descriptors import Demand
 from sockd.reactor import IReactor
+from sockd.registry import Registry
+from sockd.stats.descriptors import stats_descriptors
 
 _AT_START = frozenset({DATAGRAM, SYSTEMD})
 """Endpoints that Twisted does not know, or that need what only the service manager passes."""
@@ -23,7 +28,7 @@ _AT_START = frozenset({DATAGRAM, SYSTEMD})
 def usable(endpoint: Endpoint, reactor: IReactor) -> None:
     """Let Twisted and its plugins have the last word on an endpoint.
 
-    :raise sockd.errors.Unfit: if they do not take it.
+    :raise sockd.errors.InvalidValue: if they do not take it.
     """
     if endpoint.kind not in _AT_START:
         server_endpoint(reactor, endpoint)
@@ -53,6 +58,15 @@ def warnings(configuration: Configuration, now: float) -> Iterator[Problem]:
             with suppress(InvalidValue):  # replaced a moment ago; using it says what is wrong
                 for invalid in certificates_of(endpoint).warnings(now):
                     yield invalid.at(endpoint.location)
+
+
+def descriptor_demand(configuration: Configuration, registry: Registry) -> Demand:
+    """Return how many descriptors a configuration may need."""
+    stats, admin = configuration.stats, configuration.admin
+    others = (stats_descriptors(stats) if stats else 0) + (admin_descriptors(admin) if admin else 0)
+    others += CAPTURE_DESCRIPTORS if configuration.capture else 0
+    services = {spec.name: registry.descriptors(spec) for spec in configuration.services}
+    return Demand(services, others)
 
 
 def service_summary(spec: ServiceSpec) -> str:

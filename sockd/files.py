@@ -58,7 +58,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 def content(path: Path) -> bytes:
     """Return the content of a file that the configuration names.
 
-    :raise Unfit: if it is not a regular file, is too long, or cannot be read.
+    :raise InvalidValue: if it is not a regular file, is too long, or cannot be read.
     """
     try:
         data = read_regular(path, LARGEST_FILE)

@@ -70,6 +70,16 @@ class IServiceKind(IPlugin):
         """Return the service of a section, not yet started."""
 
 
+class ICountsDescriptors(Interface):
+    """A kind that knows how many descriptors its services need; an option for kinds.
+
+    For others the listeners and ``max_connections`` of the section are counted.
+    """
+
+    def descriptors(spec: ServiceSpec) -> int:
+        """Return how many a section may need, its listeners included."""
+
+
 class INetworkService(IService):
     """A running section of the configuration."""
 

@@ -13,12 +13,12 @@ import pkgutil
 import traceback
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from zope.interface.verify import verifyObject
 
 from sockd.errors import ConfigurationError, Problem, SourceLocation
-from sockd.interfaces import INetworkService, IReply, IServiceKind
+from sockd.interfaces import ICountsDescriptors, INetworkService, IReply, IServiceKind
 from sockd.text import exception_summary, quoted
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ class Registry:
     kinds: Mapping[str, IServiceKind]
     replies: Mapping[str, IReply]
     problems: tuple[Problem, ...]
+
+    def descriptors(self, spec: ServiceSpec) -> int:
+        """Return how many descriptors a service may need."""
+        kind = self.kinds[spec.kind]
+        if ICountsDescriptors.providedBy(kind):
+            return cast("ICountsDescriptors", kind).descriptors(spec)
+        return len(spec.listen) + (0 if kind.datagrams else spec.max_connections)
 
     @property
     def kind_options(self) -> Mapping[str, Sequence[str]]:

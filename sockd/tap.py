@@ -27,7 +27,7 @@ from sockd.logger import PartLogger
 from sockd.model.address import OwnHosts
 from sockd.model.ledger import Ledger
 from sockd.net.own_addresses import own_hosts
-from sockd.process import descriptors, memory, rlimit
+from sockd.process import descriptors, memory
 from sockd.process.hangup import Hangups, has_terminal, shells
 from sockd.process.log_encoding import escape_output, log_observer
 from sockd.process.log_file import LogReopener, log_file
@@ -149,7 +149,7 @@ def makeService(options: Options) -> Daemon:
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
     name = _twistd(options).get("reactor") or _reactor_name(reactor)
-    rlimit.claim(descriptors.SELECT if _is_select(reactor) else sys.maxsize)
+    descriptors.claim(descriptors.SELECT if _is_select(reactor) else sys.maxsize)
     terminal = StartupStderr()
     reactor.callWhenRunning(terminal.close)
     daemon = Daemon(
@@ -247,8 +247,9 @@ def _read_configuration(
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
     is_select = _is_select(_reactor())
-    fitted = _fitted(configuration) if is_select else configuration
-    problems += descriptors.problems(fitted, rlimit.hard_limit(), is_select)
+    fitted = _fitted(configuration, registry) if is_select else configuration
+    demand = check.descriptor_demand(fitted, registry)
+    problems += descriptors.problems(fitted, demand, descriptors.hard_limit(), is_select)
     if problems:
         raise ConfigurationError(problems)
     for warning in check.warnings(fitted, _reactor().seconds()):
@@ -256,9 +257,10 @@ def _read_configuration(
     return fitted
 
 
-def _fitted(configuration: Configuration) -> Configuration:
+def _fitted(configuration: Configuration, registry: Registry) -> Configuration:
     """Return what fits the reactor select, and say so if it is less than the default."""
-    fitted = descriptors.fitted(configuration, descriptors.SELECT)
+    demand = check.descriptor_demand(configuration, registry)
+    fitted = descriptors.fitted(configuration, demand, descriptors.SELECT)
     for before, after in zip(configuration.services, fitted.services, strict=True):
         if before != after:
             PartLogger("sockd").warn(

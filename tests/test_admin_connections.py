@@ -16,11 +16,11 @@ from sockd.admin.auth.roles import Role
 from sockd.admin.connections import (
     LOGIN_TIME,
     LONGEST_COMMAND,
-    MOST_STRANGERS,
     REFUSALS,
     AdminConnection,
     AdminConnections,
 )
+from sockd.admin.descriptors import MAX_UNAUTHENTICATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +126,7 @@ def test_who_is_in_may_stay(connections: AdminConnections, clock: Clock) -> None
 
 
 def test_too_many_strangers_are_not_let_near_the_door(connections: AdminConnections) -> None:
-    strangers = [connections.add(FakeConnection(), "ssh", PEER) for _ in range(MOST_STRANGERS)]
+    strangers = [connections.add(FakeConnection(), "ssh", PEER) for _ in range(MAX_UNAUTHENTICATED)]
     assert connections.add(FakeConnection(), "ssh", PEER) is None
     assert strangers[0] is not None
     strangers[0].logged_in(grant(b"admin"), "password")

@@ -25,7 +25,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockd.admin.auth.access import Access
-from sockd.admin.connections import LOGIN_TIME, MOST_STRANGERS, AdminConnections
+from sockd.admin.connections import LOGIN_TIME, AdminConnections
+from sockd.admin.descriptors import MAX_UNAUTHENTICATED
 from sockd.admin.ssh import Login, SSHClient, SSHServerFactory
 from sockd.admin.telnet import TelnetServerFactory
 from sockd.process.state import HOST_KEY, PASSWORD
@@ -204,7 +205,7 @@ def observed(lines: list[str]) -> Iterator[None]:
 
 def test_too_many_strangers_are_hung_up_on() -> None:
     connections = AdminConnections(cast("IReactor", Clock()))
-    for _ in range(MOST_STRANGERS):
+    for _ in range(MAX_UNAUTHENTICATED):
         FakeClient(connections)
     client = SSHClient()
     client.factory = cast("SSHServerFactory", type("ListeningPort", (), {"guests": connections}))

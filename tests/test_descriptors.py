@@ -6,25 +6,45 @@ import re
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from sockd.capture.descriptors import CAPTURE_DESCRIPTORS
+from sockd.check import descriptor_demand
+from sockd.config.specs import Configuration
+from sockd.errors import Problem
+from sockd.interfaces import IServiceKind
 from sockd.process import descriptors
-from sockd.process.descriptors import (
-    CAPTURE,
-    LANE,
-    RESERVE,
-    SELECT,
-    SHELL_DOOR,
-    STATS,
-    needed,
-    problems,
-)
+from sockd.process.descriptors import RESERVE, SELECT, Demand
+from sockd.registry import Registry, discover
+from sockd.services.fastpath.fastpath import FAST_PATH_DESCRIPTORS
+from sockd.services.stream import StreamKind
+from sockd.stats.descriptors import MAX_CONNECTIONS
 from tests.clients import ask, connect, receive_to_end
 from tests.configurations import FILE, read
 from tests.conftest import RunSockd, ToolFinder
 from tests.fresh import REPOSITORY
 from tests.harness import DEADLINE, TWISTD, environment_for, run_twistd
+
+REGISTRY = discover()
+
+
+def demand(configuration: Configuration) -> Demand:
+    return descriptor_demand(configuration, REGISTRY)
+
+
+def needed(configuration: Configuration) -> int:
+    return demand(configuration).total
+
+
+def problems(configuration: Configuration, limit: int, is_select: bool = False) -> list[Problem]:
+    return descriptors.problems(configuration, demand(configuration), limit, is_select)
+
+
+def fitted_to(configuration: Configuration, limit: int) -> Configuration:
+    return descriptors.fitted(configuration, demand(configuration), limit)
+
 
 TCP = "[service:one]\nkind = tcp\nlisten = tcp:7001\nmax_connections = 900\n"
 UDP = "[service:datagrams]\nkind = udp\nlisten =\n  udp:7001\n  udp:7002\n"
@@ -35,17 +55,35 @@ MULTI = "[service:many]\nkind = multi\nlisten =\n  tcp:7003\n  tcp:7004\nmax_con
     ("text", "number"),
     [
         (UDP, 2),
-        (TCP, 1 + LANE + 1),
-        (MULTI, 2 + LANE + 500),
-        (UDP + MULTI, 2 + 2 + LANE + 500),
-        (UDP + "[stats]\n", 2 + 1 + STATS),
-        (UDP + "[admin]\ntelnet = tcp:7005:interface=127.0.0.1\n", 2 + 2 + 10 + SHELL_DOOR),
-        (UDP + "[admin]\nmax_sessions = 50\n", 2 + 1 + 50 + SHELL_DOOR),
-        (UDP + "[capture]\n", 2 + CAPTURE),
+        (TCP, 1 + FAST_PATH_DESCRIPTORS + 1),
+        (MULTI, 2 + FAST_PATH_DESCRIPTORS + 500),
+        (UDP + MULTI, 2 + 2 + FAST_PATH_DESCRIPTORS + 500),
+        (UDP + "[stats]\n", 2 + 1 + MAX_CONNECTIONS),
+        (
+            UDP + "[admin]\ntelnet = tcp:7005:interface=127.0.0.1\n",
+            2 + 2 + 10 + 30,
+        ),
+        (UDP + "[admin]\nmax_sessions = 50\n", 2 + 1 + 50 + 30),
+        (UDP + "[capture]\n", 2 + CAPTURE_DESCRIPTORS),
     ],
 )
 def test_all_that_may_be_open_at_once_is_counted(text: str, number: int) -> None:
     assert needed(read(text)) == number + RESERVE
+
+
+def test_a_kind_says_itself_what_it_needs_and_others_count_as_many_as_they_may_serve() -> None:
+    class Foreign:
+        name = "foreign"
+        datagrams = False
+        options = ()
+
+    pair = StreamKind("pair", limit=2)
+    kinds = {"multi": pair, "tcp": cast("IServiceKind", Foreign())}
+    registry = Registry(kinds, REGISTRY.replies, ())
+    (own,) = read(MULTI).services
+    (foreign,) = read(TCP).services
+    assert registry.descriptors(own) == 2 + FAST_PATH_DESCRIPTORS + 2
+    assert registry.descriptors(foreign) == 1 + 900
 
 
 def test_the_error_names_the_numbers_the_largest_service_and_the_remedies() -> None:
@@ -111,7 +149,7 @@ MANY = "[service:{}]\nkind = multi\nlisten = tcp:0\n"
 
 def test_under_select_services_that_say_no_number_share_what_is_left() -> None:
     configuration = read(MANY.format("a") + MANY.format("b") + TCP + UDP + "[stats]\n")
-    fitted = descriptors.fitted(configuration, SELECT)
+    fitted = fitted_to(configuration, SELECT)
     assert needed(fitted) in (SELECT, SELECT - 1)
     assert [spec.max_connections for spec in fitted.services[:2]] == [335, 335]
     assert fitted.services[2:] == configuration.services[2:]
@@ -120,13 +158,15 @@ def test_under_select_services_that_say_no_number_share_what_is_left() -> None:
 
 def test_what_a_file_says_itself_is_never_changed() -> None:
     configuration = read(MULTI + MANY.format("a"))
-    fitted = descriptors.fitted(configuration, SELECT)
+    fitted = fitted_to(configuration, SELECT)
     assert fitted.services[0] == configuration.services[0]
-    assert fitted.services[1].max_connections == SELECT - RESERVE - (2 + LANE + 500) - (1 + LANE)
+    assert fitted.services[1].max_connections == SELECT - RESERVE - (
+        2 + FAST_PATH_DESCRIPTORS + 500
+    ) - (1 + FAST_PATH_DESCRIPTORS)
     small = read(MANY.format("a") + "max_connections = 100\n")
-    assert descriptors.fitted(small, SELECT) is small
+    assert fitted_to(small, SELECT) is small
     large = read(MANY.format("a") + MANY.format("b") + "max_connections = 900\n")
-    assert descriptors.fitted(large, SELECT) is large
+    assert fitted_to(large, SELECT) is large
 
 
 def test_the_error_names_the_reactor_where_that_is_the_bound() -> None:
@@ -164,13 +204,13 @@ def test_under_select_a_full_service_refuses_and_the_stats_can_be_reached(
 ) -> None:
     ini = INI.partition("max_connections")[0] + "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
     sockd = run_sockd(ini, options=("--reactor=select",))
-    room = SELECT - RESERVE - (1 + LANE) - (1 + STATS)
+    room = SELECT - RESERVE - (1 + FAST_PATH_DESCRIPTORS) - (1 + MAX_CONNECTIONS)
     sockd.wait_for(f"many: max_connections is {room}, since the reactor select serves 1024 desc")
     with ExitStack() as stack:
         for _ in range(room):
             client = stack.enter_context(connect(sockd.port("many")))
         assert ask(client, b"hello") == b"hello"
-        for _ in range(STATS - 1):
+        for _ in range(MAX_CONNECTIONS - 1):
             stack.enter_context(connect(int(sockd.stats_url.rpartition(":")[2])))
         assert receive_to_end(stack.enter_context(connect(sockd.port("many")))) == b""
         shown = sockd.service("many")

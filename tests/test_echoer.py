@@ -17,7 +17,6 @@ import pytest
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockd.process.descriptors import LANE
 from sockd.services.fastpath.adaptive import (
     LARGE,
     MANY,
@@ -27,6 +26,7 @@ from sockd.services.fastpath.adaptive import (
     best_echoer,
 )
 from sockd.services.fastpath.echoer import MOST_SOCKETS, READ_SIZE, IEchoer, ReadWriteEchoer
+from sockd.services.fastpath.fastpath import FAST_PATH_DESCRIPTORS
 from sockd.services.fastpath.io_uring import ENTRY, RECEIVE, IoUring
 from sockd.services.fastpath.ring import IoUringEchoer
 from sockd.services.fastpath.splice import SpliceEchoer
@@ -319,7 +319,7 @@ def test_the_best_one_gives_back_all_the_descriptors_that_it_took() -> None:
     gc.collect()  # what other tests have left
     before = descriptors()
     made = best_echoer(may_use_io_uring=True)
-    assert len(descriptors() - before) <= LANE - 1
+    assert len(descriptors() - before) <= FAST_PATH_DESCRIPTORS - 1
     made.close()
     del made
     assert descriptors() == before

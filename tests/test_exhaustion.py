@@ -11,8 +11,10 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from sockd.admin.connections import MOST_STRANGERS
-from sockd.process.descriptors import STATS, needed
+from sockd.admin.descriptors import MAX_UNAUTHENTICATED
+from sockd.check import descriptor_demand
+from sockd.registry import discover
+from sockd.stats.descriptors import MAX_CONNECTIONS
 from tests.clients import LOOPBACK, ask, connect, connected, receive_to_end, reset
 from tests.configurations import read
 from tests.conftest import RunSockd, ToolFinder
@@ -72,7 +74,7 @@ def test_full_services_leave_stats_and_shell_within_reach(
         for name in ("a", "b")
     ]
     ini = "".join(sections) + VIEWS
-    most = needed(read(ini))
+    most = descriptor_demand(read(ini), discover()).total
     command = (tool("prlimit", "util-linux"), f"--nofile={most}:{most}", TWISTD)
     sockd = run_sockd(ini, command=command)
     with ExitStack() as stack:
@@ -83,8 +85,8 @@ def test_full_services_leave_stats_and_shell_within_reach(
             for name in ("a", "b"):
                 for client in stack.enter_context(connected(sockd.port(name), 150)):
                     assert receive_to_end(client) == b""
-        stack.enter_context(connected(stats_port(sockd), 3 * STATS))
-        stack.enter_context(connected(sockd.ssh_port, MOST_STRANGERS - 1))
+        stack.enter_context(connected(stats_port(sockd), 3 * MAX_CONNECTIONS))
+        stack.enter_context(connected(sockd.ssh_port, MAX_UNAUTHENTICATED - 1))
         assert sockd.get("/health") == {"status": "ok"}
         assert banner(sockd).startswith(b"SSH-2.0-")
         assert [sockd.service(name)["refused"] for name in ("a", "b")] == [300, 300]
@@ -96,7 +98,7 @@ def test_a_crowd_that_comes_all_at_once_takes_no_descriptors(
     run_sockd: RunSockd, tool: ToolFinder
 ) -> None:
     ini = f"{SERVICE}max_connections = 1\nbacklog = 1000\n"
-    most = needed(read(ini))
+    most = descriptor_demand(read(ini), discover()).total
     command = (tool("prlimit", "util-linux"), f"--nofile={most}:{most}", TWISTD)
     sockd = run_sockd(ini, command=command)
     with ExitStack() as stack:
@@ -164,10 +166,10 @@ def test_a_peer_that_sends_a_byte_now_and_then_is_ended_by_its_lifetime(
 def test_slow_requests_do_not_keep_others_from_the_stats(lab: Sockd, before: Vitals) -> None:
     with ExitStack() as stack:
         for _ in range(3):
-            for client in stack.enter_context(connected(stats_port(lab), STATS)):
+            for client in stack.enter_context(connected(stats_port(lab), MAX_CONNECTIONS)):
                 client.send(DRIP)
             assert lab.get("/health") == {"status": "ok"}
-        assert vitals(lab).descriptors <= before.descriptors + STATS + 1
+        assert vitals(lab).descriptors <= before.descriptors + MAX_CONNECTIONS + 1
     assert_recovered(lab, before)
 
 
@@ -175,11 +177,11 @@ def ask_and_never_read(sockd: Sockd) -> None:
     request = b"GET /connections?state=all HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(2):
-            for client in stack.enter_context(connected(stats_port(sockd), STATS)):
+            for client in stack.enter_context(connected(stats_port(sockd), MAX_CONNECTIONS)):
                 with suppress(ConnectionError):  # it had to make room for a later one
                     client.send(request * 3)
             assert sockd.get("/health") == {"status": "ok"}
-        assert vitals(sockd).descriptors < STATS + 30
+        assert vitals(sockd).descriptors < MAX_CONNECTIONS + 30
 
 
 def test_clients_who_read_no_answer_do_not_either(lab: Sockd, before: Vitals) -> None:
@@ -195,7 +197,7 @@ def test_clients_who_read_no_answer_do_not_either(lab: Sockd, before: Vitals) ->
         ask_and_never_read(lab)
         wait_until_closed(lab, before)
         sizes.append(vitals(lab).resident)
-    assert sizes[-1] - sizes[0] < STATS * 1024
+    assert sizes[-1] - sizes[0] < MAX_CONNECTIONS * 1024
     assert lab.get("/health") == {"status": "ok"}
     assert_unshaken(lab)
 
@@ -203,7 +205,7 @@ def test_clients_who_read_no_answer_do_not_either(lab: Sockd, before: Vitals) ->
 def test_strangers_at_the_door_of_the_shell_are_few_and_leave_no_trace(
     lab: Sockd, before: Vitals
 ) -> None:
-    with connected(lab.ssh_port, MOST_STRANGERS) as clients:
+    with connected(lab.ssh_port, MAX_UNAUTHENTICATED) as clients:
         for client in clients:
             assert client.recv(7) == b"SSH-2.0"
             client.send(b"S")

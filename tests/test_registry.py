@@ -193,7 +193,7 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "wrong default": (
         reply(default="soon"),
         1,
-        "'shout' is not a whole IReply: Unfit: 'soon' is no duration",
+        "'shout' is not a whole IReply: InvalidValue: 'soon' is no duration",
     ),
 }
 

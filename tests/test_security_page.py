@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sockd.admin.connections import LOGIN_TIME, MOST_STRANGERS
+from sockd.admin.connections import LOGIN_TIME
+from sockd.admin.descriptors import MAX_UNAUTHENTICATED
 from sockd.admin.prompt.interpreter import LONGEST_OUTPUT
 from sockd.capture.service import MOST_VIEWERS
 from sockd.config.values import byte_rate_limit, duration, rate_limit, size
@@ -38,7 +39,7 @@ NUMBERS = {
     "HTTP connections": MOST_CHANNELS,
     "readers of `/events`": MOST_READERS,
     "viewers of `/capture.pcapng`": MOST_VIEWERS,
-    "strangers at the shell's door": MOST_STRANGERS,
+    "strangers at the shell's door": MAX_UNAUTHENTICATED,
     "people in the shell": ADMIN.max_sessions,
     "characters that a statement prints": LONGEST_OUTPUT,
 }

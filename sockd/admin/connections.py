@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 from sockd.admin.auth.attempts import Attempts, attempt_source
 from sockd.admin.auth.grants import PASSWORD, Grant
 from sockd.admin.auth.roles import Role
+from sockd.admin.descriptors import MAX_UNAUTHENTICATED
 from sockd.admin.prompt.screen import Screen
 from sockd.admin.throttle import Throttle
 from sockd.logger import PartLogger
@@ -23,9 +24,6 @@ from sockd.text import printable
 
 LOGIN_TIME = 120.0
 """How long a client may take to log in, in seconds, however slowly it sends."""
-
-MOST_STRANGERS = 20
-"""How many clients may be at the door at once without having logged in."""
 
 REFUSALS = 30
 """How many refusals in a row the log tells; after that one a second, and a count of the others."""
@@ -252,7 +250,7 @@ class AdminConnections:
     def add(self, transport: Disconnectable, way: str, peer: IAddress) -> AdminConnection | None:
         """Receive a connection; ``None``: there are too many strangers, it must go."""
         strangers = sum(not connection.is_in for connection in self._present)
-        if strangers >= MOST_STRANGERS:
+        if strangers >= MAX_UNAUTHENTICATED:
             self.complain(f"Admin door is full: {known_address(peer)} over {way} was turned away")
             return None
         connection = AdminConnection(self, transport, way, peer)

@@ -230,7 +230,7 @@ def unchecked(endpoint: Endpoint) -> None:
 def parse_any(text: str, location: SourceLocation) -> Endpoint:
     """Return an endpoint, whatever it is to serve.
 
-    :raise Unfit: with what is wrong, as far as it can be told without Twisted.
+    :raise InvalidValue: with what is wrong, as far as it can be told without Twisted.
     """
     kind, positional, named = _taken_apart(text)
     if kind not in _PARAMETERS:
@@ -251,7 +251,7 @@ def parse_any(text: str, location: SourceLocation) -> Endpoint:
 def parse_stream(text: str, location: SourceLocation) -> Endpoint:
     """Return an endpoint for something that serves streams.
 
-    :raise Unfit: with what is wrong.
+    :raise InvalidValue: with what is wrong.
     """
     endpoint = parse_any(text, location)
     if endpoint.kind == DATAGRAM:
@@ -268,7 +268,7 @@ def parse_datagram(text: str, location: SourceLocation) -> Endpoint:
 
     It is ``udp:PORT:interface=ADDRESS``; or ``systemd:name=NAME`` or ``systemd:index=NUMBER``.
 
-    :raise Unfit: with what is wrong.
+    :raise InvalidValue: with what is wrong.
     """
     endpoint = parse_any(text, location)
     if endpoint.kind == SYSTEMD:
@@ -282,7 +282,7 @@ def parse_datagram(text: str, location: SourceLocation) -> Endpoint:
 def parse_private(text: str, location: SourceLocation) -> Endpoint:
     """Return a stream endpoint that only this machine can reach.
 
-    :raise Unfit: with what is wrong.
+    :raise InvalidValue: with what is wrong.
     """
     endpoint = parse_stream(text, location)
     if not endpoint.is_private:

@@ -41,7 +41,7 @@ def read_limits(options: SectionOptions, default: LimitsSpec) -> LimitsSpec:
 def guard(text: str, location: SourceLocation) -> str:
     """Return the name of a guard.
 
-    :raise Unfit: if there is none of that name.
+    :raise InvalidValue: if there is none of that name.
     """
     return choice(*GUARDS)(text)
 
@@ -49,7 +49,7 @@ def guard(text: str, location: SourceLocation) -> str:
 def network(text: str, location: SourceLocation) -> IPNetwork:
     """Return the network of an address or a CIDR prefix.
 
-    :raise Unfit: with what is wrong.
+    :raise InvalidValue: with what is wrong.
     """
     try:
         meant = ip_network(text, strict=False)

@@ -175,7 +175,7 @@ def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], st
 def file_name(text: str) -> str:
     """Return a name of a file; one that the encoding of the locale lacks is UTF-8 on the disk.
 
-    :raise Unfit: if it is more than a line.
+    :raise InvalidValue: if it is more than a line.
     """
     name = line(text)
     try:

@@ -20,7 +20,7 @@ _LESSONS = 2
 
 
 class EventLogger:
-    """Writes a line for each event of a ledger: ``ledger.subscribe(Narrator(reactor).tell)``.
+    """Writes a line for each event of a ledger: ``ledger.subscribe(EventLogger(reactor).tell)``.
 
     In a flood not all are told one by one, see :mod:`sockd.log.rate_limiter`.
     """

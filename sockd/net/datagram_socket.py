@@ -81,7 +81,7 @@ class DatagramSocket:
         """Bind the endpoint and return the address that it has now.
 
         :raise OSError: if it cannot be had.
-        :raise Unfit: if the service manager was to pass it, and did not.
+        :raise InvalidValue: if the service manager was to pass it, and did not.
         """
         bound = self._passed() if self.endpoint.kind == SYSTEMD else self._made()
         try:

@@ -80,7 +80,7 @@ def prepared(endpoint: Endpoint, backlog: int) -> Endpoint:
 def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpoint:
     """Return Twisted's endpoint.
 
-    :raise Unfit: if Twisted, or the plugin that knows its kind, does not take it; or its
+    :raise InvalidValue: if Twisted, or the plugin that knows its kind, does not take it; or its
         certificates are not usable.
     """
     if endpoint.text.lower().startswith(_RELAYED):
@@ -139,7 +139,7 @@ def passed_socket(reactor: IReactor, endpoint: Endpoint) -> socket.socket:
 
     It is a descriptor of its own: the one that was passed stays open, to be had again.
 
-    :raise Unfit: if there is no such socket, or it is none of UDP.
+    :raise InvalidValue: if there is no such socket, or it is none of UDP.
     """
     which = next(f"{name}={value}" for name, value in endpoint.parameters if name != "domain")
     made = _twisted_endpoint(reactor, replace(endpoint, text=f"{SYSTEMD}:domain=INET:{which}"))

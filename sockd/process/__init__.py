@@ -1,8 +1,7 @@
 """The process: privileges, signals, descriptors, its state directory and its service manager.
 
 - :mod:`~sockd.process.state`: the state directory
-- :mod:`~sockd.process.descriptors`, :mod:`~sockd.process.rlimit`: how many descriptors a
-  configuration can need, and how many there may be
+- :mod:`~sockd.process.descriptors`: how many descriptors a configuration may need, and may have
 - :mod:`~sockd.process.privileges`: warnings and refusals for root
 - :mod:`~sockd.process.signals`, :mod:`~sockd.process.hangup`: SIGTERM, SIGINT and SIGHUP
 - :mod:`~sockd.process.startup_stderr`: standard error as it was at the start

@@ -1,82 +1,66 @@
-"""How many descriptors a configuration may come to need, and whether a process can have so many.
+"""How many descriptors a configuration may need, and how many the process may have.
 
-Pure. All that may be open at once is added up before anything starts. So accept(2) never fails for
-want of a descriptor, and however many clients the services have, the stats endpoint and the shell
-keep theirs.
+All that may be open at once is added up before anything starts. So accept(2) never fails for want
+of a descriptor, and however many clients the services have, the stats endpoint and the shell keep
+theirs (getrlimit(2), ``RLIMIT_NOFILE``).
 
-The reactor ``select`` cannot watch as many as others. There, a service that does not say how many
-connections it takes has those that are left; what a file says itself is never changed.
+The reactor ``select`` cannot watch as many as others. There, a service whose section does not set
+``max_connections`` gets a share of those that are left; what a section sets is never changed.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sockd.config.endpoint import DATAGRAM
 from sockd.errors import Problem
 
 if TYPE_CHECKING:
-    from sockd.config.specs import AdminSpec, Configuration, ServiceSpec
-
-STATS = 200
-"""How many connections the stats endpoint has at once."""
-
-SHELL_DOOR = 30
-"""Kept for those at the door of the admin shell, beside the ``max_sessions`` inside."""
-
-CAPTURE = 32
-"""Kept for the child that captures, and for its files."""
+    from sockd.config.specs import Configuration
 
 RESERVE = 128
-"""Kept for the rest: the log, the reactor's own, and clients that are just being turned away."""
+"""For the rest: the log, the reactor's own, and clients that are being refused."""
 
 SELECT = 1024
 """What select(2) can watch: descriptors below this number."""
 
-LANE = 6
-"""An epoll(7) of a service's own, an io_uring(7), which has two more for its memory, a pipe(7)."""
-
-_ONE_AT_A_TIME = "tcp"
 _CONNECTIONS = "max_connections"
-_REMEDY = "lower max_connections, or raise the limit: `ulimit -Hn`, or LimitNOFILE= for systemd"
-_REMEDY_SELECT = (
-    "lower max_connections, or take another reactor: `twistd --help-reactors` lists them"
-)
+_HINT = "lower max_connections, or raise the limit: `ulimit -Hn`, or LimitNOFILE= for systemd"
+_HINT_SELECT = "lower max_connections, or take another reactor: `twistd --help-reactors` lists them"
 
 
-def of_service(spec: ServiceSpec) -> int:
-    """Return how many a service may have open: listeners, the fast lane's, and its clients'."""
-    if all(endpoint.kind == DATAGRAM for endpoint in spec.listen):
-        return len(spec.listen)
-    clients = 1 if spec.kind == _ONE_AT_A_TIME else spec.max_connections
-    return len(spec.listen) + LANE + clients
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The descriptors that a configuration may need.
+
+    :ivar services: how many each service may need, by its name.
+    :ivar others: how many ``[stats]``, ``[admin]`` and ``[capture]`` may need together.
+    """
+
+    services: Mapping[str, int]
+    others: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them, with the reserve."""
+        return RESERVE + sum(self.services.values()) + self.others
 
 
-def of_shell(spec: AdminSpec) -> int:
-    """Return how many the admin shell may have open."""
-    return len(spec.ssh) + len(spec.telnet) + spec.max_sessions + SHELL_DOOR
-
-
-def needed(configuration: Configuration) -> int:
-    """Return how many a whole configuration may have open."""
-    stats, admin = configuration.stats, configuration.admin
-    return (
-        RESERVE
-        + sum(map(of_service, configuration.services))
-        + (STATS + len(stats.listen) if stats else 0)
-        + (of_shell(admin) if admin else 0)
-        + (CAPTURE if configuration.capture else 0)
-    )
-
-
-def fitted(configuration: Configuration, limit: int) -> Configuration:
-    """Return a configuration that fits, if it does where no section says ``max_connections``.
+def fitted(configuration: Configuration, demand: Demand, limit: int) -> Configuration:
+    """Return a configuration that fits, if it does where no section sets ``max_connections``.
 
     :param limit: how many descriptors there may be.
     """
-    free = [spec for spec in configuration.services if _is_free(spec, configuration)]
-    excess = needed(configuration) - limit
+    free = [
+        spec
+        for spec in configuration.services
+        if (spec.location.section, _CONNECTIONS) not in configuration.locations
+        and demand.services[spec.name] > spec.max_connections
+    ]
+    excess = demand.total - limit
     if excess <= 0 or not free:
         return configuration
     each = (sum(spec.max_connections for spec in free) - excess) // len(free)
@@ -89,26 +73,44 @@ def fitted(configuration: Configuration, limit: int) -> Configuration:
     return replace(configuration, services=tuple(services))
 
 
-def _is_free(spec: ServiceSpec, configuration: Configuration) -> bool:
-    """Return whether a service takes as many connections as there are by default."""
-    is_said = (spec.location.section, _CONNECTIONS) in configuration.locations
-    return not is_said and of_service(spec) > spec.max_connections
-
-
-def problems(configuration: Configuration, limit: int, is_select: bool = False) -> list[Problem]:
+def problems(
+    configuration: Configuration, demand: Demand, limit: int, is_select: bool = False
+) -> list[Problem]:
     """Return what is wrong if a process may not have so many.
 
     :param limit: how many it may have open.
     :param is_select: whether the reactor is ``select``.
     """
-    need = needed(configuration)
-    if need <= (min(limit, SELECT) if is_select else limit):
+    if demand.total <= (min(limit, SELECT) if is_select else limit):
         return []
-    largest = max(configuration.services, key=of_service)
-    message, hint = f"{need} descriptors are needed in all, and the hard limit is {limit}", _REMEDY
+    largest = max(configuration.services, key=lambda spec: demand.services[spec.name])
+    needs = f"{demand.total} descriptors are needed in all"
+    message, hint = f"{needs}, and the hard limit is {limit}", _HINT
     if is_select and limit >= SELECT:
-        message = f"{need} descriptors are needed in all, and the reactor select serves {SELECT}"
-        hint = _REMEDY_SELECT
+        message, hint = f"{needs}, and the reactor select serves {SELECT}", _HINT_SELECT
     section = replace(largest.location, option=_CONNECTIONS)
     location = configuration.locations.get((section.section, _CONNECTIONS), section)
     return [Problem(location, message, hint)]
+
+
+def hard_limit() -> int:
+    """Return how many this process may ever have; ``sys.maxsize`` where nobody says."""
+    try:
+        import resource
+    except ImportError:  # there is none on Windows
+        return sys.maxsize
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def claim(most: int) -> None:
+    """Raise the soft limit to the hard one, or to ``most`` where that is less.
+
+    A client for whom there is no descriptor is closed by Twisted, and nobody counts it.
+    """
+    with suppress(ImportError, OSError, ValueError):  # macOS has a lower one that it does not tell
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        soft = most if most < hard_limit() else hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

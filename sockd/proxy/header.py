@@ -26,5 +26,5 @@ NOBODY = Header()
 """A header without addresses: the ends of the connection are those that it has."""
 
 
-class MalformedHeader(ValueError):  # noqa: N818 - said of bytes, as Unfit is of a text
+class MalformedHeader(ValueError):  # noqa: N818 - said of bytes, as InvalidValue is of a text
     """What came is no PROXY header, and never will be one, whatever follows."""

@@ -17,6 +17,7 @@ from sockd.config.specs import ServiceSpec
 from sockd.config.values import Option
 from sockd.errors import BindError, InvalidValue
 from sockd.interfaces import (
+    ICountsDescriptors,
     INetworkService,
     IReloadableService,
     IReply,
@@ -38,7 +39,7 @@ FLOW_TIMEOUT = 120.0
 """How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""
 
 
-@implementer(IServiceKind)
+@implementer(IServiceKind, ICountsDescriptors)
 class DatagramKind:
     """Makes datagram services."""
 
@@ -51,6 +52,10 @@ class DatagramKind:
     def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
         """Return the service of a section."""
         return DatagramService(spec, reply, context)
+
+    def descriptors(self, spec: ServiceSpec) -> int:
+        """Return how many a section may need: one for each of its endpoints."""
+        return len(spec.listen)
 
 
 @implementer(IReloadableService)

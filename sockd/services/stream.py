@@ -19,7 +19,13 @@ from sockd.config.endpoint import Endpoint
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.config.values import Option
 from sockd.errors import BindError, Problem
-from sockd.interfaces import INetworkService, IReloadableService, IReply, IServiceKind
+from sockd.interfaces import (
+    ICountsDescriptors,
+    INetworkService,
+    IReloadableService,
+    IReply,
+    IServiceKind,
+)
 from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
 from sockd.limits.terms import terms
@@ -36,13 +42,13 @@ from sockd.services.connection import CLOSE_TIMEOUT, StreamConnection
 from sockd.services.context import ServiceContext
 from sockd.services.drain import Drain
 from sockd.services.fastpath.connection import FastPathConnection
-from sockd.services.fastpath.fastpath import HAS_EPOLL, FastPath
+from sockd.services.fastpath.fastpath import FAST_PATH_DESCRIPTORS, HAS_EPOLL, FastPath
 from sockd.services.host import OpenConnection, PendingClient
 from sockd.services.proxied import ProxiedConnection
 from sockd.services.refusal import RefusedConnection
 
 
-@implementer(IServiceKind)
+@implementer(IServiceKind, ICountsDescriptors)
 class StreamKind:
     """Makes stream services.
 
@@ -60,6 +66,10 @@ class StreamKind:
     def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
         """Return the service of a section."""
         return StreamService(spec, reply, context, self._limit)
+
+    def descriptors(self, spec: ServiceSpec) -> int:
+        """Return how many a section may need: listeners, the fast path's, and connections."""
+        return len(spec.listen) + FAST_PATH_DESCRIPTORS + (self._limit or spec.max_connections)
 
 
 @implementer(IReloadableService)

@@ -173,7 +173,7 @@ def _with_viewers(admins: Credentials, spec: AdminSpec, problems: list[Problem])
 def _check_is_no_admin(entry: Key | tuple[str, bytes], admins: Credentials) -> None:
     """Make sure that what stands for a viewer does not stand for an admin too.
 
-    :raise Unfit: if it does.
+    :raise InvalidValue: if it does.
     """
     hint = "give each role its own"
     if isinstance(entry, Key) and entry.blob() in {key.blob() for key in admins.keys}:
@@ -202,7 +202,7 @@ def private_key(data: bytes, where: str = "") -> Key:
     """Return a private key in one of OpenSSH's formats.
 
     :param where: which one it is, for error messages.
-    :raise Unfit: if it is not one, or is locked with a passphrase.
+    :raise InvalidValue: if it is not one, or is locked with a passphrase.
     """
     hint = "a private key of OpenSSH without a passphrase, from `ssh-keygen -t ed25519`"
     try:

@@ -42,7 +42,7 @@ def random_password() -> str:
 def hashed(password: str) -> str:
     """Return the bcrypt hash of a password.
 
-    :raise Unfit: if the password is empty, or longer than bcrypt looks at.
+    :raise InvalidValue: if the password is empty, or longer than bcrypt looks at.
     """
     data = password.encode("utf-8", "surrogateescape")
     if not data:
@@ -60,7 +60,7 @@ def hashed(password: str) -> str:
 def checked_hash(text: bytes) -> bytes:
     """Return a bcrypt hash if it is one that can be verified in reasonable time.
 
-    :raise Unfit: if it is not.
+    :raise InvalidValue: if it is not.
     """
     match = _HASH.fullmatch(text)
     if match is None:

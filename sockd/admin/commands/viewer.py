@@ -131,7 +131,7 @@ class ViewerShell:
 def parse_call(line: str) -> Call | None:
     """Return the call that a line stands for, ``None`` for an empty one.
 
-    :raise Unfit: if it is none.
+    :raise InvalidValue: if it is none.
     """
     text = line.rstrip("\r\n")
     if not text.strip(" "):
@@ -162,7 +162,7 @@ def _argument(text: str) -> tuple[str, Literal]:
 def _bound(call: Call, entry: ViewerCommand) -> dict[str, Literal]:
     """Return the values of a call by the names of the parameters.
 
-    :raise Unfit: if they do not fit.
+    :raise InvalidValue: if they do not fit.
     """
     takes = ", ".join(entry.parameters) or "nothing"
     bound: dict[str, Literal] = {}

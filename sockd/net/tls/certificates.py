@@ -71,7 +71,7 @@ class ServerCertificates:
 def certificates_of(endpoint: Endpoint) -> ServerCertificates:
     """Return what an ``ssl:`` or ``tls:`` endpoint shows, as its files are now.
 
-    :raise Unfit: if a file is not usable, or there is nothing to show.
+    :raise InvalidValue: if a file is not usable, or there is nothing to show.
     """
     try:
         return _from_folder(endpoint) if endpoint.kind == "tls" else _from_files(endpoint)

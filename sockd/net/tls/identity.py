@@ -31,7 +31,7 @@ def identity_from(key_path: Path, chain_path: Path, more: Path | None) -> Identi
 
     :param chain_path: holds the server's certificate, and behind it those of the chain.
     :param more: holds more certificates of the chain.
-    :raise Unfit: if a file is not usable, or the certificate is not the key's.
+    :raise InvalidValue: if a file is not usable, or the certificate is not the key's.
     """
     chain = read_pem(chain_path).certificates
     if not chain:

@@ -29,7 +29,7 @@ def identities_in(folder: Path) -> tuple[list[Identity], list[Path]]:
 
     Of several certificates for one key, the one that expires last counts.
 
-    :raise Unfit: if the folder, or a ``.pem`` file in it, is not usable.
+    :raise InvalidValue: if the folder, or a ``.pem`` file in it, is not usable.
     """
     files = [read_pem(path) for path in _pem_files(folder)]
     keys = {public_key(key): (file.path, key) for file in files for key in file.keys}

@@ -35,7 +35,7 @@ class TLSFactory(TLSMemoryBIOFactory):
 class TLSEndpoint:
     """An ``ssl:`` or ``tls:`` endpoint; its files are read when it is made.
 
-    :raise Unfit: if they are not usable.
+    :raise InvalidValue: if they are not usable.
     """
 
     def __init__(self, reactor: IReactor, endpoint: Endpoint) -> None:

@@ -30,6 +30,9 @@ from sockd.services.fastpath.echoer import LATER, MOST_SOCKETS, READ_SIZE, IEcho
 
 HAS_EPOLL = sys.platform == "linux"
 
+FAST_PATH_DESCRIPTORS = 6
+"""An epoll(7) instance, an io_uring(7) with two more for its memory, a pipe(7)."""
+
 MOST_READS = 256
 MOST_BYTES = 16 * READ_SIZE
 """A turn that has read so much ends with what is at hand: after some milliseconds."""

@@ -30,7 +30,7 @@ from zope.interface import implementer
 import sockd
 from sockd.net.server_endpoints import known_address
 from sockd.net.stream_transport import untaken
-from sockd.process import descriptors
+from sockd.stats.descriptors import MAX_CONNECTIONS
 from sockd.stats.http.answers import BAD_REQUEST, DELIVERY_TIMEOUT, REASONS, Answer, encoded
 from sockd.stats.http.delivery import Delivery, IExchange
 from sockd.stats.http.guard import Head, admitted
@@ -41,7 +41,7 @@ REQUEST_TIME = 60.0
 """How long a client may take for a request, from the accept or the end of the last answer, in
 seconds. However slowly it sends, nothing that it sends prolongs this."""
 
-MOST_CHANNELS = descriptors.STATS
+MOST_CHANNELS = MAX_CONNECTIONS
 """How many connections there are at once; one more takes the place of the one that waited most."""
 
 SHUTDOWN_TIMEOUT = 1.0
