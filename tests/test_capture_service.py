@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 
 from sockd.capture import child, dumpcap, live, recording, service
 from sockd.capture.recorder import Recorder
-from sockd.capture.service import GLANCE, MOST_VIEWERS, CaptureService
+from sockd.capture.service import MOST_VIEWERS, CaptureService
 from sockd.config.specs import CaptureSpec
 from sockd.errors import CaptureError, SourceLocation
 from sockd.interfaces import ICapture, ILiveCapture
@@ -182,13 +182,13 @@ def test_the_filter_follows_the_ports(lab: Lab) -> None:
     lab.capture.start()
     first = lab.child
     lab.echo.stopService()
-    lab.turn(GLANCE)
+    lab.turn(0)
     lab.turn(child.KERNEL_BUFFER_TIME)
     assert first.signals == ["TERM"]
     assert lab.state == "waiting"
     assert len(lab.reactor.children) == 1
     lab.echo.startService()
-    lab.turn(GLANCE)
+    lab.turn(0)
     assert len(lab.reactor.children) == 2
     assert lab.state == "starting"
 
@@ -295,7 +295,7 @@ def test_no_more_than_a_few_watch(lab: Lab) -> None:
     with pytest.raises(CaptureError, match="watch already"):
         next(lab.capture.watch().slices())
     lab.echo.stopService()
-    lab.turn(GLANCE)
+    lab.turn(0)
     assert lab.capture.status()["viewers"] == 0
     with pytest.raises(CaptureError, match="no service listens"):
         next(lab.capture.watch().slices())

@@ -266,3 +266,23 @@ def test_where_nobody_is_told_of_failures_they_surface() -> None:
     lab.ledger.subscribe(fail)
     with pytest.raises(ValueError, match="bind"):
         lab.ledger.bound(lab.one, (UDP,))
+
+
+def test_every_change_of_a_state_is_told_and_a_failing_observer_harms_nobody() -> None:
+    failures: list[Exception] = []
+    ledger = Ledger(lambda: 100.0, failed=failures.append)
+    service = ledger.add_service("one", "multi", "echo")
+    states: list[State] = []
+
+    def fail(service: ServiceRecord) -> None:
+        raise ValueError(service.name)
+
+    ledger.subscribe_states(fail)
+    unsubscribe = ledger.subscribe_states(lambda service: states.append(service.state))
+    ledger.bound(service, (TCP,))
+    ledger.set_state(service, State.PAUSED)
+    ledger.unbound(service, State.FAILED)
+    unsubscribe()
+    ledger.bound(service, (TCP,))
+    assert states == [State.LISTENING, State.PAUSED, State.FAILED]
+    assert [str(error) for error in failures] == ["one"] * 4

@@ -7,8 +7,9 @@ starting, or a service from serving.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.internet.task import LoopingCall
@@ -30,11 +31,14 @@ from sockd.reactor import IReactor
 from sockd.service import TypedService
 from sockd.text import escaped, printable
 
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
 MOST_VIEWERS = 4
 """How many people may watch at once."""
 
-GLANCE = 1.0
-"""How often the listeners are looked at, in seconds."""
+DRAIN_CHECK = 1.0
+"""How often it is checked whether a stopped service has drained, in seconds."""
 
 SWEEP = 10.0
 """How often files that have become too old are looked for, in seconds."""
@@ -73,9 +77,10 @@ class CaptureService(TypedService):
         self._recorded: frozenset[Port] = frozenset()
         self._error: CaptureError | None = None
         self._viewers: set[LiveView] = set()
-        self._loops = (LoopingCall(self._look), LoopingCall(self._sweep))
-        for loop in self._loops:
-            loop.clock = reactor
+        self._sweeps = LoopingCall(self._sweep)
+        self._sweeps.clock = reactor
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._look_call: IDelayedCall | None = None
         self.is_live = spec.live
 
     @property
@@ -97,9 +102,12 @@ class CaptureService(TypedService):
     def stopService(self) -> Deferred[None]:
         """End everything; the Deferred fires when no child is left."""
         self.end()
-        for loop in self._loops:
-            if loop.running:
-                loop.stop()
+        self._unsubscribe()
+        if self._look_call is not None:
+            self._look_call.cancel()
+            self._look_call = None
+        if self._sweeps.running:
+            self._sweeps.stop()
         return Deferred.fromCoroutine(self._end())
 
     def status(self) -> Mapping[str, object]:
@@ -142,9 +150,9 @@ class CaptureService(TypedService):
     def _run(self) -> None:
         if self.running:
             self._scribe.ask(Recorder.survey)
-            look, sweep = self._loops
-            look.start(GLANCE)
-            sweep.start(SWEEP, now=False)
+            self._unsubscribe = self._ledger.subscribe_states(lambda _: self._look_in(0))
+            self._look()
+            self._sweeps.start(SWEEP, now=False)
             if self._spec.start:
                 self.start()
 
@@ -159,6 +167,19 @@ class CaptureService(TypedService):
         self._is_wanted = False
         await self._settle()
         await gatherResults(viewers)
+
+    def _look_in(self, seconds: float) -> None:
+        """Follow the listeners after a time: a reload changes many of them at once."""
+        if self._look_call is not None:
+            self._look_call.cancel()
+        self._look_call = self._reactor.callLater(seconds, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look_call = None
+        self._look()
+        services = self._ledger.services.values()
+        if any(service.active and not service.listeners for service in services):
+            self._look_in(DRAIN_CHECK)  # the ports of a service stay until it has drained
 
     def _look(self) -> None:
         """Follow the listeners: what is captured is theirs alone."""

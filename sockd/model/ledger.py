@@ -10,14 +10,18 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
+from typing import TypeVar
 
 from sockd.model.address import Address
 from sockd.model.events import Event, EventType
 from sockd.model.reasons import EndReason, RefusalReason
 from sockd.model.records import Connection, Listener, ServiceRecord, State
 
+T = TypeVar("T")
+
 Clock = Callable[[], float]
 Observer = Callable[[Event], None]
+StateObserver = Callable[[ServiceRecord], None]
 Failed = Callable[[Exception], object]
 
 
@@ -42,6 +46,7 @@ class Ledger:
         self._by_id: dict[int, Connection] = {}
         self._last_id = 0
         self._observers: tuple[Observer, ...] = ()
+        self._state_observers: tuple[StateObserver, ...] = ()
         self.services: dict[str, ServiceRecord] = {}
         self._former: set[str] = set()
 
@@ -79,7 +84,7 @@ class Ledger:
         :param known: the listeners that were bound already, by this service or by another.
         """
         service.listeners = listeners
-        service.state = State.LISTENING
+        self.set_state(service, State.LISTENING)
         now = self._clock()
         known = frozenset(known)
         for listener in listeners:
@@ -92,7 +97,13 @@ class Ledger:
     def unbound(self, service: ServiceRecord, state: State = State.STOPPED) -> None:
         """Enter that a service listens no more; open connections may still finish."""
         service.listeners = ()
+        self.set_state(service, state)
+
+    def set_state(self, service: ServiceRecord, state: State) -> None:
+        """Enter the state of a service, and tell who observes states."""
         service.state = state
+        for observer in self._state_observers:
+            self._call(observer, service)
 
     def open(
         self,
@@ -162,6 +173,18 @@ class Ledger:
 
         return unsubscribe
 
+    def subscribe_states(self, observer: StateObserver) -> Callable[[], None]:
+        """Call an observer when the state or the listeners of a service have changed.
+
+        :return: a function that ends that.
+        """
+        self._state_observers += (observer,)
+
+        def unsubscribe() -> None:
+            self._state_observers = tuple(o for o in self._state_observers if o is not observer)
+
+        return unsubscribe
+
     def _present(self, numbers: Iterable[int], after: int) -> Iterator[Connection]:
         """Look connections up one by one, as the caller gets to them; skip the forgotten."""
         ordered = sorted(numbers)
@@ -175,7 +198,10 @@ class Ledger:
 
     def _tell(self, event: Event) -> None:
         for observer in self._observers:
-            try:
-                observer(event)
-            except Exception as error:  # who watches must not hold up who serves
-                self._failed(error)
+            self._call(observer, event)
+
+    def _call(self, observer: Callable[[T], None], news: T) -> None:
+        try:
+            observer(news)
+        except Exception as error:  # an observer must not keep a service from serving
+            self._failed(error)

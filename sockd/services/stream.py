@@ -288,11 +288,11 @@ class StreamService(BindingService):
         if self._room:
             self.reactor.callLater(0, self._resume_accepting)
         else:
-            self.record.state = State.PAUSED
+            self._ledger.set_state(self.record, State.PAUSED)
 
     def _resume_accepting(self) -> None:
         if self._room and self._is_bound:
-            self.record.state = State.LISTENING
+            self._ledger.set_state(self.record, State.LISTENING)
             self._listeners.resume_accepting(self._room)
 
     async def _stop(self) -> None:
