@@ -39,8 +39,8 @@ class PEMFile:
 def read_pem(path: Path) -> PEMFile:
     """Return what a PEM file holds; blocks of other kinds, such as ``DH PARAMETERS``, are left out.
 
-    :raise InvalidValue: if it cannot be read, holds neither a certificate nor a private key, or one of
-        them is damaged or encrypted.
+    :raise InvalidValue: if it cannot be read, holds neither a certificate nor a private key, or
+        one of them is damaged or encrypted.
     """
     certificates: list[crypto.X509] = []
     keys: list[crypto.PKey] = []
