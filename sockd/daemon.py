@@ -19,13 +19,13 @@ from zope.interface import implementer
 
 from sockd.errors import ConfigurationError, Problem, SockdError, SourceLocation
 from sockd.interfaces import ICapture, IDaemon, INetworkService
-from sockd.logger import PartLogger
 from sockd.model.ledger import Ledger
 from sockd.model.records import Connection
 from sockd.reactor import IReactor
-from sockd.service import TypedService
-from sockd.steps import Steps
-from sockd.turns import in_turns
+from sockd.support.logger import PartLogger
+from sockd.support.service import TypedService
+from sockd.support.steps import Steps
+from sockd.support.turns import in_turns
 
 if TYPE_CHECKING:
     from sockd.reload.plan import Plan

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sockd.text import printable
+from sockd.support.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

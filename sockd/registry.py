@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from sockd.errors import ConfigurationError, Problem, SourceLocation
 from sockd.interfaces import ICountsDescriptors, INetworkService, IReply, IServiceKind
-from sockd.text import exception_summary, quoted
+from sockd.support.text import exception_summary, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -23,7 +23,6 @@ from sockd.daemon import Daemon
 from sockd.errors import ConfigurationError, Problem, SockdError
 from sockd.log.banner import reachable, service_lines, ssh_command, telnet_command, url
 from sockd.log.event_logger import EventLogger
-from sockd.logger import PartLogger
 from sockd.model.address import OwnHosts
 from sockd.model.ledger import Ledger
 from sockd.net.own_addresses import own_hosts
@@ -40,7 +39,8 @@ from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
 from sockd.services.context import ServiceContext
-from sockd.steps import Steps, finished
+from sockd.support.logger import PartLogger
+from sockd.support.steps import Steps, finished
 
 if TYPE_CHECKING:
     from sockd.admin.service import AdminService
@@ -165,7 +165,7 @@ def makeService(options: Options) -> Daemon:
         _warn_of_root(_twistd(options), reactor)
     reactor.callWhenRunning(daemon.announce)
     reactor.callWhenRunning(memory.settle)
-    reactor.callWhenRunning(lambda: notifier.ready(_status(daemon)))
+    reactor.callWhenRunning(lambda: notifier.ready(_status_line(daemon)))
     reactor.addSystemEventTrigger("before", "shutdown", notifier.stopping)
     return daemon
 
@@ -191,14 +191,14 @@ def _reloaded(reloader: Reloader, daemon: Daemon, notifier: SystemdNotifier) -> 
 
     def over(result: T) -> T:
         is_refused = isinstance(result, Failure)
-        notifier.ready(_status(daemon) + (_REFUSED if is_refused else ""))
+        notifier.ready(_status_line(daemon) + (_REFUSED if is_refused else ""))
         return result
 
     notifier.reloading()
     return reloader.reload().addBoth(over)
 
 
-def _status(daemon: Daemon) -> str:
+def _status_line(daemon: Daemon) -> str:
     listening = [one for one in daemon.services.values() if one.record.listeners]
     return f"{daemon.name}: {len(listening)} of {len(daemon.services)} services listen"
 

@@ -19,7 +19,7 @@ from sockd.model.ledger import Ledger
 from sockd.model.reasons import EndReason, RefusalReason
 from sockd.model.records import Connection, Listener, State
 from sockd.reload.plan import Plan
-from sockd.service import TypedService
+from sockd.support.service import TypedService
 
 STARTED = 1_700_000_000.0
 """When the fake clock starts, in seconds since the epoch: 2023-11-14T22:13:20Z."""

@@ -9,8 +9,8 @@ import pytest
 
 from sockd.config.load import load, parse
 from sockd.errors import ConfigurationError, InvalidValue
-from sockd.files import LARGEST_FILE
 from sockd.limits.spec import LimitsSpec
+from sockd.support.files import LARGEST_FILE
 from tests.configurations import KINDS, REPLIES, SERVICE, errors
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from signal import SIGHUP
 import pytest
 
 from sockd.errors import InvalidValue
-from sockd.files import LARGEST_FILE, content
+from sockd.support.files import LARGEST_FILE, content
 from tests.certificates import TLSFiles
 from tests.conftest import RunSockd
 from tests.harness import run_twistd

@@ -13,7 +13,6 @@ import pytest
 from twisted.internet.base import DelayedCall
 from twisted.internet.testing import MemoryReactorClock
 
-from sockd import turns
 from sockd.config.load import load_in_steps
 from sockd.config.specs import Configuration
 from sockd.daemon import Daemon
@@ -25,7 +24,8 @@ from sockd.registry import Registry, discover
 from sockd.reload.plan import Plan
 from sockd.reload.reloader import Reloader
 from sockd.services.context import ServiceContext
-from sockd.steps import Steps, finished
+from sockd.support import turns
+from sockd.support.steps import Steps, finished
 from tests.clients import ask, connect
 from tests.conftest import RunSockd
 

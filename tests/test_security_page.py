@@ -9,7 +9,6 @@ from sockd.admin.descriptors import MAX_UNAUTHENTICATED
 from sockd.admin.prompt.interpreter import LONGEST_OUTPUT
 from sockd.capture.service import MOST_VIEWERS
 from sockd.config.values import byte_rate_limit, duration, rate_limit, size
-from sockd.files import LARGEST_FILE
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import MOST_SOURCES
 from sockd.services.flows import MAX_FLOWS
@@ -17,6 +16,7 @@ from sockd.stats.events.stream import MOST_READERS
 from sockd.stats.events.subscriber import STALL_TIMEOUT
 from sockd.stats.http.answers import DELIVERY_TIMEOUT
 from sockd.stats.http.site import MOST_CHANNELS, REQUEST_TIME
+from sockd.support.files import LARGEST_FILE
 from tests.configurations import SERVICE, read
 from tests.fresh import REPOSITORY
 from tests.test_documentation import rows, section

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockd.text import escaped, glance, listed, nearest, printable, quoted, rfc3339
+from sockd.support.text import escaped, glance, listed, nearest, printable, quoted, rfc3339
 
 
 @pytest.mark.parametrize(

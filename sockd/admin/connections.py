@@ -16,11 +16,11 @@ from sockd.admin.auth.roles import Role
 from sockd.admin.descriptors import MAX_UNAUTHENTICATED
 from sockd.admin.prompt.screen import Screen
 from sockd.admin.throttle import Throttle
-from sockd.logger import PartLogger
 from sockd.net.server_endpoints import known_address
 from sockd.reactor import IReactor
 from sockd.render.tables import seconds
-from sockd.text import printable
+from sockd.support.logger import PartLogger
+from sockd.support.text import printable
 
 LOGIN_TIME = 120.0
 """How long a client may take to log in, in seconds, however slowly it sends."""

@@ -16,7 +16,7 @@ from sockd import __version__
 from sockd.admin.auth import credentials
 from sockd.admin.auth.access import Access
 from sockd.admin.auth.credentials import Credentials
-from sockd.admin.auth.first_password import FirstPassword, Screen
+from sockd.admin.auth.first_password import FirstPassword, PasswordDisplay
 from sockd.admin.auth.roles import Role
 from sockd.admin.commands.commands import Commands
 from sockd.admin.commands.viewer import ViewerShell
@@ -32,13 +32,13 @@ from sockd.admin.telnet import TelnetServerFactory
 from sockd.config.specs import AdminSpec, Configuration
 from sockd.errors import BindError, ConfigurationError, InvalidValue, Problem
 from sockd.interfaces import IDaemon, IReloadableView
-from sockd.logger import PartLogger
 from sockd.model.records import Listener
 from sockd.net.listeners import Listeners
 from sockd.process.state import HOST_KEY, StateDirectory
 from sockd.reactor import IReactor
-from sockd.service import BindingService
-from sockd.text import printable
+from sockd.support.logger import PartLogger
+from sockd.support.service import BindingService
+from sockd.support.text import printable
 
 _BACKLOG = 50
 
@@ -58,7 +58,7 @@ class AdminService(BindingService):
         daemon: IDaemon,
         reactor: IReactor,
         state: StateDirectory,
-        screen: Screen,
+        screen: PasswordDisplay,
     ) -> None:
         self._spec = spec
         self._daemon = daemon

@@ -60,7 +60,7 @@ from sockd.admin.auth.grants import KEY, PASSWORD, Grant
 from sockd.admin.auth.roles import Role
 from sockd.admin.congestion import Congestion, IStream
 from sockd.admin.connections import AdminConnection, AdminConnections
-from sockd.text import exception_summary, printable
+from sockd.support.text import exception_summary, printable
 
 _TRIES = 5
 """How many logins may fail before the one that closes the connection."""

@@ -27,8 +27,8 @@ from sockd.admin.congestion import Congestion, IStream
 from sockd.admin.connections import AdminConnection, AdminConnections
 from sockd.admin.prompt.input_pacer import InputPacer
 from sockd.admin.prompt.terminal import Shell, Terminal
-from sockd.logger import PartLogger
-from sockd.text import exception_summary
+from sockd.support.logger import PartLogger
+from sockd.support.text import exception_summary
 
 _TRIES = 3
 _LONGEST_LINE = 1024

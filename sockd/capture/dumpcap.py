@@ -14,7 +14,7 @@ from sockd.capture import headers
 from sockd.capture.filters import Port, capture_filter
 from sockd.config.specs import CaptureSpec
 from sockd.errors import CaptureError, Problem, SourceLocation
-from sockd.text import glance
+from sockd.support.text import glance
 
 WHOLE_PACKET = 65_536 + 256
 """The longest packet that is captured whole, in bytes."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from sockd.capture.pcapng import INTERFACE, PACKET, SECTION, Block
 from sockd.config.specs import CaptureSpec
 from sockd.errors import CaptureError, Problem
-from sockd.text import printable
+from sockd.support.text import printable
 
 PARTS = 8
 """Into how many files the bound is divided; the oldest makes room for the newest."""

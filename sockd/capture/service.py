@@ -25,11 +25,11 @@ from sockd.capture.writer_thread import WriterThread
 from sockd.config.specs import CaptureSpec
 from sockd.errors import CaptureError, Problem
 from sockd.interfaces import ICapture
-from sockd.logger import PartLogger
 from sockd.model.ledger import Ledger
 from sockd.reactor import IReactor
-from sockd.service import TypedService
-from sockd.text import escaped, printable
+from sockd.support.logger import PartLogger
+from sockd.support.service import TypedService
+from sockd.support.text import escaped, printable
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from sockd.config.values import file_name
 from sockd.errors import InvalidValue, SourceLocation
 from sockd.model.address import ALL_IPV4
-from sockd.text import glance, nearest, quoted
+from sockd.support.text import glance, nearest, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from configparser import RawConfigParser
 from dataclasses import dataclass, field
 
 from sockd.errors import Problem, SourceLocation
-from sockd.steps import Steps, finished
-from sockd.text import glance, quoted
+from sockd.support.steps import Steps, finished
+from sockd.support.text import glance, quoted
 
 MAX_LINE_LENGTH = 4096
 """In characters. Nothing that a configuration means is longer."""

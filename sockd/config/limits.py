@@ -13,7 +13,7 @@ from sockd.errors import InvalidValue
 from sockd.limits.reflection import GUARDS
 from sockd.limits.spec import LimitsSpec
 from sockd.model.ip import IPNetwork, plain_network
-from sockd.text import quoted
+from sockd.support.text import quoted
 
 if TYPE_CHECKING:
     from sockd.config.options import SectionOptions

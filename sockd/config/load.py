@@ -46,10 +46,10 @@ from sockd.config.values import (
     user_name,
 )
 from sockd.errors import ConfigurationError, Problem, SourceLocation
-from sockd.files import LARGEST_FILE, NotRegularError, read_regular, reason
 from sockd.limits.spec import LimitsSpec
-from sockd.steps import Steps, finished
-from sockd.text import nearest, quoted
+from sockd.support.files import LARGEST_FILE, NotRegularError, read_regular, reason
+from sockd.support.steps import Steps, finished
+from sockd.support.text import nearest, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sockd.config.values import file_name
 from sockd.errors import InvalidValue, Problem, SourceLocation
-from sockd.steps import Steps, finished
-from sockd.text import glance, nearest, quoted
+from sockd.support.steps import Steps, finished
+from sockd.support.text import glance, nearest, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sockd.config.endpoint import DATAGRAM
 from sockd.config.limits import network
-from sockd.text import quoted
+from sockd.support.text import quoted
 
 if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sockd.errors import InvalidValue
 from sockd.limits.buckets import UNLIMITED, RateLimit
-from sockd.text import listed, nearest, quoted
+from sockd.support.text import listed, nearest, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

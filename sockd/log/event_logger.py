@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from sockd.log.messages import told
 from sockd.log.rate_limiter import LogRateLimiter
-from sockd.logger import PartLogger
 from sockd.model.events import Event, EventType
 from sockd.model.records import Connection, Listener
 from sockd.render.json_views import PortRow
+from sockd.support.logger import PartLogger
 
 _LESSONS = 2
 """After how many connections of a port there is nothing new to say about it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sockd.model.events import Event, EventType
 from sockd.model.reasons import RefusalReason
 from sockd.render.fields import client_text
-from sockd.text import printable
+from sockd.support.text import printable
 
 _BIND = "Bind {transport} {address} ({service})"
 _LISTEN = "Listen on {address}, backlog {backlog} ({service})"

@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 from twisted.internet.interfaces import IReactorTime
 
-from sockd.logger import PartLogger
 from sockd.model.events import Event, EventType
 from sockd.model.reasons import EndReason, RefusalReason
+from sockd.support.logger import PartLogger
 
 SUMMARY_INTERVAL = 10.0
 """How long a number of lines must last, in seconds; at its end the others are summed up."""

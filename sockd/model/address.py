@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sockd.text import escaped, printable
+from sockd.support.text import escaped, printable
 
 ALL_IPV4 = "0.0.0.0"  # noqa: S104 - what it is called; nothing is bound here
 ALL_IPV6 = "::"
@@ -44,7 +44,7 @@ def unix_address(name: bytes) -> Address:
     r"""Return the address of a unix socket (unix(7)), in printable text that no IP address can be.
 
     A path starts with ``/``, ``./`` or ``../``; where it has none of them, ``./`` is added. The
-    name of an abstract socket starts with ``\x00``. See :func:`~sockd.text.escaped`.
+    name of an abstract socket starts with ``\x00``. See :func:`~sockd.support.text.escaped`.
     """
     is_marked = not name or name.startswith((*_PATHS, _ABSTRACT))
     return Address(escaped(name if is_marked else b"./" + name))

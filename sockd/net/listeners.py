@@ -19,7 +19,7 @@ from sockd.net.listening_port import FactoryMaker, ListeningPort, PortOwner
 from sockd.net.server_endpoints import bind_problem, prepared, server_endpoint
 from sockd.net.spare_sockets import Pool
 from sockd.reactor import IReactor
-from sockd.text import quoted
+from sockd.support.text import quoted
 
 
 class Listeners:

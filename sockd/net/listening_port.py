@@ -14,7 +14,6 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from sockd.config.endpoint import Endpoint
-from sockd.logger import PartLogger
 from sockd.model.address import Address
 from sockd.model.records import Listener, ServiceRecord
 from sockd.net.endpoint_reactor import IPassedPort
@@ -22,7 +21,8 @@ from sockd.net.server_endpoints import known_address
 from sockd.net.tcp_info import accept_queue
 from sockd.net.tls.tls_endpoint import not_after, renew
 from sockd.net.transport import PatientServer, TunedServer, tune
-from sockd.text import quoted
+from sockd.support.logger import PartLogger
+from sockd.support.text import quoted
 
 _BATCH = 100
 """How many clients one round of the reactor accepts at most, give or take a few."""

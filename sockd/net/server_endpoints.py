@@ -40,7 +40,7 @@ from sockd.model.ip import normalised
 from sockd.net.endpoint_reactor import EndpointReactor
 from sockd.net.tls.tls_endpoint import TLSEndpoint
 from sockd.reactor import IReactor
-from sockd.text import exception_summary, nearest, printable, quoted
+from sockd.support.text import exception_summary, nearest, printable, quoted
 
 _HINTS = {
     errno.EADDRINUSE: "somebody else has it, `ss -lntup` shows who; stop them or choose another",
@@ -93,7 +93,7 @@ def server_endpoint(reactor: IReactor, endpoint: Endpoint) -> IStreamServerEndpo
     if not isinstance(made, AdoptedStreamServerEndpoint):
         return made
     with _copy_of(made, endpoint) as passed:
-        _check_passed(passed, made.addressFamily, endpoint)
+        _check_passed_socket(passed, made.addressFamily, endpoint)
     return PassedEndpoint(made.reactor, made.fileno, made.addressFamily)
 
 
@@ -122,7 +122,7 @@ class PassedEndpoint:
         return self._reactor.adoptStreamPort(self._descriptor, self._family, made)
 
 
-def _check_passed(passed: socket.socket, family: int, endpoint: Endpoint) -> None:
+def _check_passed_socket(passed: socket.socket, family: int, endpoint: Endpoint) -> None:
     if passed.type != socket.SOCK_STREAM:
         message = f"{quoted(endpoint.text)} is no stream socket"
         raise InvalidValue(message, "ListenStream= in the socket unit makes one")

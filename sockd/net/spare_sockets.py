@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar, cast
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from sockd.config.endpoint import Endpoint
-from sockd.steps import Steps
+from sockd.support.steps import Steps
 
 
 class SpareSocket(Protocol):

@@ -28,7 +28,7 @@ class SocketFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._identity = _identity(path)
+        self._identity = _file_identity(path)
 
     def remove(self) -> None:
         """Remove it, unless another file has taken its place.
@@ -37,7 +37,7 @@ class SocketFile:
 
         :raise OSError: if it is gone, or may not be removed.
         """
-        if _identity(self._path) == self._identity:
+        if _file_identity(self._path) == self._identity:
             self._path.unlink()
 
 
@@ -54,11 +54,11 @@ def bind_file(made: socket.socket, path: Path, replaces_stale: bool) -> SocketFi
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        _replace(made, path, replaces_stale)
+        _replace_file(made, path, replaces_stale)
     return SocketFile(path)
 
 
-def _replace(made: socket.socket, path: Path, replaces_stale: bool) -> None:
+def _replace_file(made: socket.socket, path: Path, replaces_stale: bool) -> None:
     """Bind where there was a file.
 
     Only the owner of the lock removes one, so that of two processes that start at once neither
@@ -127,6 +127,6 @@ def _lock(descriptor: int) -> None:
             return
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _file_identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
     return found.st_dev, found.st_ino

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.python.failure import Failure
 
 from sockd.net.unix_file import SocketFile, bind_file
-from sockd.text import escaped, printable
+from sockd.support.text import escaped, printable
 
 _ABSTRACT = b"\0"
 
@@ -132,15 +132,15 @@ def listen(
             file.remove()
         made.close()
         raise
-    return _started(UnixPort(made, file, factory, reactor))
+    return _started_port(UnixPort(made, file, factory, reactor))
 
 
 def adopt(descriptor: int, factory: IProtocolFactory, reactor: Any) -> UnixPort:
     """Return a port on a unix socket that listens already; the descriptor stays open."""
     passed = ListeningSocket(fileno=os.dup(descriptor))
-    return _started(UnixPort(passed, None, factory, reactor))
+    return _started_port(UnixPort(passed, None, factory, reactor))
 
 
-def _started(port: UnixPort) -> UnixPort:
+def _started_port(port: UnixPort) -> UnixPort:
     port.startListening()
     return port

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from threading import Thread
 from types import FrameType
 
-from sockd.logger import PartLogger
 from sockd.reactor import IReactor
+from sockd.support.logger import PartLogger
 
 _NAME = "SIGHUP"
 

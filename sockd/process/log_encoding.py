@@ -47,10 +47,10 @@ def log_observer(twistd: Mapping[str, Any], file: ReopenableLogFile | None) -> I
 
 def _line(event: LogEvent) -> str | None:
     text = formatEventAsClassicLogText(event)
-    return None if text is None else _escaped(text)
+    return None if text is None else _encodable(text)
 
 
-def _escaped(text: str) -> str:
+def _encodable(text: str) -> str:
     return text.encode("utf-8", _ERRORS).decode("utf-8")
 
 
@@ -67,6 +67,6 @@ def _syslog_observer(prefix: str) -> ILogObserver:
             SyslogObserver.__init__(self, prefix)
 
         def syslog(self, priority: int, message: str) -> None:
-            syslog.syslog(priority, _escaped(message))
+            syslog.syslog(priority, _encodable(message))
 
     return LegacyLogObserverWrapper(cast("Any", EscapingSyslogObserver().emit))

@@ -13,8 +13,8 @@ from threading import Lock
 
 from twisted.python.logfile import LogFile
 
-from sockd.logger import PartLogger
-from sockd.text import printable
+from sockd.support.logger import PartLogger
+from sockd.support.text import printable
 
 _DEFAULT = "twistd.log"
 

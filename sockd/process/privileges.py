@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sockd.config.specs import AdminSpec
 from sockd.errors import Problem
-from sockd.text import quoted
+from sockd.support.text import quoted
 
 HINT = "twistd --uid nobody --gid nogroup … sockd …"
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from types import FrameType
 
-from sockd.logger import PartLogger
 from sockd.reactor import IReactor
+from sockd.support.logger import PartLogger
 
 
 class Action(Enum):

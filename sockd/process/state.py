@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sockd.errors import ConfigurationError, InvalidValue, Problem, SourceLocation
-from sockd.files import read_regular, reason
-from sockd.text import printable
+from sockd.support.files import read_regular, reason
+from sockd.support.text import printable
 
 HOST_KEY = "ssh_host_ed25519_key"
 """The private key that the admin shell shows to its clients."""

@@ -12,9 +12,9 @@ from collections.abc import MutableMapping
 
 from twisted.internet.task import LoopingCall
 
-from sockd.logger import PartLogger
 from sockd.reactor import IReactor
-from sockd.text import printable
+from sockd.support.logger import PartLogger
+from sockd.support.text import printable
 
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 

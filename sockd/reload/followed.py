@@ -1,4 +1,4 @@
-"""What a running daemon follows of the sections other than services, and what needs a restart."""
+"""What a reload follows of the sections other than services, and what needs a restart. Pure."""
 
 from __future__ import annotations
 

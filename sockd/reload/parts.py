@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from sockd.config.specs import ServiceSpec
 from sockd.reload.plan import Move, Plan
-from sockd.steps import Steps
+from sockd.support.steps import Steps
 
 _GROUPS = ("removed", "replaced", "added", "changed", "kept")
 
@@ -31,10 +31,10 @@ def parts(plan: Plan) -> Steps[list[Plan]]:
     for move in plan.moves:
         moves.setdefault(_leader_of(move.giver, leaders), []).append(move)
         yield
-    return [_part(groups, moves.get(leader, [])) for leader, groups in services.items()]
+    return [_part_of(groups, moves.get(leader, [])) for leader, groups in services.items()]
 
 
-def _part(groups: dict[str, list[ServiceSpec]], moves: list[Move]) -> Plan:
+def _part_of(groups: dict[str, list[ServiceSpec]], moves: list[Move]) -> Plan:
     return Plan(
         kept=tuple(groups.get("kept", ())),
         changed=tuple(groups.get("changed", ())),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sockd.errors import SourceLocation
 from sockd.reload.followed import restart
-from sockd.steps import Steps, finished
+from sockd.support.steps import Steps, finished
 
 if TYPE_CHECKING:
     from sockd.config.endpoint import Endpoint

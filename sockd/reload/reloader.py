@@ -16,14 +16,14 @@ from twisted.internet.defer import Deferred, DeferredLock
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import Configuration
 from sockd.errors import ConfigurationError, Problem, SockdError, SourceLocation
-from sockd.logger import PartLogger
 from sockd.registry import Registry
 from sockd.reload.followed import settled
 from sockd.reload.plan import Plan, plan_in_steps
 from sockd.reload.transition import Host, Transition
 from sockd.services.context import ServiceContext
-from sockd.steps import Steps
-from sockd.turns import in_turns
+from sockd.support.logger import PartLogger
+from sockd.support.steps import Steps
+from sockd.support.turns import in_turns
 
 _ATTEMPTS = 3
 """How many plans are made while services are started and stopped."""

@@ -15,14 +15,14 @@ from sockd.config.occupied import Occupied
 from sockd.config.specs import Configuration, ServiceSpec
 from sockd.errors import BindError, Problem, SockdError, SourceLocation
 from sockd.interfaces import INetworkService, IReloadableService, IReloadableView
-from sockd.logger import PartLogger
 from sockd.model.records import State
 from sockd.registry import Registry
 from sockd.reload.parts import parts
 from sockd.reload.plan import Plan
 from sockd.services.context import ServiceContext
-from sockd.steps import Steps
-from sockd.text import quoted
+from sockd.support.logger import PartLogger
+from sockd.support.steps import Steps
+from sockd.support.text import quoted
 
 
 class Host(Protocol):

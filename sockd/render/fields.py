@@ -13,7 +13,7 @@ from typing import TypeAlias
 from sockd.model.address import Address
 from sockd.model.records import Connection
 from sockd.render.tables import seconds
-from sockd.text import rfc3339
+from sockd.support.text import rfc3339
 
 Value: TypeAlias = Callable[[Connection], object]
 Cell: TypeAlias = Callable[[Connection, float], object]

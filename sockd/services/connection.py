@@ -19,7 +19,6 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from zope.interface import implementer
 
-from sockd.logger import PartLogger
 from sockd.model.reasons import EndReason
 from sockd.net.server_endpoints import known_address
 from sockd.net.stream_transport import IStreamTransport, is_wrapped, socket_transport, writer
@@ -27,6 +26,7 @@ from sockd.net.tcp_info import seconds_since_send, tcp_view, unread
 from sockd.net.transport import SelfStarter
 from sockd.services.answers import answer_bytes
 from sockd.services.timers import ConnectionTimers
+from sockd.support.logger import PartLogger
 
 if TYPE_CHECKING:
     import socket

@@ -24,16 +24,16 @@ from sockd.interfaces import (
     IServiceKind,
 )
 from sockd.limits.terms import terms
-from sockd.logger import PartLogger
 from sockd.model.reasons import EndReason
 from sockd.model.records import Listener, State
 from sockd.net.datagram_socket import DatagramSocket
 from sockd.net.server_endpoints import bind_problem
 from sockd.net.spare_sockets import Pool
-from sockd.service import BindingService
 from sockd.services.context import ServiceContext
 from sockd.services.flows import FlowKey, FlowTable
 from sockd.services.responder import DatagramResponder
+from sockd.support.logger import PartLogger
+from sockd.support.service import BindingService
 
 FLOW_TIMEOUT = 120.0
 """How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""

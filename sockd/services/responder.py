@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from sockd.limits.buckets import Bucket, RateLimit
 from sockd.limits.budget import TokenBuckets
 from sockd.limits.datagram_policy import DatagramPolicy
-from sockd.logger import PartLogger
 from sockd.model.reasons import EndReason, RefusalReason
 from sockd.net.datagram_socket import DatagramSocket, Peer, peer_address
 from sockd.net.mmsg import HAS_RECVMMSG, Batch
 from sockd.services.answers import answer_bytes
 from sockd.services.bypass import may_bypass_reply
 from sockd.services.flows import Flow, FlowKey, FlowTable
+from sockd.support.logger import PartLogger
 
 if TYPE_CHECKING:
     from sockd.config.specs import ServiceSpec

@@ -29,14 +29,12 @@ from sockd.interfaces import (
 from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
 from sockd.limits.terms import terms
-from sockd.logger import PartLogger
 from sockd.model.address import Address
 from sockd.model.reasons import EndReason, RefusalReason
 from sockd.model.records import Connection, Listener, State
 from sockd.net.listeners import Listeners, bound_port
 from sockd.net.listening_port import ListeningPort, PortOwner
 from sockd.net.server_endpoints import known_address
-from sockd.service import BindingService
 from sockd.services.bypass import may_bypass_reply
 from sockd.services.connection import CLOSE_TIMEOUT, StreamConnection
 from sockd.services.context import ServiceContext
@@ -46,6 +44,8 @@ from sockd.services.fastpath.fastpath import FAST_PATH_DESCRIPTORS, HAS_EPOLL, F
 from sockd.services.host import OpenConnection, PendingClient
 from sockd.services.proxied import ProxiedConnection
 from sockd.services.refusal import RefusedConnection
+from sockd.support.logger import PartLogger
+from sockd.support.service import BindingService
 
 
 @implementer(IServiceKind, ICountsDescriptors)

@@ -25,7 +25,7 @@ from sockd.render.tables import Columns
 from sockd.stats.http.answers import TEXT, Answer
 from sockd.stats.http.formats import VARY, Format
 from sockd.stats.slices import RECORDS_PER_SLICE, Selection
-from sockd.text import printable
+from sockd.support.text import printable
 
 CSV = "text/csv; charset=utf-8; header=present"
 

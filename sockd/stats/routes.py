@@ -37,7 +37,7 @@ from sockd.stats.http.target import Target
 from sockd.stats.listings import connections_listing, ports_listing, services_listing
 from sockd.stats.metrics.scrape import MetricsEndpoint
 from sockd.stats.slices import Selection, connection_slices, object_slices, port_slices
-from sockd.text import rfc3339
+from sockd.support.text import rfc3339
 
 _INDEX = """\
 sockd {version}: {name}

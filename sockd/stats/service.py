@@ -11,17 +11,17 @@ from zope.interface import implementer
 from sockd.config.specs import Configuration, StatsSpec
 from sockd.errors import BindError
 from sockd.interfaces import IDaemon, IReloadableView
-from sockd.logger import PartLogger
 from sockd.model.records import Listener
 from sockd.net.listeners import Listeners
 from sockd.reactor import IReactor
-from sockd.service import BindingService
 from sockd.stats.events.stream import EventStream
 from sockd.stats.http.delivery import one_slice_a_turn
 from sockd.stats.http.hosts import KnownHosts
 from sockd.stats.http.site import StatsSite
 from sockd.stats.metrics.scrape import MetricsEndpoint
 from sockd.stats.routes import Routes
+from sockd.support.logger import PartLogger
+from sockd.support.service import BindingService
 
 BACKLOG = 50
 """The length of listen(2)'s queue, where an endpoint does not say."""

@@ -21,8 +21,8 @@ from sockd.admin.auth.passwords import checked_hash
 from sockd.admin.auth.roles import VIEWER, Role
 from sockd.config.specs import AdminSpec
 from sockd.errors import ConfigurationError, InvalidValue, Problem, SourceLocation
-from sockd.files import content, shown
-from sockd.text import printable, quoted
+from sockd.support.files import content, shown
+from sockd.support.text import printable, quoted
 
 _GRANTED = frozenset(
     {
@@ -252,7 +252,7 @@ def _authorized_key(line: str) -> Key:
     if match is None:
         message = "the line is no public key"
         raise InvalidValue(message, _ONE_LINE_PER_KEY)
-    for option in _options(match["options"] or ""):
+    for option in _key_options(match["options"] or ""):
         if option.lower() not in _GRANTED:
             name = option.partition("=")[0]
             message = f"the option {quoted(name)} asks for what the admin shell does not do"
@@ -280,7 +280,7 @@ def _viewer(line: str) -> Key | tuple[str, bytes]:
     raise InvalidValue(message, f"{_ONE_LINE_PER_KEY}, or a line of `htpasswd -B`")
 
 
-def _options(text: str) -> Iterator[str]:
+def _key_options(text: str) -> Iterator[str]:
     """Return the options before a key; commas inside quotation marks do not end one."""
     return (found[0] for found in re.finditer(r'(?:"(?:\\.|[^"\\])*"|[^",])+', text))
 

@@ -13,12 +13,12 @@ from sockd.admin.auth.grants import PASSWORD as BY_PASSWORD
 from sockd.admin.auth.grants import Grant
 from sockd.admin.auth.passwords import checked_hash, hashed, random_password
 from sockd.errors import InvalidValue
-from sockd.logger import PartLogger
 from sockd.process.state import FIRST_PASSWORD, PASSWORD, StateDirectory
-from sockd.text import printable
+from sockd.support.logger import PartLogger
+from sockd.support.text import printable
 
 
-class Screen(Protocol):
+class PasswordDisplay(Protocol):
     """A terminal, or the lack of one."""
 
     @property
@@ -34,7 +34,7 @@ class FirstPassword:
 
     _log = PartLogger("sockd.admin")
 
-    def __init__(self, state: StateDirectory, screen: Screen) -> None:
+    def __init__(self, state: StateDirectory, screen: PasswordDisplay) -> None:
         self._state = state
         self._screen = screen
         self._hash: bytes | None = None

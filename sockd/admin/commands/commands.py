@@ -29,7 +29,7 @@ from sockd.render.rows import (
     service_row,
 )
 from sockd.render.tables import pairs, seconds, table
-from sockd.text import nearest, printable, quoted
+from sockd.support.text import nearest, printable, quoted
 
 DEFAULT_ROWS = 200
 """How long a table is unless its `limit` says otherwise."""

@@ -9,7 +9,7 @@ from sockd.admin.commands.watch import Watch
 from sockd.admin.prompt.console import Console
 from sockd.admin.prompt.screen import Screen, View
 from sockd.interfaces import IDaemon
-from sockd.text import nearest, quoted
+from sockd.support.text import nearest, quoted
 
 
 class LiveCommands:

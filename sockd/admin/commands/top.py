@@ -17,7 +17,7 @@ from sockd.model.records import Connection
 from sockd.render.fields import cells, headings, table_fields
 from sockd.render.json_views import totals_view
 from sockd.render.tables import seconds, table
-from sockd.text import printable
+from sockd.support.text import printable
 
 REDRAW_INTERVAL = 1.0
 """From one picture to the next, in seconds."""

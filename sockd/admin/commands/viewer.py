@@ -19,7 +19,7 @@ from sockd.admin.prompt.console import Console
 from sockd.errors import InvalidValue
 from sockd.interfaces import IDaemon
 from sockd.render.tables import pairs
-from sockd.text import nearest, quoted
+from sockd.support.text import nearest, quoted
 
 MAX_COMMAND = 256
 """In characters."""

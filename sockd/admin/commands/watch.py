@@ -10,7 +10,7 @@ from sockd.admin.prompt.screen import Screen
 from sockd.log.messages import sentence_of
 from sockd.model.events import Event
 from sockd.model.ledger import Ledger
-from sockd.text import rfc3339
+from sockd.support.text import rfc3339
 
 LINES_PER_SECOND = 50
 """How many events are told a second; the others are counted."""

@@ -110,7 +110,7 @@ class Interpreter:
             with self._streams():
                 self._limited(partial(exec, code, self._namespace))
         except SystemExit as leave:
-            raise SystemExit(self._or_else(partial(_status, leave.code), 1)) from None
+            raise SystemExit(self._or_else(partial(_exit_status, leave.code), 1)) from None
         except BaseException as error:
             self._complain_of(error)
             return False
@@ -197,7 +197,7 @@ class _Stream(io.TextIOBase):
         return len(text)
 
 
-def _status(code: object) -> str | int:
+def _exit_status(code: object) -> str | int:
     """Return the code of a :class:`SystemExit` as a value of Python's own types."""
     if code is None or isinstance(code, int):
         return int(code or 0)

@@ -19,11 +19,11 @@ from twisted.python.filepath import FilePath
 
 from sockd.config.endpoint import Endpoint
 from sockd.errors import InvalidValue
-from sockd.files import content, shown
 from sockd.net.tls.identity import Identity, identity_from, valid_from, valid_until
 from sockd.net.tls.pem import reasons, subject
 from sockd.net.tls.pem_folder import identities_in
-from sockd.text import nearest, printable, quoted, rfc3339
+from sockd.support.files import content, shown
+from sockd.support.text import nearest, printable, quoted, rfc3339
 
 _METHOD = "_METHOD"
 _FOLDER_REMEDY = (
@@ -89,10 +89,10 @@ def _from_files(endpoint: Endpoint) -> ServerCertificates:
     identity = identity_from(key, chain or key, more)
     arguments: dict[str, object] = {}
     if (method := endpoint.parameter("sslmethod")) is not None:
-        arguments["method"] = _method(method)
+        arguments["method"] = _tls_method(method)
     if parameters is not None:
         arguments["dhParameters"] = _dh_parameters(parameters)
-    return ServerCertificates(_checked(_options(identity)(**arguments)), (identity,))
+    return ServerCertificates(_checked(_context_options(identity)(**arguments)), (identity,))
 
 
 def _from_folder(endpoint: Endpoint) -> ServerCertificates:
@@ -104,7 +104,7 @@ def _from_folder(endpoint: Endpoint) -> ServerCertificates:
         return contexts.get(host) or contexts.get(f"*.{host.partition('.')[2]}")
 
     made = [
-        (identity, _checked(_options(identity)(contextForServerName=context_for)))
+        (identity, _checked(_context_options(identity)(contextForServerName=context_for)))
         for identity in identities
         if _hosts(identity)
     ]
@@ -116,7 +116,7 @@ def _from_folder(endpoint: Endpoint) -> ServerCertificates:
     return ServerCertificates(made[0][1], tuple(one for one, _ in made), tuple(unused))
 
 
-def _options(identity: Identity) -> Callable[..., CertificateOptions]:
+def _context_options(identity: Identity) -> Callable[..., CertificateOptions]:
     own, *chain = identity.chain
     return partial(
         CertificateOptions, privateKey=identity.key, certificate=own, extraCertChain=chain
@@ -132,7 +132,7 @@ def _checked(options: CertificateOptions) -> CertificateOptions:
     return options
 
 
-def _method(name: str) -> int:
+def _tls_method(name: str) -> int:
     method = getattr(SSL, name, None) if name.endswith(_METHOD) else None
     if not isinstance(method, int):
         message = f"unknown sslmethod {quoted(name)}"

@@ -10,8 +10,8 @@ from pathlib import Path
 from OpenSSL import crypto
 
 from sockd.errors import InvalidValue
-from sockd.files import shown
 from sockd.net.tls.pem import read_pem
+from sockd.support.files import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from cryptography import x509
 from OpenSSL import crypto
 
 from sockd.errors import InvalidValue
-from sockd.files import content, shown
-from sockd.text import printable
+from sockd.support.files import content, shown
+from sockd.support.text import printable
 
 _BEGIN = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
 _CERTIFICATE = b"CERTIFICATE"

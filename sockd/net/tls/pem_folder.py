@@ -15,9 +15,9 @@ from cryptography import x509
 from OpenSSL import crypto
 
 from sockd.errors import InvalidValue
-from sockd.files import reason, shown
 from sockd.net.tls.identity import Identity, public_key, valid_until
 from sockd.net.tls.pem import PEMFile, issuer, read_pem, subject
+from sockd.support.files import reason, shown
 
 _SUFFIX = ".pem"
 _MOST_ENTRIES = 10_000

@@ -14,10 +14,10 @@ from zope.interface import implementer
 
 from sockd.config.endpoint import Endpoint
 from sockd.errors import InvalidValue
-from sockd.logger import PartLogger
 from sockd.net.tls.certificates import ServerCertificates, certificates_of
 from sockd.reactor import IReactor
-from sockd.text import quoted
+from sockd.support.logger import PartLogger
+from sockd.support.text import quoted
 
 _BACKLOG = "50"
 """Twisted's default, where an endpoint does not say."""

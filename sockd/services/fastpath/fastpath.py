@@ -22,11 +22,11 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from sockd.logger import PartLogger
 from sockd.model.records import Connection, ServiceRecord
 from sockd.reactor import IReactor
 from sockd.services.fastpath.adaptive import best_echoer
 from sockd.services.fastpath.echoer import LATER, MOST_SOCKETS, READ_SIZE, IEchoer, ReadWriteEchoer
+from sockd.support.logger import PartLogger
 
 HAS_EPOLL = sys.platform == "linux"
 

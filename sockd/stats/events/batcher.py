@@ -20,7 +20,7 @@ from sockd.render.json_views import JsonObject
 from sockd.stats.events.buffer import EventBuffer
 from sockd.stats.events.sse import event_frame, frame
 from sockd.stats.http.answers import encoded
-from sockd.text import rfc3339
+from sockd.support.text import rfc3339
 
 MOST_TOLD = 100
 """How many events one chunk tells one by one."""

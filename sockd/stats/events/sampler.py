@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sockd.render.json_views import JsonObject
 from sockd.stats.http.answers import encoded
-from sockd.text import rfc3339
+from sockd.support.text import rfc3339
 
 if TYPE_CHECKING:
     from sockd.interfaces import IDaemon, INetworkService

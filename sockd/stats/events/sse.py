@@ -10,7 +10,7 @@ from sockd.model.records import Connection
 from sockd.render.fields import FIELDS, FIXED_FIELDS, address_view
 from sockd.render.json_views import JsonObject, fields_view
 from sockd.stats.http.answers import encoded
-from sockd.text import rfc3339
+from sockd.support.text import rfc3339
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT = b": heartbeat\n\n"

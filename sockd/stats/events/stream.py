@@ -15,14 +15,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sockd.interfaces import IDaemon
-from sockd.logger import PartLogger
 from sockd.stats.events.batcher import EventBatcher
 from sockd.stats.events.buffer import EventBuffer
 from sockd.stats.events.sampler import StatsSampler
 from sockd.stats.events.sse import EVENT_STREAM, frame, retry_frame
 from sockd.stats.events.subscriber import FAREWELL, Subscriber
 from sockd.stats.http.answers import SERVICE_UNAVAILABLE, Answer, RequestError, encoded
-from sockd.text import rfc3339
+from sockd.support.logger import PartLogger
+from sockd.support.text import rfc3339
 
 TICK = 0.1
 """How far apart the readers are woken, in seconds."""

@@ -20,7 +20,6 @@ from twisted.internet.task import Cooperator, TaskStopped
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from sockd.logger import PartLogger
 from sockd.stats.http.answers import (
     DELIVERY_TIMEOUT,
     INTERNAL_SERVER_ERROR,
@@ -29,6 +28,7 @@ from sockd.stats.http.answers import (
     json_answer,
 )
 from sockd.stats.http.stall import StallWatch
+from sockd.support.logger import PartLogger
 
 
 class IExchange(Interface):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from sockd.stats.http.answers import BAD_REQUEST, RequestError
 from sockd.stats.http.target import Target
-from sockd.text import listed
+from sockd.support.text import listed
 
 VARY = MappingProxyType({"Vary": "Accept"})
 """The header of an answer whose form the client may choose."""

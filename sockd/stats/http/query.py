@@ -12,7 +12,7 @@ from sockd.model.address import is_unix_name
 from sockd.model.ledger import Ledger
 from sockd.model.records import Connection
 from sockd.stats.http.answers import BAD_REQUEST, RequestError
-from sockd.text import listed
+from sockd.support.text import listed
 
 DEFAULT_LIMIT = 1000
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from sockd.steps import Steps
+from sockd.support.steps import Steps
 
 TURN = 0.002
 """How long the steps of one turn of the reactor may take together, in seconds."""

@@ -1,4 +1,4 @@
-"""Reads the files that the configuration names, and never waits for one of them.
+"""Reads the files that the configuration names, and never waits for one of them. Pure.
 
 Opening a FIFO waits for a writer, a terminal or a pipe may never come to an end, and ``/dev/zero``
 has none. A reload reads its files in the reactor's thread, so only regular files are read, and of
@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from sockd.errors import InvalidValue
-from sockd.text import printable
+from sockd.support.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Text from outside, made fit for a terminal, a log line or an error message."""
+"""Text from outside, made fit for a terminal, a log line or an error message. Pure."""
 
 from __future__ import annotations
 
