@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parent.parent
 
 LAYERS = (
-    *("tap", "daemon", "testing", "check", "plugins", "reload", "registry"),
+    *("tap", "startup", "daemon", "testing", "check", "plugins", "reload", "registry"),
     *("admin", "stats", "capture", "services", "replies", "interfaces"),
     *("services.context", "reload.plan", "reload.followed"),
     *("log", "process", "net", "proxy", "config", "limits", "render", "model"),
@@ -156,7 +156,7 @@ def test_the_tests_of_this_file_see_the_modules() -> None:
         "sockd.model.ledger"
         in modules()["sockd.render.json_views"].all | modules()["sockd.tap"].all
     )
-    assert "twisted.internet.reactor" in modules()["sockd.tap"].later
+    assert "twisted.internet.reactor" in modules()["sockd.startup.chosen_reactor"].later
 
 
 def test_purity_is_seen_where_a_docstring_declares_it() -> None:
