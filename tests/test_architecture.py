@@ -25,7 +25,7 @@ LAYERS = (
     *("admin", "stats", "capture", "services", "replies", "interfaces"),
     *("services.context", "reload.plan", "reload.followed"),
     *("log", "process", "net", "proxy", "config", "limits", "render", "model"),
-    *("reactor", "support.files", "errors", "support"),
+    *("reactor", "support.files", "support.service", "errors", "support"),
 )
 """The parts of sockd from the top to the bottom. A part imports from those below it."""
 

@@ -72,7 +72,6 @@ class AdminService(BindingService):
         self._interrupter = Interrupter(spec.statement_timeout)
         self._ssh = Listeners(reactor, spec.ssh, _BACKLOG)
         self._telnet = Listeners(reactor, spec.telnet, _BACKLOG)
-        self._is_bound = False
         self.user = spec.user
 
     @property
@@ -90,16 +89,15 @@ class AdminService(BindingService):
         """What the log says about the first password, if there is one."""
         return self._first.notice()
 
-    def bind(self) -> None:
-        """Read or make the keys and passwords, and bind, unless that was done.
+    def _bind(self) -> None:
+        """Read or make the keys and passwords, and bind.
 
-        :raise ConfigurationError: if a file, or the state directory, is not as it should be.
-        :raise BindError: if an endpoint cannot be had; then none is held.
+        :raise ConfigurationError: if a file, or the state directory, cannot be used.
+        :raise BindError: if an endpoint cannot be bound; then none is.
         """
-        if not self._is_bound:
-            host_key = self._load_host_key()
-            self._accept(self._load(self._spec, self._first.find_or_make))
-            self._listen(host_key)
+        host_key = self._load_host_key()
+        self._accept(self._load(self._spec, self._first.find_or_make))
+        self._listen(host_key)
 
     def startService(self) -> None:
         """Serve, and show a password that was made for it."""
@@ -138,7 +136,6 @@ class AdminService(BindingService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self._is_bound = False
         await self._ssh.close()
         await self._telnet.close()
         await self._connections.show_out()
@@ -151,17 +148,13 @@ class AdminService(BindingService):
             self._ssh.close()
             self._telnet.close()
             raise BindError(problems)
-        self._is_bound = True
 
-    def _open(self, listeners: Listeners, door: Factory) -> tuple[Problem, ...]:
+    def _open(self, listeners: Listeners, factory: Factory) -> tuple[Problem, ...]:
         try:
-            listeners.open(lambda _: door, lambda: None, self._failed)
+            listeners.open(lambda _: factory, lambda: None, self._binding_failed)
         except BindError as error:
             return error.problems
         return ()
-
-    def _failed(self, error: BindError) -> None:
-        self._log.error("{problem}", problem=str(error))
 
     def _load_host_key(self) -> Key:
         """Return the host key: the section's, or the one in the state directory."""

@@ -2,6 +2,7 @@
 
 - :mod:`~sockd.services.context`: the collaborators of every service
 - :mod:`~sockd.services.host`: what connections need of their service
+- :mod:`~sockd.services.listening`: the listening half of a stream service
 - :mod:`~sockd.services.stream`: ``tcp`` and ``multi``
 - :mod:`~sockd.services.connection`: one stream connection, and its states
 - :mod:`~sockd.services.timers`: its idle timeout, lifetime and deadline

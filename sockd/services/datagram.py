@@ -74,15 +74,10 @@ class DatagramService(BindingService):
         self._sockets: list[DatagramSocket] = []
         self._follow(spec, reply, context)
 
-    def bind(self) -> None:
-        """Bind the endpoints, unless that was done.
-
-        :raise BindError: if one of them cannot be had; then none is held.
-        """
-        if not self._sockets:
-            sockets = [self._socket_for(endpoint, Pool()) for endpoint in self._spec.listen]
-            _bind_all(sockets)
-            self._serve_on(sockets)
+    def _bind(self) -> None:
+        sockets = [self._socket_for(endpoint, Pool()) for endpoint in self._spec.listen]
+        _bind_all(sockets)
+        self._serve_on(sockets)
 
     def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
         """Bind endpoints of a section to come, and leave them with the spare sockets.

@@ -8,17 +8,13 @@ refuses, the next clients are accepted and closed at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
-from sockd.config.endpoint import Endpoint
 from sockd.config.specs import WAIT, ServiceSpec
 from sockd.config.values import Option
-from sockd.errors import BindError, Problem
 from sockd.interfaces import (
     ICountsDescriptors,
     INetworkService,
@@ -28,13 +24,9 @@ from sockd.interfaces import (
 )
 from sockd.limits.access import AccessList
 from sockd.limits.admission import Admission
-from sockd.limits.terms import terms
 from sockd.model.address import Address
 from sockd.model.reasons import EndReason, RefusalReason
 from sockd.model.records import Connection, Listener, State
-from sockd.net.listeners import Listeners, bound_port
-from sockd.net.listening_port import ListeningPort, PortOwner
-from sockd.net.server_endpoints import known_address
 from sockd.services.bypass import may_bypass_reply
 from sockd.services.connection import CLOSE_TIMEOUT, StreamConnection
 from sockd.services.context import ServiceContext
@@ -42,10 +34,9 @@ from sockd.services.drain import Drain
 from sockd.services.fastpath.connection import FastPathConnection
 from sockd.services.fastpath.fastpath import FAST_PATH_DESCRIPTORS, HAS_EPOLL, FastPath
 from sockd.services.host import OpenConnection, PendingClient
+from sockd.services.listening import ListeningService
 from sockd.services.proxied import ProxiedConnection
 from sockd.services.refusal import RefusedConnection
-from sockd.support.logger import PartLogger
-from sockd.support.service import BindingService
 
 
 @implementer(IServiceKind, ICountsDescriptors)
@@ -73,7 +64,7 @@ class StreamKind:
 
 
 @implementer(IReloadableService)
-class StreamService(BindingService):
+class StreamService(ListeningService):
     """One section of a stream kind, running.
 
     :param limit: how many connections are served at a time, the next ones waiting in the kernel's
@@ -81,81 +72,27 @@ class StreamService(BindingService):
     :ivar fast_path: where plain connections may be echoed; ``None`` if the next ones may not.
     """
 
-    _log = PartLogger("sockd")
-
     def __init__(
         self, spec: ServiceSpec, reply: IReply, context: ServiceContext, limit: int | None
     ) -> None:
-        self.name = spec.name
-        self.reactor = context.reactor
-        self._ledger = context.ledger
-        self.record = context.ledger.add_service(spec.name, spec.kind, spec.reply)
+        super().__init__(spec, context)
         self.admission = Admission(spec.limits, context.reactor.seconds())
         self._fast_path = FastPath(context.reactor, self.record)
         self._kinds_limit = limit
         self._follow(spec, reply, context)
         self._connections: dict[int, OpenConnection] = {}
         self._arriving: set[PendingClient] = set()
-        self._listeners = Listeners(context.reactor, spec.listen, spec.backlog)
-        self._is_bound = False
         self._drains: list[Drain] = []
-
-    def bind(self) -> None:
-        """Bind the endpoints, unless that was done.
-
-        :raise BindError: if one of them cannot be had; then none is held.
-        """
-        if not self._is_bound:
-            self._is_bound = True
-            known = self._listeners.change(
-                self.spec.listen, self.spec.backlog, self._spare_port, self
-            )
-            try:
-                self._listeners.open(ServiceFactory, lambda: self._bound(known), self._failed)
-            except BindError:
-                self._is_bound = False
-                raise
-
-    def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
-        """Bind endpoints of a section to come, all or none, and leave them with the spare sockets.
-
-        :raise BindError: if one of them cannot be had.
-        """
-        problems: list[Problem] = []
-        if self._is_bound and not self._listeners.is_open:
-            message = "the service is still busy with binding its endpoints"
-            problems.append(Problem(spec.location, message, "reload again when it listens"))
-        for endpoint in endpoints:
-            try:
-                port = bound_port(self.reactor, endpoint, spec.backlog, ServiceFactory)
-            except BindError as error:
-                problems += error.problems
-            else:
-                self._spare.put(port)
-        if problems:
-            raise BindError(problems)
-
-    def release(self, kept: Sequence[Endpoint]) -> None:
-        """Leave the sockets that are not among these with the spare ones; they go on listening."""
-        for port in self._listeners.give_up(kept):
-            port.pause_accepting()
-            self._spare.put(port)
 
     def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
         """Serve the next clients by another section; those that are here stay with theirs."""
         self._follow(spec, reply, context)
-        if self._is_bound and self._listeners.is_open:
-            self._is_bound = False
-            self.bind()
+        self._rebind()
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting; the Deferred fires when the last connection is gone."""
         self.end()
         return Deferred.fromCoroutine(self._stop())
-
-    def waiting(self, listener: Listener) -> int | None:
-        """Return how many clients wait in the kernel's queue."""
-        return self._listeners.waiting(listener)
 
     def disconnect(self, connection: int) -> bool:
         """Close a connection by its number; return whether it was one of these."""
@@ -265,22 +202,12 @@ class StreamService(BindingService):
         self._fast_path.allow(io_uring=context.io_uring)
         self.fast_path = self._fast_path if has_fast_path else None
 
-    def _spare_port(self, endpoint: Endpoint) -> ListeningPort | None:
-        return self._spare.take(endpoint, ListeningPort)
-
     def _bound(self, known: tuple[Listener, ...]) -> None:
-        self.record.terms = terms(self.spec.limits, self.spec.max_connections)
-        self._ledger.bound(self.record, self._listeners.bound, known)
-        if self._waits:  # it may be full already, of those that a stop has left to finish
+        super()._bound(known)
+        if self._waits:  # connections that a stop has left to finish may fill it already
             self._update_accepting()
         else:
             self._listeners.resume_accepting(self._limit)
-
-    def _failed(self, error: BindError) -> None:
-        """Take note that an endpoint which took its time failed in the end."""
-        self._is_bound = False
-        self._ledger.unbound(self.record, State.FAILED)
-        self._log.error("{problem}", problem=str(error))
 
     def _update_accepting(self) -> None:
         """Leave the next clients in the queue until it is clear how many of them may come in."""
@@ -296,7 +223,6 @@ class StreamService(BindingService):
             self._listeners.resume_accepting(self._room)
 
     async def _stop(self) -> None:
-        self._is_bound = False
         self._ledger.unbound(self.record)
         drain = Drain(self._connections)
         self._drains.append(drain)
@@ -310,28 +236,3 @@ class StreamService(BindingService):
         self._drains.remove(drain)
         if not self._connections:
             self._fast_path.close()
-
-
-@implementer(IProtocolNegotiationFactory)
-class ServiceFactory(Factory):
-    """Builds the protocol of each client that comes through one door."""
-
-    noisy = False
-
-    def __init__(self, port: ListeningPort) -> None:
-        self._port = port
-
-    def logPrefix(self) -> str:
-        """Return what Twisted's own log lines call it."""
-        return self._port.endpoint.location.section.removeprefix("service:")
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """Return what TLS clients may agree on: Twisted rejects those who offer only others."""
-        return [b"http/1.1", b"http/1.0"]
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        """Return the protocol for a client."""
-        self._port.accepted()
-        owner = cast("PortOwner", self._port.owner)
-        peer = known_address(cast("IAddress", addr))
-        return owner.protocol_for(cast("Listener", self._port.listener), peer)

@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sockd.config.specs import Configuration, StatsSpec
-from sockd.errors import BindError
 from sockd.interfaces import IDaemon, IReloadableView
 from sockd.model.records import Listener
 from sockd.net.listeners import Listeners
@@ -40,25 +39,11 @@ class StatsService(BindingService):
         known = _known_hosts(spec)
         self._site = StatsSite(pages.answer, known, reactor, one_slice_a_turn(reactor))
         self._listeners = Listeners(reactor, spec.listen, BACKLOG)
-        self._is_bound = False
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
         """Where it listens, with the ports that it really has."""
         return self._listeners.bound
-
-    def bind(self) -> None:
-        """Bind the endpoints, unless that was done.
-
-        :raise BindError: if one of them cannot be had; then none is held.
-        """
-        if not self._is_bound:
-            self._is_bound = True
-            try:
-                self._listeners.open(lambda _: self._site, lambda: None, self._failed)
-            except BindError:
-                self._is_bound = False
-                raise
 
     def startService(self) -> None:
         """Serve."""
@@ -76,17 +61,14 @@ class StatsService(BindingService):
     def stopService(self) -> Deferred[None]:
         """Stop listening, and close what is open; the Deferred fires when all is gone."""
         self.end()
-        self._is_bound = False
         return Deferred.fromCoroutine(self._stop())
 
     def _follow(self, spec: StatsSpec) -> None:
         self._site.known = _known_hosts(spec)
         self._listeners.renew(spec.listen, BACKLOG)
 
-    def _failed(self, error: BindError) -> None:
-        """Take note that an endpoint which took its time failed in the end."""
-        self._is_bound = False
-        self._log.error("{problem}", problem=str(error))
+    def _bind(self) -> None:
+        self._listeners.open(lambda _: self._site, lambda: None, self._binding_failed)
 
     async def _stop(self) -> None:
         self._scrapes.stop()
