@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parent.parent
 
 LAYERS = (
-    *("tap", "startup", "daemon", "testing", "check", "plugins", "reload", "registry"),
+    *("plugin", "tap", "startup", "daemon", "testing", "check", "plugins", "reload", "registry"),
     *("admin", "stats", "capture", "services", "replies", "interfaces"),
     *("services.context", "reload.plan", "reload.followed"),
     *("log", "process", "net", "proxy", "config", "limits", "render", "model"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from socket import SHUT_WR
 
 import pytest
 
-from tests.clients import ask, connect, receive, udp_client
+from tests.clients import ask, connect, receive, receive_to_end, udp_client
 from tests.conftest import RunSockd
 from tests.fresh import REPOSITORY, FreshEnvironment, copy_of_the_tree, made_once
 from tests.harness import DEADLINE, environment_for, wait_until
@@ -34,6 +35,14 @@ kind = multi
 listen = tcp:0:interface=127.0.0.1
 reply = repeat
 times = 3
+
+[service:lines]
+kind = lines
+listen = tcp:0:interface=127.0.0.1
+reply = reverse
+
+[stats]
+listen = tcp:0:interface=127.0.0.1
 """
 HALF_A_REPLY = """\
 from zope.interface import implementer
@@ -105,9 +114,7 @@ def test_a_reply_from_a_package_answers_streams_and_datagrams(
 def test_a_kind_from_a_package_serves_two_while_the_third_waits(
     environment: FreshEnvironment, run_sockd: RunSockd
 ) -> None:
-    sockd = run_sockd(
-        SERVICES + "[stats]\nlisten = tcp:0:interface=127.0.0.1\n", command=(environment.twistd,)
-    )
+    sockd = run_sockd(SERVICES, command=(environment.twistd,))
     port = sockd.port("two")
     with connect(port) as first, connect(port) as second, connect(port) as third:
         assert ask(first, b"one") == b"one"
@@ -117,6 +124,42 @@ def test_a_kind_from_a_package_serves_two_while_the_third_waits(
         assert sockd.service("two")["active"] == 2
         first.close()
         assert receive(third, 5) == b"three"
+
+
+def test_a_kind_from_scratch_answers_whole_lines_and_counts_every_byte(
+    environment: FreshEnvironment, run_sockd: RunSockd
+) -> None:
+    sockd = run_sockd(SERVICES, command=(environment.twistd,))
+    with connect(sockd.port("lines")) as client, connect(sockd.port("lines")) as other:
+        client.sendall(b"ab")
+        assert ask(other, b"xy\n") == b"yx\n"
+        client.sendall(b"c\ndef\nno end")
+        assert receive(client, 8) == b"cba\nfed\n"
+        client.shutdown(SHUT_WR)
+        assert receive_to_end(client) == b""
+        wait_until(lambda: sockd.service("lines")["ends"] == {"eof": 1})
+        other.sendall(b"a line that is too long" * 1000)
+        assert receive_to_end(other) == b""
+    wait_until(lambda: sockd.service("lines")["closed"] == 2)
+    shown = sockd.service("lines")
+    assert shown["ends"] == {"eof": 1, "error": 1}
+    assert (shown["bytes_out"], shown["writes"]) == (11, 3)
+
+
+def test_a_kind_from_scratch_stops_reading_from_a_client_that_does_not_read(
+    environment: FreshEnvironment, run_sockd: RunSockd
+) -> None:
+    sockd = run_sockd(SERVICES, command=(environment.twistd,))
+    lines = b"x" * 1000 + b"\n"
+    with connect(sockd.port("lines")) as client:
+        client.settimeout(1)
+        with pytest.raises(TimeoutError):
+            for _ in range(100_000):
+                client.sendall(lines)
+        assert sockd.service("lines")["bytes_in"] < 50_000_000
+        [connection] = sockd.get("/connections?service=lines")["connections"]
+        assert sockd.stop() == 0
+        assert connection["state"] == "open"
 
 
 def test_a_plugin_has_an_option_of_its_own(

@@ -1,5 +1,5 @@
 """A kind: two clients at a time, while the next ones wait."""
 
-from sockd.services.stream import StreamKind
+from sockd.plugin import StreamKind
 
 pair = StreamKind("pair", limit=2)

@@ -4,10 +4,7 @@ from typing import cast
 
 from zope.interface import implementer
 
-from sockd.config.specs import ServiceSpec
-from sockd.config.values import Option, integer
-from sockd.interfaces import IConversation, IReply
-from sockd.model.address import Address
+from sockd.plugin import Address, IConversation, IReply, Option, ServiceSpec, integer
 
 
 @implementer(IConversation)

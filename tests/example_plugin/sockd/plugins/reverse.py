@@ -2,9 +2,7 @@
 
 from zope.interface import implementer
 
-from sockd.config.specs import ServiceSpec
-from sockd.interfaces import IConversation, IReply
-from sockd.model.address import Address
+from sockd.plugin import Address, IConversation, IReply, ServiceSpec
 
 
 @implementer(IConversation)
