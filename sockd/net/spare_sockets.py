@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Generic, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from sockd.config.endpoint import Endpoint
-from sockd.support.steps import Steps
+
+BATCH = 8
+"""How many sockets are closed in one turn of the reactor; Twisted logs each."""
 
 
 class SpareSocket(Protocol):
@@ -67,12 +72,10 @@ class SpareSockets:
         pool = self._pools.get(sort)
         return None if pool is None else cast("S | None", pool.take(endpoint))
 
-    def close_in_steps(self) -> Steps[Deferred[None]]:
-        """Close what nobody took, one by one; return what fires when that is done."""
+    async def close(self, reactor: IReactorTime) -> None:
+        """Close what nobody took, :data:`BATCH` in one turn of the reactor."""
         pools, self._pools = self._pools, {}
-        closing = []
-        for pool in pools.values():
-            for spare in pool:
-                closing.append(maybeDeferred(spare.close))
-                yield
-        return gatherResults(closing).addCallback(lambda _: None)
+        spares = chain.from_iterable(pools.values())
+        while batch := list(islice(spares, BATCH)):
+            await gatherResults([maybeDeferred(spare.close) for spare in batch])
+            await deferLater(reactor, 0)

@@ -69,7 +69,7 @@ class Reloader:
             await in_turns(reactor, self._refused(error))
             raise
         finally:  # the next reload must find the addresses free
-            await self._close_spare()
+            await self._context.spare.close(self._context.reactor)
         await in_turns(reactor, self._told(done))
         return done
 
@@ -83,10 +83,6 @@ class Reloader:
         for line in done.lines():
             self._log.info("Reloaded: {line}", line=line)
             yield
-
-    async def _close_spare(self) -> None:
-        spare = self._context.spare
-        await (await in_turns(self._context.reactor, spare.close_in_steps()))
 
     async def _follow(self, new: Configuration) -> Plan:
         """Do it all; or raise, and leave everything as it was."""
@@ -137,7 +133,7 @@ class Reloader:
             if held == self._held():
                 return wanted, transition
             transition.undo()
-            await self._close_spare()
+            await self._context.spare.close(self._context.reactor)
         location = SourceLocation(new.file, 1)
         message = "services were started or stopped at the same time"
         raise ConfigurationError([Problem(location, message, "reload again")])
