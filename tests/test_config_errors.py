@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _ADDRESS = r"(an IPv4 or IPv6 address, the colons of IPv6 written \:, such as interface=\:\:1)"
 _DEFAULTS = ", ".join(field.name for field in fields(LimitsSpec))
-_SOCKD = f"(known: idle_timeout, {_DEFAULTS}, name, state, drain, history, lane, io_uring)"
+_SOCKD = (
+    f"(known: idle_timeout, {_DEFAULTS}, name, state, drain, history, lane, fast_path, io_uring)"
+)
 _EXAMPLE = "(such as tcp:65432:interface=127.0.0.1)"
 _PORT = "(a number from 0 to 65535; 0 picks a free one)"
 _TAKEN = "(give each its own; port 0 picks a free one)"

@@ -46,7 +46,7 @@ PAGES = [*REPOSITORY.glob("*.md"), "bench/README.md", *REPOSITORY.glob("docs/*.m
 REQUIRED = {"kind": "tcp", "listen": "tcp:7000:interface=127.0.0.1"}
 NOT_OPTIONS = {
     *("file", "services", "stats", "admin", "capture"),
-    *("place", "places", "state_place", "settings", "limits"),
+    *("location", "locations", "state_location", "settings", "limits"),
 }
 
 
@@ -136,7 +136,7 @@ def unplaced(configuration: Configuration) -> str:
     admin = replace(configuration.admin, locations={})
     capture = replace(configuration.capture, locations={})
     said = repr(replace(configuration, admin=admin, capture=capture, locations={}))
-    return re.sub(r"Place\(.*?\)", "", said)
+    return re.sub(r"SourceLocation\(.*?\)", "", said)
 
 
 def test_every_guard_and_every_reflecting_port_is_on_the_page() -> None:

@@ -326,7 +326,7 @@ def test_the_best_one_gives_back_all_the_descriptors_that_it_took() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["sockd.services.fastpath.ring.Uring", "os.pipe2", "fcntl.fcntl", "os.splice"]
+    "part", ["sockd.services.fastpath.ring.IoUring", "os.pipe2", "fcntl.fcntl", "os.splice"]
 )
 def test_what_the_system_does_not_give_is_done_without(
     monkeypatch: pytest.MonkeyPatch, part: str

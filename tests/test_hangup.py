@@ -144,7 +144,7 @@ class Seat:
         self._leader, self._terminal = pty.fork()
         if self._leader == 0:
             os.execve(words[0], words, environment_for(folder))  # noqa: S606 - it is the child
-        self.pid = int(self.wait_for(r"Daemon#info\] sockd .* process (\d+)")[1])
+        self.pid = int(self.wait_for(r"\[sockd\] sockd .* process (\d+)")[1])
 
     @property
     def log(self) -> str:

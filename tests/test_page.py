@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from sockd.model.reasons import EndReason
+from sockd.model.reasons import EndReason, RefusalReason
 from sockd.net.tcp_info import TCPInfo, described
 from sockd.stats.document import SCRIPTS
 from tests.fresh import REPOSITORY
@@ -20,7 +20,7 @@ BROWSERS = (
     "text/html",
     "TEXT/HTML ; q=0.4, */*;q=0.1",
 )
-PARTS = REPOSITORY / "sockd" / "web" / "page"
+PARTS = REPOSITORY / "sockd" / "stats" / "page"
 
 
 def page(method: str = "GET", endpoint: Endpoint | None = None) -> Reply:
@@ -163,7 +163,7 @@ def test_all_that_a_script_defines_for_the_others_is_used() -> None:
 
 def test_both_languages_say_the_same_things() -> None:
     english, portuguese = phrases("ENGLISH"), phrases("PORTUGUESE")
-    reasons = {f"reason.{reason.value}" for reason in EndReason}
+    reasons = {f"reason.{reason.value}" for reason in (*EndReason, *RefusalReason)}
     assert portuguese - english == reasons
     assert english <= portuguese
 

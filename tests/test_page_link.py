@@ -99,7 +99,7 @@ BURST = """() => {
 
 
 def test_of_those_who_may_have_come_and_gone_stays_who_is_told_of_next(new_page: NewPage) -> None:
-    model = (files("sockd") / "web" / "page" / "model.js").read_text(encoding="utf-8")
+    model = (files("sockd") / "stats" / "page" / "model.js").read_text(encoding="utf-8")
     assert new_page().page.evaluate(BURST % model) == [[1, 5], [3, 5]]
 
 

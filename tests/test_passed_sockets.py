@@ -259,7 +259,7 @@ def test_stop_and_start_in_the_shell_give_it_back_and_take_it_again(
     before = passed.as_it_is()
     ini = service(passed.endpoint) + "[admin]\nssh = tcp:0:interface=127.0.0.1\n"
     sockd = activated(run_sockd, ini, passed)
-    password = sockd.wait_for(r"the password is (\S+) ")[1]
+    password = sockd.first_password
     ssh = SSH(tool("ssh", "openssh-client"), tmp_path, sockd.ssh_port)
     ssh.run("stop('s')", password=password)
     assert passed.as_it_is() == before

@@ -255,13 +255,17 @@ class _ConfigurationReader:
                 state_location=options.location("state"),
                 drain=options.value("drain", duration, "5s"),
                 history=options.value("history", integer(0, 100_000), "1000"),
-                fast_path=options.value("lane", boolean, "yes"),
+                fast_path=self._fast_path(options),
                 io_uring=options.value("io_uring", boolean, "yes"),
                 stats=stats,
                 admin=admin,
                 capture=capture,
                 locations=MappingProxyType(locations),
             )
+
+    def _fast_path(self, options: SectionOptions) -> bool:
+        """Return the option ``fast_path``; ``lane`` is its name in older files."""
+        return options.value_or("fast_path", boolean, options.value("lane", boolean, "yes"))
 
     def _locations(self) -> Steps[dict[tuple[str, str], SourceLocation]]:
         locations = {}

@@ -25,7 +25,7 @@ _FOLLOWED = {
 Of an endpoint it follows what can change while the socket listens: backlog and certificates.
 """
 
-_PLACES = "places"
+_LOCATIONS = "locations"
 
 Spec = TypeVar("Spec", StatsSpec, AdminSpec, CaptureSpec)
 
@@ -42,7 +42,7 @@ def restart(old: Configuration, new: Configuration) -> Iterator[SourceLocation]:
             continue
         for one in fields(after):
             values = getattr(before, one.name), getattr(after, one.name)
-            if one.name not in {_PLACES, *followed} and _differ(*values):
+            if one.name not in {_LOCATIONS, *followed} and _differ(*values):
                 yield _place(new, section, one.name)
 
 
@@ -60,7 +60,7 @@ def settled(old: Configuration, new: Configuration) -> Configuration:
 def _settled(before: Spec | None, after: Spec | None, followed: frozenset[str]) -> Spec | None:
     if before is None or after is None:
         return before
-    names = {one.name for one in fields(after)} - {_PLACES, *followed}
+    names = {one.name for one in fields(after)} - {_LOCATIONS, *followed}
     kept = {name: _kept(getattr(before, name), getattr(after, name)) for name in names}
     return replace(after, **kept)
 
