@@ -15,7 +15,7 @@ from tests.fresh import REPOSITORY
 from tests.harness import DEADLINE, TWISTD
 
 CONTRIB = REPOSITORY / "contrib"
-UNIT = (CONTRIB / "sockd.support.service").read_text(encoding="utf-8")
+UNIT = (CONTRIB / "sockd.service").read_text(encoding="utf-8")
 CONTAINER = (CONTRIB / "Containerfile").read_text(encoding="utf-8")
 OPERATION = (REPOSITORY / "docs" / "operation.md").read_text(encoding="utf-8")
 
@@ -33,21 +33,21 @@ def analyze(tool: ToolFinder, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """Return a copy of the units that names programs which are here."""
-    for name in ("sockd.support.service", "sockd.socket"):
+    for name in ("sockd.service", "sockd.socket"):
         text = (CONTRIB / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text.replace("/opt/sockd/bin/twistd", TWISTD), "utf-8")
     return tmp_path
 
 
 def test_the_exposure_of_the_unit_is_the_figure_on_the_page(tool: ToolFinder) -> None:
-    done = analyze(tool, "security", "--offline=true", str(CONTRIB / "sockd.support.service"))
+    done = analyze(tool, "security", "--offline=true", str(CONTRIB / "sockd.service"))
     found = re.search(r"Overall exposure level for sockd\.service: (\S+ \w+)", done.stdout)
     assert found is not None, done.stderr
     assert f"Overall exposure level for sockd.service: {found[1]}" in OPERATION
     assert float(found[1].split()[0]) < 2
 
 
-@pytest.mark.parametrize("name", ["sockd.support.service", "sockd.socket"])
+@pytest.mark.parametrize("name", ["sockd.service", "sockd.socket"])
 def test_systemd_finds_nothing_to_complain_of(tool: ToolFinder, installed: Path, name: str) -> None:
     done = analyze(tool, "verify", "--man=no", str(installed / name))
     complaints = [line for line in done.stderr.splitlines() if str(installed) in line]
