@@ -32,41 +32,44 @@ WORDS = {"any number": (0, UNLIMITED), "no limit": (0, 0.0)}
 
 NUMBERS = {
     "connections of a `multi` service": SPEC.max_connections,
-    "clients in a listener's queue": SPEC.backlog,
-    "UDP flows of a service": MAX_FLOWS,
-    "sources remembered, each service": MOST_SOURCES,
-    "closed connections remembered": CONFIGURATION.history,
+    "clients in an accept queue": SPEC.backlog,
+    "UDP flows per service": MAX_FLOWS,
+    "sources tracked per service": MOST_SOURCES,
+    "closed connections kept": CONFIGURATION.history,
     "HTTP connections": MOST_CHANNELS,
-    "readers of `/events`": MOST_READERS,
-    "viewers of `/capture.pcapng`": MOST_VIEWERS,
-    "strangers at the shell's door": MAX_UNAUTHENTICATED,
-    "people in the shell": ADMIN.max_sessions,
-    "characters that a statement prints": LONGEST_OUTPUT,
+    "clients of `/events`": MOST_READERS,
+    "clients of `/capture.pcapng`": MOST_VIEWERS,
+    "shell connections before login": MAX_UNAUTHENTICATED,
+    "shell sessions": ADMIN.max_sessions,
+    "characters of a statement's output": LONGEST_OUTPUT,
 }
 TIMES = {
     "time for an HTTP request": REQUEST_TIME,
-    "time to take 64KiB of an answer": DELIVERY_TIMEOUT,
-    "time to take one piece of `/events`": STALL_TIMEOUT,
-    "time without taking anything of `/capture.pcapng`": DELIVERY_TIMEOUT,
+    "time to read 64KiB of a response": DELIVERY_TIMEOUT,
+    "time to read one piece of `/events`": STALL_TIMEOUT,
+    "time without reading from `/capture.pcapng`": DELIVERY_TIMEOUT,
     "time to log in": LOGIN_TIME,
-    "silence in the shell": ADMIN.idle_timeout,
-    "time for a statement": ADMIN.statement_timeout,
-    "age of a capture": CAPTURE.max_age,
+    "idle time of a shell session": ADMIN.idle_timeout,
+    "run time of a statement": ADMIN.statement_timeout,
+    "age of capture files": CAPTURE.max_age,
 }
-SIZES = {"files of a capture": CAPTURE.max_size, "the file itself": LARGEST_FILE}
+SIZES = {
+    "size of all capture files": CAPTURE.max_size,
+    "size of the INI file, and of each file that it names": LARGEST_FILE,
+}
 NO_LIMITS = {
-    "connections of one source": SPEC.limits.per_source,
-    "new connections of one source": SPEC.limits.connect_rate,
-    "silence on a connection": SPEC.idle_timeout,
-    "age of a connection": SPEC.limits.max_lifetime,
-    "bytes of a connection": SPEC.limits.max_bytes,
+    "connections per source": SPEC.limits.per_source,
+    "new connections per source": SPEC.limits.connect_rate,
+    "idle time of a connection": SPEC.idle_timeout,
+    "lifetime of a connection": SPEC.limits.max_lifetime,
+    "received bytes of a connection": SPEC.limits.max_bytes,
 }
 RATES = {
-    "answered datagrams of one source": SPEC.limits.source_packets,
+    "answered datagrams per source": SPEC.limits.source_packets,
     "answered datagrams": SPEC.limits.total_packets,
 }
 BYTE_RATES = {
-    "answered bytes in datagrams of one source": SPEC.limits.source_bytes,
+    "answered bytes in datagrams per source": SPEC.limits.source_bytes,
     "answered bytes in datagrams": SPEC.limits.total_bytes,
 }
 
