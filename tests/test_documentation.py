@@ -48,8 +48,6 @@ NOT_OPTIONS = {
     *("file", "services", "stats", "admin", "capture"),
     *("location", "locations", "state_location", "settings", "limits"),
 }
-RENAMED = {"fast_path": "lane"}
-"""Options whose attribute has another name."""
 
 
 def section(page: str, heading: str) -> str:
@@ -88,7 +86,7 @@ def defaults(heading: str) -> dict[str, str]:
 
 
 def option_names(spec: type) -> set[str]:
-    return {RENAMED.get(one.name, one.name) for one in fields(spec)} - NOT_OPTIONS
+    return {one.name for one in fields(spec)} - NOT_OPTIONS
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_with_nohup_a_daemon_outlives_its_terminal_and_reloads(
 ) -> None:
     seat = Seat(tmp_path, mode, tool("nohup", "coreutils"))
     seat.close()
-    seat.wait_for("The terminal is gone; .* goes on")
+    seat.wait_for("The terminal is gone; .* keeps running")
     assert "Reloaded" not in seat.log
     os.kill(seat.pid, signal.SIGHUP)
     seat.wait_for("Reloaded")

@@ -1,4 +1,4 @@
-"""What a reload follows of the sections other than services, and what needs a restart. Pure."""
+"""Options outside of services: those that a reload applies, and those that need a restart. Pure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _FOLLOWED = {
     ),
     "capture": frozenset[str](),
 }
-"""The sections, and the options of each that a running daemon follows.
+"""The options of each section that a reload applies.
 
-Of an endpoint it follows what can change while the socket listens: backlog and certificates.
+Of endpoints, it applies what can change while the socket listens: backlog and certificates.
 """
 
 _LOCATIONS = "locations"
@@ -31,7 +31,7 @@ Spec = TypeVar("Spec", StatsSpec, AdminSpec, CaptureSpec)
 
 
 def restart(old: Configuration, new: Configuration) -> Iterator[SourceLocation]:
-    """Return where the options stand that were changed and need a restart."""
+    """Return the locations of the options that were changed and need a restart."""
     if old.state != new.state:
         yield _place(new, "sockd", "state")
     for section, followed in _FOLLOWED.items():
@@ -47,7 +47,7 @@ def restart(old: Configuration, new: Configuration) -> Iterator[SourceLocation]:
 
 
 def settled(old: Configuration, new: Configuration) -> Configuration:
-    """Return a configuration with what stays as it is until a restart."""
+    """Return the new configuration, but with the old values of options that need a restart."""
     return replace(
         new,
         state=old.state,
@@ -66,7 +66,7 @@ def _settled(before: Spec | None, after: Spec | None, followed: frozenset[str]) 
 
 
 def _kept(before: Any, after: Any) -> Any:
-    """Return a value as it was, but endpoints with what the same sockets can follow."""
+    """Return the old value; for endpoints, with the new options that can change at any time."""
     if not (isinstance(before, tuple) and isinstance(after, tuple)):
         return before
     renewed = {one.identity: one for one in after if isinstance(one, Endpoint)}
@@ -76,7 +76,7 @@ def _kept(before: Any, after: Any) -> Any:
 
 
 def _differ(before: object, after: object) -> bool:
-    """Return whether two values of an option differ, for endpoints whether the sockets do."""
+    """Return whether two values of an option differ. Endpoints differ if their sockets do."""
     return _comparable(before) != _comparable(after)
 
 
@@ -87,7 +87,7 @@ def _comparable(value: object) -> object:
 
 
 def _place(new: Configuration, section: str, option: str) -> SourceLocation:
-    """Return where an option stands, or the section from which it was removed, or the file."""
+    """Return the location of an option, or else of its section, or else of the file."""
     locations = new.locations
     return (
         locations.get((section, option))
