@@ -300,7 +300,7 @@ def test_reload_says_what_has_changed(lab: Lab) -> None:
     lab.commands.reload()
     assert lab.said.splitlines() == [
         "kept 0",
-        "lab.ini:9: [stats] hosts: changed, and followed after a restart only",
+        "lab.ini:9: [stats] hosts: changed, takes effect after a restart",
     ]
 
 

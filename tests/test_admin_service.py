@@ -86,7 +86,7 @@ def test_what_is_damaged_in_the_state_directory_is_named(tmp_path: Path, name: s
     (state / name).write_text("nonsense", encoding="utf-8")
     said = start(tmp_path, INI)
     assert f"{state / name}: the h" in said
-    assert "(remove it, and a new one is made)" in said
+    assert "(remove it, and sockd creates a new one)" in said
 
 
 def test_without_an_admin_section_no_part_of_conch_is_imported() -> None:

@@ -125,7 +125,7 @@ def test_without_permission_the_error_says_how_to_get_it(
 @pytest.mark.usefixtures("captures")
 def test_an_interface_that_is_not_there_is_named(run_sockd: RunSockd) -> None:
     lab = run_sockd(LAB + CAPTURE + "interface = nonesuch0\n")
-    assert "[capture] interface: there is no such interface (`ip link` shows" in failed(lab)
+    assert "[capture] interface: unknown interface (`ip link` lists" in failed(lab)
 
 
 @pytest.mark.usefixtures("captures")
@@ -139,7 +139,7 @@ def test_an_interface_that_goes_away_is_named(run_sockd: RunSockd, tool: ToolFin
         lab = capturing(run_sockd(LAB + CAPTURE + f"interface = {name}\n"))
     finally:
         subprocess.run(["ip", "link", "delete", name], check=True, timeout=DEADLINE)
-    assert "[capture] interface: the interface is gone, or down" in failed(lab)
+    assert "[capture] interface: the interface is gone or down" in failed(lab)
 
 
 @pytest.mark.usefixtures("captures")

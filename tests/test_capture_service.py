@@ -197,10 +197,10 @@ def test_the_filter_follows_the_ports(lab: Lab) -> None:
     ("said", "status", "number", "error"),
     [
         (b"dumpcap: You do not have permission to capture", 1, None, "no permission to capture"),
-        (b'dumpcap: There is no device named "x".', 1, None, "interface: there is no such"),
-        (b'dumpcap: Device "x" is not up.', 1, None, "interface: the interface is gone, or down"),
+        (b'dumpcap: There is no device named "x".', 1, None, "interface: unknown interface"),
+        (b'dumpcap: Device "x" is not up.', 1, None, "interface: the interface is gone or down"),
         (b"dumpcap: Oh \x1b[2J dear.", 1, None, r"ended with exit status 1: Oh \x1b[2J dear."),
-        (b"dumpcap: Oh dear.", 0, None, "ended with a complaint: Oh dear."),
+        (b"dumpcap: Oh dear.", 0, None, "ended with an error: Oh dear."),
         (b"", 0, 9, "ended with signal 9 (capture.start()"),
     ],
 )
@@ -292,7 +292,7 @@ def test_a_slow_disk_holds_dumpcap_back(lab: Lab, monkeypatch: pytest.MonkeyPatc
 def test_no_more_than_a_few_watch(lab: Lab) -> None:
     for _ in range(MOST_VIEWERS):
         next(lab.capture.watch().slices())
-    with pytest.raises(CaptureError, match="watch already"):
+    with pytest.raises(CaptureError, match="limit of 4 viewers"):
         next(lab.capture.watch().slices())
     lab.echo.stopService()
     lab.turn(0)

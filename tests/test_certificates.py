@@ -186,7 +186,7 @@ def test_a_port_that_changes_hands_has_the_certificate_of_its_new_owner(
     [port] = ports(1)
     ini = f"[service:{{}}]\nkind = multi\nreply = {{}}\nlisten = {{}}\n{STATS}"
     sockd = run_sockd(ini.format("one", "echo", tls_files.endpoint(port)))
-    log = reload(sockd, ini.format("two", "upper", renewed.endpoint(port)), "goes from one to two")
+    log = reload(sockd, ini.format("two", "upper", renewed.endpoint(port)), "moves from one to two")
     assert "added two, removed one" in log
     trusted = renewed.client_context()
     with trusted.wrap_socket(connect(port), server_hostname="localhost") as client:

@@ -268,9 +268,9 @@ def test_clients_who_wait_in_the_queue_are_served_by_whoever_gets_the_port(
         wait_until(lambda: sockd.service("one")["listeners"][0]["waiting"] == 2)
         second.sendall(b"second")
         ini = service("many", port, reply="upper") + STATS
-        log = reload(sockd, ini, "goes from one to many")
+        log = reload(sockd, ini, "moves from one to many")
         assert "added many, removed one" in log
-        assert f"tcp:{port}:interface=127.0.0.1 goes from one to many" in log
+        assert f"tcp:{port}:interface=127.0.0.1 moves from one to many" in log
         assert receive(second, 6) == b"SECOND"
         assert ask(third, b"third") == b"THIRD"
         assert ask(first, b"still first") == b"still first"
@@ -377,8 +377,8 @@ def test_what_needs_a_restart_is_named_with_its_line(run_sockd: RunSockd) -> Non
     url = sockd.stats_url
     moved = service("multi", 0) + STATS.replace("tcp:0", "tcp:1")
     log = reload(sockd, moved + "[admin]\n", "[admin]: changed")
-    assert f"{sockd.file}:5: [stats] listen: changed, and followed after a restart only" in log
-    assert f"{sockd.file}:6: [admin]: changed, and followed after a restart only" in log
+    assert f"{sockd.file}:5: [stats] listen: changed, takes effect after a restart" in log
+    assert f"{sockd.file}:6: [admin]: changed, takes effect after a restart" in log
     assert "listen: changed" in reload(sockd, moved, "listen: changed")
     assert sockd.stats_url == url
     assert sockd.get("/health") == {"status": "ok"}

@@ -50,7 +50,7 @@ def test_a_plan_in_words() -> None:
     )
     assert list(done.lines()) == [
         "kept 1, changed a, added d, removed c",
-        "tcp:7003 goes from c to d",
+        "tcp:7003 moves from c to d",
     ]
 
 

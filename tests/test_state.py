@@ -122,7 +122,7 @@ def test_an_open_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> Non
 def test_a_file_in_its_place_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     assert "File exists" in refusal_of(tmp_path / "state")
-    with pytest.raises(ConfigurationError, match="is no directory"):
+    with pytest.raises(ConfigurationError, match="is not a directory"):
         state_in(tmp_path / "state").read(HOST_KEY)
 
 

@@ -1,4 +1,4 @@
-"""One ``dumpcap``, from its start to its end."""
+"""A ``dumpcap`` child process."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ from twisted.python.failure import Failure
 from sockd.reactor import IReactor
 
 KERNEL_BUFFER_TIME = 0.5
-"""How long the kernel may keep packets before it hands them to dumpcap, in seconds."""
+"""How long the kernel may buffer packets before it passes them to dumpcap, in seconds."""
 
 EXIT_TIMEOUT = 3.0
-"""How long dumpcap may take to end before it is killed, in seconds."""
+"""How long dumpcap may take to exit before it is killed, in seconds."""
 
-_LONGEST_COMPLAINT = 16 * 1024
+_MAX_STDERR = 16 * 1024
 
 
 class Ended(Protocol):
-    """What is called once a child is gone."""
+    """The callback for the end of a child process."""
 
     def __call__(self, said: str, ending: str) -> None:
-        """Hear the end.
+        """Handle the end.
 
-        :param said: what it said on standard error.
+        :param said: what dumpcap wrote to standard error.
         :param ending: such as ``signal 9``; empty for an exit status of 0.
         """
 
 
 class _Transport(IProcessTransport):
-    """A process whose output can be left in its pipe."""
+    """A process transport whose output can be left in the pipe."""
 
     def pauseProducing() -> None:
-        """Read nothing."""
+        """Stop reading output."""
 
     def resumeProducing() -> None:
-        """Read again."""
+        """Read output again."""
 
 
 class Dumpcap(ProcessProtocol):
     """A child process that writes packets to its standard output.
 
-    Should the daemon die without a word, the pipe breaks, and dumpcap ends with the next packet
-    that it sees.
+    If the daemon is killed, the pipe breaks, and dumpcap exits at the next packet.
 
-    :param received: takes the output.
-    :param ended: hears the end, once the output is through.
+    :param received: called with the output.
+    :param ended: called when the process is gone and its output has been read.
     """
 
     transport: _Transport
@@ -65,23 +64,23 @@ class Dumpcap(ProcessProtocol):
         self._is_gone = False
 
     def spawn(self, command: Sequence[str]) -> None:
-        """Start it; where the system does not, that is its end."""
+        """Start the process; if the system cannot start it, call ``ended``."""
         try:
             self._reactor.spawnProcess(self, command[0], list(command), {"LC_ALL": "C"})
         except OSError as error:
             self._is_gone = True
-            self._ended(f"dumpcap: {error.strerror}", "an error of the system")
+            self._ended(f"dumpcap: {error.strerror}", "a system error")
 
     def outReceived(self, data: bytes) -> None:
         """Pass output on."""
         self._received(data)
 
     def errReceived(self, data: bytes) -> None:
-        """Keep what it says, as far as people would read it."""
-        self._said = (self._said + data)[:_LONGEST_COMPLAINT]
+        """Keep what dumpcap writes to standard error, up to a limit."""
+        self._said = (self._said + data)[:_MAX_STDERR]
 
     def processEnded(self, reason: Failure) -> None:
-        """Take note that it is gone, and reaped."""
+        """Handle the end of the process."""
         self._is_gone = True
         status = reason.value
         number, code = getattr(status, "signal", None), getattr(status, "exitCode", None)
@@ -92,21 +91,21 @@ class Dumpcap(ProcessProtocol):
             waiter.callback(None)
 
     def pause(self) -> None:
-        """Leave output in the pipe; when that is full, the kernel drops packets."""
+        """Leave the output in the pipe; when the pipe is full, the kernel drops packets."""
         if not self._is_paused and not self._is_gone:
             self._is_paused = True
             self.transport.pauseProducing()
 
     def resume(self) -> None:
-        """Take output again."""
+        """Read output again."""
         if self._is_paused and not self._is_gone:
             self._is_paused = False
             self.transport.resumeProducing()
 
     async def stop(self, linger: float = 0.0) -> None:
-        """End it; return once it is gone.
+        """Stop the process; return once it is gone.
 
-        :param linger: how long it may still hear of packets, in seconds.
+        :param linger: how long it may still receive packets, in seconds.
         """
         await self._wait(linger)
         self._signal("TERM")
@@ -120,7 +119,7 @@ class Dumpcap(ProcessProtocol):
             self.transport.signalProcess(name)
 
     async def _wait(self, seconds: float) -> None:
-        """Return when it is gone, or the time is over."""
+        """Return when the process is gone, or after a time."""
         if self._is_gone or not seconds:
             return
         waiter: Deferred[None] = Deferred()

@@ -1,6 +1,6 @@
-"""How many descriptors the capture may have open. Pure."""
+"""The number of descriptors of the capture. Pure."""
 
 from __future__ import annotations
 
 CAPTURE_DESCRIPTORS = 32
-"""The pipes of the capturing child, and the files."""
+"""The pipes of the child process, and the files."""

@@ -1,6 +1,6 @@
-"""``dumpcap`` (wireshark-common): where it is, its command line, and what it complains of.
+"""``dumpcap`` (package wireshark-common): its path, its command line, and its error messages.
 
-Nothing here runs it. No shell is involved, and the words of the command line are sockd's own.
+Nothing here runs it. The command line never passes through a shell, and contains no text of peers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sockd.errors import CaptureError, Problem, SourceLocation
 from sockd.support.text import glance
 
 WHOLE_PACKET = 65_536 + 256
-"""The longest packet that is captured whole, in bytes."""
+"""The snapshot length for whole packets, in bytes."""
 
 _PROGRAM = "dumpcap"
 _INSTALL = "Debian: apt-get install wireshark-common"
@@ -25,8 +25,8 @@ _PERMIT = (
     "Debian: dpkg-reconfigure wireshark-common, answer yes, and add the user that sockd runs as to"
     " the group wireshark; elsewhere: setcap cap_net_raw,cap_net_admin=eip on dumpcap"
 )
-AGAIN = "capture.start() in the admin shell begins again"
-"""The remedy where the cause is gone."""
+RESTART_HINT = "capture.start() in the admin shell starts it again"
+"""The hint for errors whose cause may be gone."""
 
 _COMPLAINTS = MappingProxyType(
     {
@@ -34,21 +34,21 @@ _COMPLAINTS = MappingProxyType(
             ("", "dumpcap has no permission to capture", _PERMIT)
         ),
         r"There is no device": (
-            ("interface", "there is no such interface", "`ip link` shows them; any is all of them")
+            ("interface", "unknown interface", "`ip link` lists them; any captures on all")
         ),
         r"no longer attached|is not up|network is down|went down": (
-            ("interface", "the interface is gone, or down", f"`ip link` shows it; {AGAIN}")
+            ("interface", "the interface is gone or down", f"see `ip link`; {RESTART_HINT}")
         ),
     }
 )
-"""By what dumpcap says: the option that is to blame, what is wrong, and a remedy."""
+"""By the message of dumpcap: the option at fault, the message, and the hint."""
 
 
 def program(path: str | None, location: SourceLocation) -> str:
-    """Return where the program is.
+    """Return the path of the program.
 
-    :param path: the folders to look in, as in ``$PATH``.
-    :raise CaptureError: if it is not there, or this user may not run it.
+    :param path: the folders to search, as in ``$PATH``.
+    :raise CaptureError: if it is not found, or this user may not run it.
     """
     found = shutil.which(_PROGRAM, path=path)
     if found is not None:
@@ -59,7 +59,7 @@ def program(path: str | None, location: SourceLocation) -> str:
 
 
 def command(path: str, spec: CaptureSpec, ports: Iterable[Port]) -> list[str]:
-    """Return the command line that writes the packets of these ports to standard output."""
+    """Return the command line that writes the packets of some ports to standard output."""
     length = WHOLE_PACKET if spec.payload else headers.MAX_HEADERS
     return [
         path,
@@ -69,11 +69,11 @@ def command(path: str, spec: CaptureSpec, ports: Iterable[Port]) -> list[str]:
 
 
 def complaint(said: str, ending: str, spec: CaptureSpec) -> CaptureError | None:
-    """Return what to tell people of a dumpcap that ended by itself.
+    """Return the error of a dumpcap that was not stopped by sockd.
 
-    :param said: what it said on standard error.
+    :param said: what it wrote to standard error.
     :param ending: how the process ended, such as ``signal 9``; empty for an exit status of 0.
-    :return: ``None`` if nothing went wrong: somebody interrupted it.
+    :return: ``None`` if it was interrupted.
     """
     for pattern, (option, message, hint) in _COMPLAINTS.items():
         if re.search(pattern, said, re.IGNORECASE):
@@ -82,5 +82,5 @@ def complaint(said: str, ending: str, spec: CaptureSpec) -> CaptureError | None:
     if said_last is None and not ending:
         return None
     reason = f": {glance(said_last[1])}" if said_last is not None else ""
-    message = f"dumpcap ended with {ending or 'a complaint'}{reason}"
-    return CaptureError([Problem(spec.locations[""], message, AGAIN)])
+    message = f"dumpcap ended with {ending or 'an error'}{reason}"
+    return CaptureError([Problem(spec.locations[""], message, RESTART_HINT)])

@@ -1,7 +1,7 @@
-"""From the listeners of the services to a capture filter (pcap-filter(7)). Pure.
+"""The capture filter for the listeners of the services (pcap-filter(7)). Pure.
 
-The text is made of numbers and of addresses that are written anew from their bits. Nothing that
-a peer, or the configuration, has the text of can get into it.
+It consists of numbers, and of addresses that are formatted from their bits. It never contains text
+of a peer or of the configuration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sockd.model.records import Listener, ServiceRecord
 
 @dataclass(frozen=True, slots=True, order=True)
 class Port:
-    """A server port on the wire.
+    """A server port.
 
     :ivar protocol: ``tcp`` or ``udp``.
     :ivar host: the address that it is bound to; empty for all.
@@ -27,7 +27,7 @@ class Port:
 
 
 def ports_of(listeners: Iterable[Listener]) -> frozenset[Port]:
-    """Return the ports of listeners; unix sockets have none, and are on no wire."""
+    """Return the ports of listeners. Unix sockets have none."""
     return frozenset(
         Port(
             "udp" if listener.transport == "udp" else "tcp",
@@ -40,9 +40,9 @@ def ports_of(listeners: Iterable[Listener]) -> frozenset[Port]:
 
 
 class Followed:
-    """The ports to capture, as services come and go.
+    """The ports to capture, as services start and stop.
 
-    The ports of a service that was stopped stay until the last of its connections is gone.
+    The ports of a stopped service stay until its last connection has ended.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Followed:
 
 
 def capture_filter(ports: Iterable[Port]) -> str:
-    """Return the filter that lets the packets of these ports through, in both directions."""
+    """Return the filter that accepts the packets of some ports, in both directions."""
     return " or ".join(map(_term, sorted(ports)))
 
 
@@ -74,6 +74,6 @@ def _term(port: Port) -> str:
 
 
 def _filter_host(host: str) -> str:
-    """Return the one text of an address without its scope; nothing for a wildcard."""
+    """Return the canonical text of an address without its scope; empty for a wildcard."""
     address = ip_address(host.partition("%")[0])
     return "" if address.is_unspecified else str(address)

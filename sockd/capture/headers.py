@@ -1,6 +1,6 @@
-"""How much of a packet is headers. Pure.
+"""The length of the headers of a packet. Pure.
 
-What is not understood is not headers: a doubt cuts a packet short and never lets payload through.
+Unknown protocols count as payload: in doubt, a packet is cut too short, and payload is never kept.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 MAX_HEADERS = 20 + 60 + 60
-"""The longest headers there are, in bytes: a cooked link header, IPv4 and TCP with options."""
+"""The longest possible headers, in bytes: a cooked link header, IPv4 and TCP with options."""
 
 _TCP = 6
 _UDP = 17
@@ -22,14 +22,16 @@ _COOKED = 113
 _COOKED_2 = 276
 
 _LINKS = MappingProxyType({_ETHERNET: (14, 12), _COOKED: (16, 14), _COOKED_2: (20, 0)})
-"""By link type (https://www.tcpdump.org/linktypes.html): the length of the header, and where in
-it the EtherType stands."""
+"""The length of the link header and the offset of its EtherType, by link type.
+
+See https://www.tcpdump.org/linktypes.html.
+"""
 
 
 def headers_length(packet: bytes, link: int) -> int:
-    """Return how many bytes at the beginning of a packet are headers, TCP options included.
+    """Return how many bytes at the beginning of a packet are headers, including TCP options.
 
-    :param packet: what was captured of it, from the link header on.
+    :param packet: the captured bytes, from the link header on.
     """
     if link == _RAW:
         return min(len(packet), _ip(packet, 0, packet[0] >> 4 if packet else 0))
@@ -42,7 +44,7 @@ def headers_length(packet: bytes, link: int) -> int:
 
 
 def _ip(packet: bytes, start: int, version: int) -> int:
-    """Return where the headers end that begin with an IP header."""
+    """Return the offset of the payload, for an IP header at an offset."""
     if version == 4 and len(packet) >= start + 20:
         end = start + (packet[start] & 0x0F) * 4
         is_later_fragment = int.from_bytes(packet[start + 6 : start + 8], "big") & 0x1FFF
@@ -53,7 +55,7 @@ def _ip(packet: bytes, start: int, version: int) -> int:
 
 
 def _transport(packet: bytes, start: int, protocol: int) -> int:
-    """Return where the headers end that begin with a transport header."""
+    """Return the offset of the payload, for a transport header at an offset."""
     if protocol == _UDP:
         return start + _UDP_HEADER
     if protocol == _TCP and len(packet) > start + 12:

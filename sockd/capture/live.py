@@ -1,4 +1,4 @@
-"""A live capture for one viewer: a ``dumpcap`` of its own, as fast as the viewer takes it."""
+"""A live capture for one viewer, with its own ``dumpcap``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sockd.interfaces import ILiveCapture
 from sockd.reactor import IReactor
 
 MAX_VIEWER_QUEUE = 256 * 1024
-"""How much may wait for the viewer before the pipe is left unread, in bytes."""
+"""How many bytes may be queued for the viewer before the pipe is no longer read."""
 
 
 @implementer(ILiveCapture)
 class LiveView:
-    """The packets for one viewer, from the moment that the first slice is asked for.
+    """The packets for one viewer, from its first request for a slice on.
 
-    :param begin: returns dumpcap's command line, or raises what keeps it from being run.
-    :param judge: makes an error of what dumpcap said and how it ended.
-    :param closed: called once dumpcap is gone.
+    :param begin: returns dumpcap's command line, or raises :class:`CaptureError`.
+    :param judge: makes an error of dumpcap's standard error and exit status.
+    :param closed: called when dumpcap is gone.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class LiveView:
         self._error: CaptureError | None = None
 
     def slices(self) -> Iterator[bytes | Deferred[None]]:
-        """Return what there is, and in between what fires when there is more.
+        """Return slices of the stream; a Deferred, when there is none, fires when there is one.
 
         :raise CaptureError: if dumpcap cannot be run, or ended before it wrote anything.
         """
@@ -68,7 +68,7 @@ class LiveView:
             raise self._error
 
     def close(self) -> Deferred[None]:
-        """Show nothing more; the Deferred fires when dumpcap is gone."""
+        """End the stream. Return a Deferred that fires when dumpcap is gone."""
         self._is_over = True
         self._wake()
         return Deferred.fromCoroutine(self._child.stop()) if self._is_spawned else succeed(None)

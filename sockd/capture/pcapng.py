@@ -1,7 +1,7 @@
-"""The blocks of a pcapng stream, and packets cut down to their headers. Pure: bytes in, blocks out.
+"""Reads the blocks of a pcapng stream, and cuts packets to their headers. Pure.
 
-See https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html. What is read here is what
-``dumpcap`` writes on this machine.
+See https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html. Only the output of ``dumpcap``
+on this machine is supported, in its byte order.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ STATISTICS = 5
 PACKET = 6
 
 MAX_BLOCK = 1024 * 1024
-"""The longest block that is believed, in bytes."""
+"""The maximum length of a block, in bytes."""
 
 _FRAME = 12
-"""What every block has at least, in bytes: its type, and its length twice."""
+"""The minimum length of a block, in bytes: its type, and its length twice."""
 
 _HEAD = struct.Struct("=II")
 _LENGTH = struct.Struct("=I")
@@ -30,7 +30,7 @@ _PACKET_HEAD = struct.Struct("=7I")
 
 
 class FormatError(ValueError):
-    """What came is no pcapng stream."""
+    """The stream is not valid pcapng."""
 
     def __init__(self) -> None:
         super().__init__("dumpcap did not write pcapng")
@@ -38,7 +38,7 @@ class FormatError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block, whole.
+    """A complete block.
 
     :ivar kind: its type.
     """
@@ -48,10 +48,10 @@ class Block:
 
 
 class Blocks:
-    """Takes a stream apart as it comes.
+    """Splits a stream into blocks.
 
-    :param with_payload: leave the packets as they are. Otherwise they are cut after their headers;
-        the length that they had on the wire stays.
+    :param with_payload: leave packets unchanged. Otherwise they are cut after their headers; their
+        original length stays.
     """
 
     def __init__(self, with_payload: bool) -> None:
@@ -60,9 +60,9 @@ class Blocks:
         self._links: list[int] | None = None
 
     def feed(self, data: bytes) -> Iterator[Block]:
-        """Return the blocks that are whole by now.
+        """Return the blocks that are complete.
 
-        :raise FormatError: if the stream is not one.
+        :raise FormatError: if the stream is not valid.
         """
         data = self._rest + data
         start = 0
@@ -79,7 +79,7 @@ class Blocks:
         self._rest = data[start:]
 
     def _read(self, kind: int, data: bytes) -> Block | None:
-        """Return a block as it is to be kept; ``None`` for those of unknown types."""
+        """Return the block to keep; ``None`` for blocks of unknown types."""
         if kind == SECTION:
             self._links = []
         elif self._links is None:
@@ -94,7 +94,7 @@ class Blocks:
 
 
 def _cut(data: bytes, links: Sequence[int]) -> bytes:
-    """Return an enhanced packet block with no more than the headers of its packet."""
+    """Return an enhanced packet block with only the headers of its packet."""
     if len(data) < _PACKET_HEAD.size + 4:
         raise FormatError
     kind, _, interface, high, low, captured, on_wire = _PACKET_HEAD.unpack_from(data)

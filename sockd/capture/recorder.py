@@ -1,7 +1,8 @@
-"""Writes blocks to files, and keeps the files within their bounds of size and age.
+"""Writes blocks to files, and limits the size and age of the files.
 
-Everything here may block: it is for one thread at a time, and never the reactor's. The bound holds
-at every moment, what earlier runs left behind included: room is made before a file is begun.
+Everything here may block. It runs in one thread at a time, never in the reactor's. The size limit
+includes the files of earlier runs, and holds at every moment: old files are removed before a new
+one is created.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from sockd.errors import CaptureError, Problem
 from sockd.support.text import printable
 
 PARTS = 8
-"""Into how many files the bound is divided; the oldest makes room for the newest."""
+"""The number of files that share the size limit; the oldest is removed for a new one."""
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
 _MOST_ENTRIES = 10_000
-"""How many names of the directory are looked at, lest a foreign one keep the thread forever."""
+"""How many directory entries are read at most, so that a huge directory does not block the thread.
+"""
 
 _NAME = re.compile(r"sockd-[0-9]{8}T[0-9]{12}Z-[0-9]{2}\.pcapng")
 _ELSEWHERE = "a directory of its own that the user of sockd may write to"
@@ -39,7 +41,7 @@ _HINTS = {
 
 
 class Recorder:
-    """The files of captures, in a directory that only their owner can look into.
+    """The files of captures, in a directory that only its owner can access.
 
     :param clock: returns the time in seconds since the epoch.
     :ivar files: the names and sizes of the files, oldest first.
@@ -60,15 +62,15 @@ class Recorder:
         self.packets = 0
 
     def survey(self) -> None:
-        """Look at what earlier runs left behind, and remove what is too old."""
+        """Find the files of earlier runs, and remove those that are too old."""
         with suppress(OSError):
             self._kept = self._found()
             self.sweep()
 
     def open(self) -> None:
-        """Prepare the directory, and remove what is too old or too much.
+        """Prepare the directory, and remove files that exceed the limits.
 
-        :raise CaptureError: if it cannot be written to, or others can look into it.
+        :raise CaptureError: if it cannot be written to, or other users can access it.
         """
         try:
             for folder in (self.directory.parent, self.directory):
@@ -82,9 +84,9 @@ class Recorder:
             raise self._problem(error) from None
 
     def write(self, blocks: Iterable[Block]) -> None:
-        """Write blocks; those that begin a stream are repeated at the beginning of each file.
+        """Write blocks. Section and interface blocks are repeated at the beginning of each file.
 
-        :raise CaptureError: if the disk does not take them.
+        :raise CaptureError: if they cannot be written.
         """
         try:
             for block in blocks:
@@ -109,7 +111,7 @@ class Recorder:
         self._count()
 
     def close(self) -> None:
-        """End the file; what comes next begins another."""
+        """Close the file; the next block begins another."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._name = -1, ""
@@ -145,7 +147,7 @@ class Recorder:
         self._put(b"".join(block.data for block in self._preamble))
 
     def _put(self, data: bytes) -> None:
-        """Write all of some data, or leave the file as it was."""
+        """Write all of the data, or leave the file unchanged."""
         size = self._kept[self._name]
         try:
             written = 0
@@ -157,12 +159,12 @@ class Recorder:
         self._kept[self._name] = size + len(data)
 
     def _make_room(self) -> None:
-        """Remove the oldest files until one more has room beside the others."""
+        """Remove the oldest files until another one fits into the size limit."""
         while sum(self._kept.values()) + self._part > self._spec.max_size:
             self._remove(next(iter(self._kept)))
 
     def _found(self) -> dict[str, int]:
-        """Return the files that are there, from earlier runs or from this one."""
+        """Return the existing files and their sizes."""
         with os.scandir(self.directory) as entries:
             found = {
                 entry.name: entry.stat(follow_symlinks=False).st_size
@@ -185,7 +187,7 @@ class Recorder:
         self.files = tuple(self._kept.items())
 
     def _guard(self) -> None:
-        """Make sure that nobody else can look into the directory."""
+        """Make sure that other users cannot access the directory."""
         status = self.directory.stat()
         if os.name == "posix" and stat.S_IMODE(status.st_mode) & _OTHERS:
             mode = f"{stat.S_IMODE(status.st_mode):04o}"

@@ -1,7 +1,7 @@
-"""One ``dumpcap`` whose packets go to files.
+"""A ``dumpcap`` whose packets are written to files.
 
-The reactor only carries bytes from the pipe to the thread that writes. Where the disk is slow the
-pipe is left unread, it fills, and the kernel drops packets; the services do not wait.
+The reactor only passes bytes from the pipe to the writing thread. If the disk is slow, the pipe is
+no longer read, it fills up, and the kernel drops packets; the services do not wait.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from sockd.capture.writer_thread import WriterThread
 from sockd.reactor import IReactor
 
 MAX_WRITE_QUEUE = 1024 * 1024
-"""How much may wait to be written before the pipe is left unread, in bytes."""
+"""How many bytes may be queued for the disk before the pipe is no longer read."""
 
 Outcome = Callable[[Exception | None, str, str], None]
-"""Called with why nothing more could be written, what dumpcap said, and how it ended."""
+"""Called with the error of a failed write, dumpcap's standard error, and how it ended."""
 
 
 class Recording:
-    """A capture to files, under way.
+    """A running capture to files.
 
-    :param began: called when dumpcap has the interface open and its filter set.
-    :param ended: called when all is over, unless it was stopped.
+    :param began: called when dumpcap has opened the interface and set its filter.
+    :param ended: called when the capture ends, unless it was stopped.
     """
 
     def __init__(
         self,
         reactor: IReactor,
-        scribe: WriterThread,
+        writer: WriterThread,
         with_payload: bool,
         began: Callable[[], None],
         ended: Outcome,
     ) -> None:
-        self._scribe = scribe
+        self._writer = writer
         self._blocks = Blocks(with_payload)
         self._began = began
         self._ended = ended
@@ -57,7 +57,7 @@ class Recording:
         self._child.spawn(command)
 
     def ready(self) -> Deferred[None]:
-        """Return what fires when it has begun, or is over."""
+        """Return a Deferred that fires when the capture has begun, or has ended."""
         if self._has_begun:
             return succeed(None)
         waiter: Deferred[None] = Deferred()
@@ -65,7 +65,7 @@ class Recording:
         return waiter
 
     async def stop(self) -> None:
-        """End it; return once its last packets are written."""
+        """Stop dumpcap; return once its last packets are written."""
         self._is_stopping = True
         await self._child.stop(KERNEL_BUFFER_TIME)
         await self._finish()
@@ -85,7 +85,7 @@ class Recording:
             Deferred.fromCoroutine(self._write())
 
     async def _write(self) -> None:
-        """Write what waits, and what comes meanwhile."""
+        """Write the queued data, and what is queued meanwhile."""
         while self._waiting:
             data = b"".join(self._waiting)
             self._waiting, self._size = [], 0
@@ -100,8 +100,8 @@ class Recording:
             recorder.write(self._blocks.feed(data))
 
         try:
-            await self._scribe.ask(job)
-        except Exception as error:  # whatever it is, dumpcap must not go on for nobody
+            await self._writer.ask(job)
+        except Exception as error:  # on any error, dumpcap must not keep running for nothing
             self._error = error
             Deferred.fromCoroutine(self._child.stop())
 
@@ -110,7 +110,7 @@ class Recording:
             written: Deferred[None] = Deferred()
             self._unwritten.append(written)
             await written
-        await self._scribe.ask(Recorder.close)
+        await self._writer.ask(Recorder.close)
 
     def _gone(self, said: str, ending: str) -> None:
         if not self._is_stopping:
@@ -123,7 +123,7 @@ class Recording:
 
 
 def _fire(waiters: list[Deferred[None]]) -> None:
-    """Fire all of them, once."""
+    """Fire each waiter once."""
     fired = waiters.copy()
     waiters.clear()
     for waiter in fired:

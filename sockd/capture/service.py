@@ -1,7 +1,7 @@
-"""The capture as a service: follows the listeners, and minds the recording and the viewers.
+"""The capture service: follows the listeners, and manages the recording and the viewers.
 
-Whatever goes wrong with it is told in the log and in its status. It never keeps the daemon from
-starting, or a service from serving.
+Errors are logged and shown in the status. They never prevent the daemon from starting or a service
+from serving.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
 MOST_VIEWERS = 4
-"""How many people may watch at once."""
+"""How many viewers there may be at once."""
 
 DRAIN_CHECK = 1.0
-"""How often it is checked whether a stopped service has drained, in seconds."""
+"""How often to check whether a stopped service has drained, in seconds."""
 
 SWEEP = 10.0
-"""How often files that have become too old are looked for, in seconds."""
+"""How often files that are too old are removed, in seconds."""
 
 
 class CaptureState(StrEnum):
-    """Where the capture to files is in its life."""
+    """The state of the capture to files."""
 
     STOPPED = "stopped"
     STARTING = "starting"
     CAPTURING = "capturing"
     WAITING = "waiting"
-    """It would capture, but no service listens on a network."""
+    """It is started, but no service listens on a network."""
     FAILED = "failed"
 
 
 @implementer(ICapture)
 class CaptureService(TypedService):
-    """Captures what passes through the services' ports."""
+    """Captures the packets of the services' ports."""
 
     _log = PartLogger("sockd.capture")
 
@@ -67,7 +67,7 @@ class CaptureService(TypedService):
         self._spec = spec
         self._ledger = ledger
         self._reactor = reactor
-        self._scribe = WriterThread(reactor, recorder)
+        self._writer = WriterThread(reactor, recorder)
         self._followed = Followed()
         self._ports: frozenset[Port] = frozenset()
         self._turn = DeferredLock()
@@ -85,7 +85,7 @@ class CaptureService(TypedService):
 
     @property
     def state(self) -> CaptureState:
-        """Where the capture to files is in its life."""
+        """The state of the capture to files."""
         if self._error is not None:
             return CaptureState.FAILED
         if not self._is_wanted:
@@ -95,12 +95,12 @@ class CaptureService(TypedService):
         return CaptureState.CAPTURING if self._has_begun else CaptureState.STARTING
 
     def startService(self) -> None:
-        """Run once the reactor does: only then are children reaped."""
+        """Start when the reactor runs: only then are child processes reaped."""
         super().startService()
         self._reactor.callWhenRunning(self._run)
 
     def stopService(self) -> Deferred[None]:
-        """End everything; the Deferred fires when no child is left."""
+        """Stop everything. Return a Deferred that fires when no child process is left."""
         self.end()
         self._unsubscribe()
         if self._look_call is not None:
@@ -111,8 +111,8 @@ class CaptureService(TypedService):
         return Deferred.fromCoroutine(self._end())
 
     def status(self) -> Mapping[str, object]:
-        """Return how it goes, as plain values."""
-        spec, recorder = self._spec, self._scribe.recorder
+        """Return the status, as plain values."""
+        spec, recorder = self._spec, self._writer.recorder
         return {
             "state": self.state.value,
             "error": None if self._error is None else str(self._error),
@@ -130,26 +130,26 @@ class CaptureService(TypedService):
         }
 
     def start(self) -> Deferred[None]:
-        """Begin to write files; return what fires when that has begun, or failed."""
+        """Start the capture to files. Return a Deferred that fires when it has begun or failed."""
         self._is_wanted = True
         self._error = None
         return Deferred.fromCoroutine(self._start())
 
     def stop(self) -> Deferred[None]:
-        """End the files; return what fires when the last packets are written."""
+        """Stop the capture to files. Return a Deferred that fires when all packets are written."""
         self._is_wanted = False
         self._error = None
         return self._settle()
 
     def watch(self) -> LiveView:
-        """Return the packets for one more viewer."""
+        """Return a live capture for a new viewer."""
         return LiveView(
-            self._reactor, self._spec.payload, self._welcome, self._judge, self._viewers.discard
+            self._reactor, self._spec.payload, self._admit, self._judge, self._viewers.discard
         )
 
     def _run(self) -> None:
         if self.running:
-            self._scribe.ask(Recorder.survey)
+            self._writer.ask(Recorder.survey)
             self._unsubscribe = self._ledger.subscribe_states(lambda _: self._look_in(0))
             self._look()
             self._sweeps.start(SWEEP, now=False)
@@ -169,7 +169,7 @@ class CaptureService(TypedService):
         await gatherResults(viewers)
 
     def _look_in(self, seconds: float) -> None:
-        """Follow the listeners after a time: a reload changes many of them at once."""
+        """Follow the listeners after a delay: a reload changes many of them at once."""
         if self._look_call is not None:
             self._look_call.cancel()
         self._look_call = self._reactor.callLater(seconds, self._look_now)
@@ -182,7 +182,7 @@ class CaptureService(TypedService):
             self._look_in(DRAIN_CHECK)  # the ports of a service stay until it has drained
 
     def _look(self) -> None:
-        """Follow the listeners: what is captured is theirs alone."""
+        """Follow the listeners: only their ports are captured."""
         ports = self._followed.ports(self._ledger.services.values())
         if ports != self._ports:
             self._ports = ports
@@ -191,13 +191,13 @@ class CaptureService(TypedService):
             self._settle()
 
     def _sweep(self) -> Deferred[None]:
-        return self._scribe.ask(Recorder.sweep).addErrback(self._stumbled)
+        return self._writer.ask(Recorder.sweep).addErrback(self._sweep_failed)
 
-    def _stumbled(self, failure: Failure) -> None:
+    def _sweep_failed(self, failure: Failure) -> None:
         self._log.failure("Old captures cannot be removed", failure)
 
     def _settle(self) -> Deferred[None]:
-        """Bring what is captured in line with what is wanted, one change at a time."""
+        """Start or stop the recording as needed, one change at a time."""
         return self._turn.run(lambda: Deferred.fromCoroutine(self._match()))
 
     async def _match(self) -> None:
@@ -207,17 +207,17 @@ class CaptureService(TypedService):
             self._recording = None
             await recording.stop()
             self._has_begun = False
-            self._log.info("Captured {packets} packets", packets=self._scribe.recorder.packets)
+            self._log.info("Captured {packets} packets", packets=self._writer.recorder.packets)
         if self._recording is None and wanted and self._error is None:
             await self._record(wanted)
 
     async def _record(self, ports: frozenset[Port]) -> None:
         recording = Recording(
-            self._reactor, self._scribe, self._spec.payload, self._begun, self._lost
+            self._reactor, self._writer, self._spec.payload, self._begun, self._lost
         )
         try:
             command = self._command(ports)
-            await self._scribe.ask(Recorder.open)
+            await self._writer.ask(Recorder.open)
         except CaptureError as error:
             self._fail(error)
             return
@@ -233,12 +233,12 @@ class CaptureService(TypedService):
         self._log.info(
             "Capturing on {interface} into {directory}: {filter}",
             interface=self._spec.interface,
-            directory=escaped(os.fsencode(self._scribe.recorder.directory)),
+            directory=escaped(os.fsencode(self._writer.recorder.directory)),
             filter=capture_filter(self._recorded),
         )
 
     def _lost(self, error: Exception | None, said: str, ending: str) -> None:
-        """Take note of a recording that came to an end which nobody here asked for."""
+        """Handle the end of a recording that was not stopped."""
         self._recording = None
         self._has_begun = False
         if isinstance(error, CaptureError):
@@ -258,21 +258,21 @@ class CaptureService(TypedService):
     def _judge(self, said: str, ending: str) -> CaptureError | None:
         return dumpcap.complaint(said, ending, self._spec)
 
-    def _problem(self, message: str, hint: str = dumpcap.AGAIN) -> CaptureError:
+    def _problem(self, message: str, hint: str = dumpcap.RESTART_HINT) -> CaptureError:
         return CaptureError([Problem(self._spec.locations[""], message, hint)])
 
-    def _welcome(self, view: LiveView) -> list[str]:
-        """Let one more viewer in.
+    def _admit(self, view: LiveView) -> list[str]:
+        """Admit a new viewer; return dumpcap's command line.
 
-        :raise CaptureError: if there are too many, or there is nothing to be seen.
+        :raise CaptureError: if there are too many viewers, or nothing to capture.
         """
         self._look()
         if len(self._viewers) >= MOST_VIEWERS:
-            message = f"{MOST_VIEWERS} people watch already"
-            raise self._problem(message, "wait until one of them leaves")
+            message = f"the limit of {MOST_VIEWERS} viewers is reached"
+            raise self._problem(message, "wait until one of them disconnects")
         if not self._ports:
             message = "no service listens on a network"
-            raise self._problem(message, "services() shows which were stopped")
+            raise self._problem(message, "services() shows which are stopped")
         command = self._command(self._ports)
         self._viewers.add(view)
         return command

@@ -1,4 +1,4 @@
-"""Lends the recorder to one thread at a time, so that no disk keeps the reactor waiting."""
+"""Runs the recorder in threads, one job at a time, so that the disk never blocks the reactor."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sockd.reactor import IReactor
 
 
 class WriterThread:
-    """A recorder, and the threads that it works in.
+    """A recorder whose jobs run in threads.
 
-    :ivar recorder: what is read of it here was written down by its last job.
+    :ivar recorder: its attributes may be read here; the last job set them.
     """
 
     def __init__(self, reactor: IReactor, recorder: Recorder) -> None:
@@ -23,7 +23,7 @@ class WriterThread:
         self.recorder = recorder
 
     def ask(self, job: Callable[[Recorder], None]) -> Deferred[None]:
-        """Do a job after those that were asked for before; return what fires when it is done."""
+        """Run a job after those before it. Return a Deferred that fires when it is done."""
         return self._lock.run(self._in_thread, job)
 
     def _in_thread(self, job: Callable[[Recorder], None]) -> Deferred[None]:

@@ -1,8 +1,8 @@
-"""The log, as people read it.
+"""The log lines that sockd writes.
 
-- :mod:`~sockd.log.messages`: the line of each event
-- :mod:`~sockd.log.rate_limiter`: bounds the lines of a burst, and sums the rest up
-- :mod:`~sockd.log.event_logger`: writes the events of the ledger
-- :mod:`~sockd.log.banner`: the lines at the start that say what to type
+- :mod:`~sockd.log.messages`: the message of each event
+- :mod:`~sockd.log.rate_limiter`: limits the number of lines, and sums up the rest
+- :mod:`~sockd.log.event_logger`: logs the events of the ledger
+- :mod:`~sockd.log.banner`: the client commands that are logged at the start
 - :mod:`~sockd.log.lesson`: the guided tour ``lesson()``
 """

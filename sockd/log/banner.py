@@ -1,4 +1,4 @@
-"""The lines to copy: for each listener, the command that talks to it. Pure."""
+"""The startup banner: for each listener, the command that connects to it. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LOOPBACK = {ALL_IPV4: "127.0.0.1", ALL_IPV6: "::1"}
 
 
 def reachable(listeners: Iterable[Listener], own: OwnHosts) -> Iterator[Listener]:
-    """Return each listener as clients find it: one bound to all addresses is at each of them.
+    """Return the listeners at the addresses that clients can use.
 
-    Where the machine has none but loopback, a wildcard stays what it is, and the commands below
-    name loopback for it.
+    A listener that is bound to all addresses is returned once for each address of the machine. If
+    the machine has only loopback, the wildcard stays, and the commands below name loopback for it.
     """
     for listener in listeners:
         address = listener.address
@@ -24,7 +24,7 @@ def reachable(listeners: Iterable[Listener], own: OwnHosts) -> Iterator[Listener
 
 
 def service_lines(records: Sequence[ServiceRecord], own: OwnHosts) -> Iterator[str]:
-    """Return a line for each listener of each service, and each address it is reached at."""
+    """Return a line for each address of each listener of each service."""
     width = max((len(record.name) for record in records), default=0)
     for record in records:
         for listener in reachable(record.listeners, own):
@@ -46,7 +46,7 @@ def client_command(listener: Listener) -> str:
 
 
 def url(listener: Listener, path: str) -> str:
-    """Return the command that asks an HTTP listener."""
+    """Return the command that sends a request to an HTTP listener."""
     if listener.transport == "unix":
         return f"curl --unix-socket {listener.address.host} http://localhost{path}"
     host = Address(_reachable(listener.address), listener.address.port)

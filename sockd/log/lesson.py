@@ -1,7 +1,7 @@
-"""The lesson of the lab: which port stays, which changes, and why. Pure.
+"""The lines of ``lesson()``: which port stays the same, which one changes, and why. Pure.
 
 Many textbooks say that a server "switches to a new port" for each connection. It does not: the
-accepted socket keeps the listener's port, and the client's side has another one each time.
+accepted socket keeps the listener's port, and each connection has a different client port.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def _bind_step(listener: Listener) -> tuple[str, list[str]]:
 
 def _queue_step(listener: Listener) -> tuple[str, list[str]]:
     return "The queue", [
-        "Leave that client connected and start a second one. It connects, but nobody answers:",
-        "the kernel keeps it in the listener's queue until the first one leaves.",
+        "Leave that client connected and start a second one. It connects, but gets no answer:",
+        "it stays in the listener's accept queue until the first one disconnects.",
         f"    {client_command(listener)}",
         "    services()          the column `waiting`",
     ]
@@ -76,9 +76,9 @@ def _ports_step(listener: Listener) -> tuple[str, list[str]]:
 
 def _datagram_step(listener: Listener) -> tuple[str, list[str]]:
     return "UDP", [
-        "No listen, no accept, no connection: each datagram brings its sender's address along.",
+        "No listen, no accept, no connection: each datagram carries its sender's address.",
         f"    {client_command(listener)}",
-        "    ports()             what UDP shows is a flow: one peer, until it has been quiet",
+        "    ports()             shows flows: the datagrams of one peer, until it is idle",
     ]
 
 

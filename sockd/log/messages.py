@@ -1,6 +1,6 @@
-"""What happened to a socket as a sentence, in the words of the socket interface.
+"""The log message of each event, in the terms of the socket interface. Pure.
 
-Pure. The log and the shell's ``watch()`` say the same: each sentence is a format and its fields.
+The log and the shell's ``watch()`` use the same messages: a format and its fields.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _FORMATS = {
 }
 
 
-def told(event: Event) -> tuple[str, dict[str, object]]:
-    """Return the format of an event's sentence, and what goes into it."""
+def message_of(event: Event) -> tuple[str, dict[str, object]]:
+    """Return the format of an event's message, and its fields."""
     listener = event.listener
     fields: dict[str, object] = {
         "service": event.service.name,
@@ -55,6 +55,6 @@ def told(event: Event) -> tuple[str, dict[str, object]]:
 
 
 def sentence_of(event: Event) -> str:
-    """Return an event's sentence, fit for a terminal."""
-    words, fields = told(event)
+    """Return an event's message as text, with control characters escaped."""
+    words, fields = message_of(event)
     return printable(words.format_map(fields))

@@ -1,9 +1,8 @@
-"""Bounds the log: of what happens again and again, the first have a line each, the others a sum.
+"""Limits the number of log lines: the first events have a line each, the others are summed up.
 
-A flood of clients must not become a flood of lines. For each service, and for each of accept,
-close and refuse, so many events in ten seconds may have a line of their own; then a line says how
-many there were beside those, and why. The sums come from the service's account, which has them
-all.
+For each service and each of accept, close and refuse, a number of events in ten seconds is logged
+one by one. A summary then says how many more there were, and for which reasons. It is computed
+from the counters of the service, which count every event.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from sockd.model.reasons import EndReason, RefusalReason
 from sockd.support.logger import PartLogger
 
 SUMMARY_INTERVAL = 10.0
-"""How long a number of lines must last, in seconds; at its end the others are summed up."""
+"""The length of an interval in seconds. A summary of the suppressed events ends it."""
 
 LINES_PER_INTERVAL: Mapping[EventType, int] = MappingProxyType(
     {EventType.ACCEPT: 200, EventType.CLOSE: 200, EventType.REFUSE: 10}
 )
-"""How many events of one service have a line each in that time. The other words are rare."""
+"""How many events of one service are logged one by one in an interval. Other types are rare."""
 
-_SUMS = MappingProxyType(
+_SUMMARIES = MappingProxyType(
     {
         EventType.ACCEPT: "connections were accepted",
         EventType.CLOSE: "connections were closed",
@@ -38,9 +37,9 @@ _Reasons = Counter[EndReason | RefusalReason | None]
 
 
 class LogRateLimiter:
-    """Says of each event whether it may have a line, and writes the sums of the others.
+    """Decides whether an event is logged, and logs summaries of those that are not.
 
-    :param clock: tells the time, and when it is time for a sum.
+    :param clock: schedules the summaries.
     """
 
     _log = PartLogger("sockd")
@@ -50,7 +49,7 @@ class LogRateLimiter:
         self._accounts: dict[tuple[str, EventType], _Account] = {}
 
     def has_line(self, event: Event) -> bool:
-        """Return whether an event is one of the first, or leave it for the sum."""
+        """Return whether an event may be logged; otherwise the next summary counts it."""
         account = self._accounts.get((event.service.name, event.type))
         if account is None:
             if event.type not in LINES_PER_INTERVAL:
@@ -68,18 +67,18 @@ class LogRateLimiter:
         return account
 
     def _sum_up(self, account: _Account) -> None:
-        """Say what was not said; the next event after a quiet time begins anew."""
+        """Log the summary. After an interval without events, the next event starts a new one."""
         more = account.without_line()
         if more:
             self._log.info(
                 "{count} more {what} in the last {seconds:g} s{reasons} ({service})",
                 count=more.total(),
-                what=_SUMS[account.type],
+                what=_SUMMARIES[account.type],
                 seconds=SUMMARY_INTERVAL,
                 reasons=_listed_reasons(more),
                 service=account.service.name,
             )
-        if more or account.told:
+        if more or account.logged:
             account.begin()
             self._clock.callLater(SUMMARY_INTERVAL, self._sum_up, account)
         else:
@@ -87,11 +86,11 @@ class LogRateLimiter:
 
 
 class _Account:
-    """What happened and what was told of it since the last sum.
+    """The events of one service and type in the current interval.
 
-    :param first: the event that it begins with, which is in the service's account already.
-    :ivar lines_left: how many more events may have a line.
-    :ivar told: the events that had one.
+    :param first: the event that starts the interval; the service's counters already include it.
+    :ivar lines_left: how many more events may be logged.
+    :ivar logged: the number of logged events, by reason.
     """
 
     def __init__(self, first: Event) -> None:
@@ -101,19 +100,19 @@ class _Account:
         self._before -= _Reasons([first.reason])
 
     def begin(self) -> None:
-        """Forget what was, after a sum."""
+        """Start a new interval."""
         self._before = self._all()
         self.lines_left = LINES_PER_INTERVAL[self.type]
-        self.told: _Reasons = _Reasons()
+        self.logged: _Reasons = _Reasons()
 
     def give_line(self, event: Event) -> None:
-        """Take note that an event has one."""
+        """Count an event that is logged."""
         self.lines_left -= 1
-        self.told[event.reason] += 1
+        self.logged[event.reason] += 1
 
     def without_line(self) -> _Reasons:
-        """Return the others, by reason."""
-        return self._all() - self._before - self.told
+        """Return the number of suppressed events, by reason."""
+        return self._all() - self._before - self.logged
 
     def _all(self) -> _Reasons:
         if self.type is EventType.ACCEPT:
@@ -123,5 +122,5 @@ class _Account:
 
 
 def _listed_reasons(reasons: _Reasons) -> str:
-    told = [f"{reason} {count}" for reason, count in reasons.most_common() if reason is not None]
-    return f": {', '.join(told)}" if told else ""
+    parts = [f"{reason} {count}" for reason, count in reasons.most_common() if reason is not None]
+    return f": {', '.join(parts)}" if parts else ""

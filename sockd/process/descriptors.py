@@ -1,11 +1,11 @@
-"""How many descriptors a configuration may need, and how many the process may have.
+"""The number of descriptors that a configuration may need, and the limit of the process.
 
-All that may be open at once is added up before anything starts. So accept(2) never fails for want
-of a descriptor, and however many clients the services have, the stats endpoint and the shell keep
-theirs (getrlimit(2), ``RLIMIT_NOFILE``).
+All descriptors that may be open at once are added up before anything starts. So accept(2) never
+fails with EMFILE, and the stats endpoint and the shell stay reachable however many clients the
+services have (getrlimit(2), ``RLIMIT_NOFILE``).
 
-The reactor ``select`` cannot watch as many as others. There, a service whose section does not set
-``max_connections`` gets a share of those that are left; what a section sets is never changed.
+The reactor ``select`` supports fewer descriptors than others. With it, services whose sections do
+not set ``max_connections`` share what is left. A value that a section sets is never changed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from sockd.config.specs import Configuration
 
 RESERVE = 128
-"""For the rest: the log, the reactor's own, and clients that are being refused."""
+"""Descriptors for the log, for the reactor itself, and for clients that are being refused."""
 
 SELECT = 1024
-"""What select(2) can watch: descriptors below this number."""
+"""FD_SETSIZE: select(2) can only watch descriptors below this number."""
 
 _CONNECTIONS = "max_connections"
 _HINT = "lower max_connections, or raise the limit: `ulimit -Hn`, or LimitNOFILE= for systemd"
@@ -34,10 +34,10 @@ _HINT_SELECT = "lower max_connections, or take another reactor: `twistd --help-r
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The descriptors that a configuration may need.
+    """The number of descriptors that a configuration may need.
 
-    :ivar services: how many each service may need, by its name.
-    :ivar others: how many ``[stats]``, ``[admin]`` and ``[capture]`` may need together.
+    :ivar services: the number for each service, by its name.
+    :ivar others: the number for ``[stats]``, ``[admin]`` and ``[capture]`` together.
     """
 
     services: Mapping[str, int]
@@ -45,14 +45,16 @@ class Demand:
 
     @property
     def total(self) -> int:
-        """All of them, with the reserve."""
+        """The sum, including the reserve."""
         return RESERVE + sum(self.services.values()) + self.others
 
 
 def fitted(configuration: Configuration, demand: Demand, limit: int) -> Configuration:
-    """Return a configuration that fits, if it does where no section sets ``max_connections``.
+    """Return a configuration in which services without ``max_connections`` fit into a limit.
 
-    :param limit: how many descriptors there may be.
+    If they cannot fit, the configuration is returned unchanged.
+
+    :param limit: the number of descriptors that may be open.
     """
     free = [
         spec
@@ -76,9 +78,9 @@ def fitted(configuration: Configuration, demand: Demand, limit: int) -> Configur
 def problems(
     configuration: Configuration, demand: Demand, limit: int, is_select: bool = False
 ) -> list[Problem]:
-    """Return what is wrong if a process may not have so many.
+    """Return the problem if the configuration needs more descriptors than the limit.
 
-    :param limit: how many it may have open.
+    :param limit: the number of descriptors that may be open.
     :param is_select: whether the reactor is ``select``.
     """
     if demand.total <= (min(limit, SELECT) if is_select else limit):
@@ -94,21 +96,22 @@ def problems(
 
 
 def hard_limit() -> int:
-    """Return how many this process may ever have; ``sys.maxsize`` where nobody says."""
+    """Return the hard limit of this process; ``sys.maxsize`` if the system does not report one."""
     try:
         import resource
-    except ImportError:  # there is none on Windows
+    except ImportError:  # Windows
         return sys.maxsize
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def claim(most: int) -> None:
-    """Raise the soft limit to the hard one, or to ``most`` where that is less.
+    """Raise the soft limit to ``most``, or to the hard limit if that is lower.
 
-    A client for whom there is no descriptor is closed by Twisted, and nobody counts it.
+    Without a free descriptor, Twisted closes new clients without telling the factory, so that they
+    would not be counted.
     """
-    with suppress(ImportError, OSError, ValueError):  # macOS has a lower one that it does not tell
+    with suppress(ImportError, OSError, ValueError):  # macOS has a lower limit of its own
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,16 +1,16 @@
-"""SIGHUP reloads, unless it says that the terminal is gone; then the daemon shuts down in order.
+"""SIGHUP: reload the configuration, or shut down if the signal means that the terminal is gone.
 
-The kernel sends the signal when a terminal is closed: to the leader of its session, and to the
-processes in its foreground. A shell that is told passes it on to its jobs. Everything else is a
-request: from kill(1), from a supervisor, from a script. A process that has lost its terminal
-long ago, as one that was disowned has, is asked to reload as well.
+When a terminal is closed, the kernel sends SIGHUP to the leader of its session and to the processes
+in its foreground. A shell that receives it passes it on to its jobs. Every other SIGHUP is a
+request to reload: from kill(1), a supervisor or a script. A process that lost its terminal earlier,
+for example because it was disowned, also reloads.
 
-nohup(1) starts a program with SIGHUP ignored. Such a daemon stays when its terminal is closed, and
-reloads when it is asked to.
+nohup(1) starts a program with SIGHUP ignored. Such a daemon keeps running when its terminal is
+closed, and reloads on request.
 
-sigwaitinfo(2) tells who has sent the signal. It waits in a thread, and the signal is blocked in all
-of them from the first moment on, so one that comes before the reactor runs is kept. Child processes
-inherit that. Where there is no sigwaitinfo, as on macOS, only the terminal is looked at.
+sigwaitinfo(2) reports the sender. It waits in a thread. The signal is blocked in all threads from
+the beginning, so one that arrives before the reactor runs is kept; child processes inherit the
+mask. On systems without sigwaitinfo, such as macOS, only the state of the terminal decides.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _NAME = "SIGHUP"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the signal comes from.
+    """The source of a SIGHUP.
 
-    :ivar is_kernel: whether the kernel sent it, which it does for a terminal alone.
+    :ivar is_kernel: whether the kernel sent it, which it does only for a terminal.
     :ivar sender: the process that sent it.
     """
 
@@ -42,12 +42,12 @@ class Origin:
 
 
 class Hangups:
-    """What becomes of SIGHUP.
+    """Handles SIGHUP.
 
-    :param has_terminal: tells whether the process has a terminal.
-    :param shells: the processes that pass on the end of the terminal.
-    :param reload: called in the reactor's thread when the daemon is asked to reload.
-    :param end: called there in its place when the terminal is gone, perhaps more than once.
+    :param has_terminal: returns whether the process has a terminal.
+    :param shells: the processes that pass on SIGHUP when the terminal is closed.
+    :param reload: called in the reactor's thread to reload the configuration.
+    :param end: called in the reactor's thread when the terminal is gone, perhaps more than once.
     """
 
     _log = PartLogger("sockd")
@@ -69,7 +69,7 @@ class Hangups:
         self._is_ignored = False
 
     def install(self) -> None:
-        """Take the signal, in the main thread; where there is no such signal do nothing."""
+        """Install the handler, in the main thread; do nothing on systems without SIGHUP."""
         number = getattr(signal, _NAME, None)
         if number is None:
             return
@@ -83,14 +83,14 @@ class Hangups:
         )
 
     def follow(self, origin: Origin | None) -> None:
-        """Do what the signal asks for.
+        """Handle one signal.
 
-        :param origin: ``None``: nobody knows.
+        :param origin: its source; ``None`` if the system does not report it.
         """
         if not self._is_of_terminal(origin):
             self._reload()
         elif self._is_ignored:
-            self._log.info("The terminal is gone; sockd was started with nohup, and goes on")
+            self._log.info("The terminal is gone; sockd was started with nohup and keeps running")
         else:
             self._log.info("The terminal is gone")
             self._end()
@@ -102,19 +102,19 @@ class Hangups:
         return origin.is_kernel or (is_lost and origin.sender in self._shells)
 
     def _begin(self) -> None:
-        """Wait for the signal, now that there are no more processes to be forked off."""
+        """Start to wait for the signal, once no more processes will be forked."""
         self._had_terminal = self._has_terminal()
         if sys.platform == "linux":
             Thread(target=self._wait, name=_NAME, daemon=True).start()
 
     def _wait(self) -> None:
         while True:
-            told = signal.sigwaitinfo({signal.SIGHUP})
-            origin = Origin(told.si_code > 0, told.si_pid)
+            info = signal.sigwaitinfo({signal.SIGHUP})
+            origin = Origin(info.si_code > 0, info.si_pid)
             self._reactor.callFromThread(self.follow, origin)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Follow a signal that came where it was not blocked."""
+        """Handle a signal that was delivered because it was not blocked."""
         self._reactor.callFromThread(self.follow, None)
 
 
@@ -128,9 +128,9 @@ def has_terminal() -> bool:
 
 
 def shells() -> Container[int]:
-    """Return the processes that may pass on to this one that their terminal is gone.
+    """Return the processes that may pass on SIGHUP to this one when the terminal is closed.
 
-    The kernel tells the leader of a session itself.
+    The kernel signals the leader of a session itself.
     """
     if os.name != "posix" or os.getsid(0) == os.getpid():
         return ()

@@ -1,9 +1,8 @@
-"""twistd's log, without losing a line that an encoding cannot represent.
+"""Log observers that escape characters which the encoding of the log cannot represent.
 
 twistd writes to standard output in the encoding of the locale, and to files in UTF-8. Twisted drops
-a line with a character that the encoding does not have, be it the line about a login. Here such
-a character is written as an escape. Names of files that are not text in the encoding of the
-locale hold surrogates, which no encoding has.
+a line that it cannot encode, even if the line reports a login. File names that are not valid in
+the encoding of the locale contain surrogates, which no encoding can represent.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ _ERRORS = "backslashreplace"
 
 
 def escape_output() -> None:
-    """Have standard output and standard error take any text."""
+    """Have standard output and standard error escape what they cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
 
 
 def log_observer(twistd: Mapping[str, Any], file: ReopenableLogFile | None) -> ILogObserver | None:
-    """Return the observer that writes the log where twistd's options say.
+    """Return the log observer for twistd's options.
 
-    :param file: the log file; ``None`` if the log goes elsewhere.
-    :return: ``None`` if twistd's own observer will do: on standard output, see
-        :func:`escape_output`, or where ``--logger`` names another.
+    :param file: the log file; ``None`` if the log does not go to a file.
+    :return: ``None`` if twistd's own observer is suitable: for standard output, see
+        :func:`escape_output`, and for an observer that ``--logger`` names.
     """
     if twistd.get("syslog") and not twistd.get("logger"):
         return _syslog_observer(twistd["prefix"])
@@ -55,13 +54,13 @@ def _encodable(text: str) -> str:
 
 
 def _syslog_observer(prefix: str) -> ILogObserver:
-    """Return what sends the log to syslog(3), which takes UTF-8."""
-    import syslog  # not everywhere
+    """Return an observer that logs to syslog(3), in UTF-8."""
+    import syslog  # not available on Windows
 
     from twisted.python.syslog import SyslogObserver
 
     class EscapingSyslogObserver(SyslogObserver):
-        """Twisted's observer, for any text."""
+        """Twisted's observer, with escapes."""
 
         def __init__(self) -> None:
             SyslogObserver.__init__(self, prefix)

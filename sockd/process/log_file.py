@@ -1,7 +1,7 @@
-"""The log file, opened again after another program has renamed it, as logrotate(8) does.
+"""The log file, which can be reopened after another program such as logrotate(8) has renamed it.
 
-twistd opens its log file itself, and tells nobody which object that is. So sockd opens the file as
-twistd would, and hands it over as the log observer of the application.
+twistd gives no access to the log file that it opens. So sockd opens the file itself, in the same
+way, and passes it to twistd as the log observer of the application.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _DEFAULT = "twistd.log"
 
 
 class ReopenableLogFile:
-    """A log file of twistd's sort, which begins a new one at each megabyte.
+    """A log file as twistd opens it, rotated at each megabyte.
 
-    :ivar path: where it is; it stays the same when a daemon changes its directory.
-    :raise OSError: if it cannot be opened.
+    :ivar path: the absolute path, which stays valid when the daemon changes its directory.
+    :raise OSError: if the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +38,14 @@ class ReopenableLogFile:
             self._file.write(text)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Flush buffered text."""
         with self._lock:
             self._file.flush()
 
     def reopen(self) -> None:
-        """Open the file by its name again; where there is none, with the mode of the old one.
+        """Open the file again by its path; a new file gets the mode of the old one.
 
-        :raise OSError: if it cannot be opened; the old one stays in use.
+        :raise OSError: if it cannot be opened; the old file stays in use.
         """
         mode = None if self.path.exists() else self._mode
         new = LogFile.fromFullPath(str(self.path), defaultMode=mode)
@@ -55,9 +55,9 @@ class ReopenableLogFile:
 
 
 class LogReopener:
-    """Opens the log file again when it is told to.
+    """Reopens the log file on a signal.
 
-    :param file: ``None``: the log goes elsewhere.
+    :param file: ``None`` if the log does not go to a file.
     """
 
     _log = PartLogger("sockd")
@@ -66,7 +66,10 @@ class LogReopener:
         self._file = file
 
     def __call__(self, name: str) -> None:
-        """Follow a signal."""
+        """Reopen the file.
+
+        :param name: the name of the signal.
+        """
         if self._file is None:
             self._log.info("{signal} was ignored: sockd has no log file to reopen", signal=name)
             return
@@ -81,7 +84,7 @@ class LogReopener:
 
 
 def log_file(twistd: Mapping[str, object]) -> ReopenableLogFile | None:
-    """Return the file that twistd's options name, ``None`` if the log goes elsewhere.
+    """Return the log file for twistd's options; ``None`` if the log does not go to a file.
 
     :raise SystemExit: if it cannot be opened.
     """

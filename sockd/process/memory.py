@@ -1,4 +1,4 @@
-"""Keeps Python's garbage collector from looking again and again at what stays for good."""
+"""Settings of Python's garbage collector."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import gc
 
 
 def settle() -> None:
-    """Take all that there is now for permanent; call it once, when everything has started.
+    """Exclude all current objects from garbage collection; call it once, after the start.
 
-    A full collection looks at everything, and nobody is served meanwhile: tens of milliseconds in
-    a daemon with thousands of endpoints.
+    A full collection visits every object and blocks the reactor: for tens of milliseconds in a
+    daemon with thousands of endpoints.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What root is warned of, and what is refused to root: a shell of root for other machines."""
+"""Warnings for a daemon that runs as root, and refusal of a root shell that others could reach."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from sockd.support.text import quoted
 HINT = "twistd --uid nobody --gid nogroup … sockd …"
 
 WARNING = (
-    "sockd runs as root, and stays root: so does whoever gets into it, and the admin shell."
-    f" Give it a user of its own: {HINT}"
+    "sockd runs as root and does not drop privileges: the admin shell is a root shell."
+    f" Run it as a separate user: {HINT}"
 )
 
 
 def is_root() -> bool:
-    """Return whether this process is root; where there is no such user, it is not."""
+    """Return whether this process runs as root; ``False`` on systems without root."""
     return os.name == "posix" and os.geteuid() == 0
 
 
 def future_owner(uid: int | None, gid: int | None) -> tuple[int, int] | None:
-    """Return the user and group that a root process becomes, by twistd's options; else ``None``.
+    """Return the user and group that a root process switches to by twistd's options, or ``None``.
 
-    Without ``--gid`` twistd takes the group that the user has in passwd(5).
+    Without ``--gid`` twistd uses the primary group of the user (passwd(5)).
     """
     if uid is None or not is_root():
         return None
     if gid is None:
-        import pwd  # only POSIX has it, and only there a process is root
+        import pwd  # POSIX only
 
         gid = pwd.getpwuid(uid).pw_gid
     return uid, gid
 
 
 def shell_problems(spec: AdminSpec) -> Iterator[Problem]:
-    """Return the endpoints of a shell that other machines could reach.
+    """Return a problem for each endpoint of the shell that other machines could reach.
 
-    A Manhole runs what it is told: one of a daemon that is root is a root shell.
+    A Manhole runs any code. In a daemon that runs as root it is a root shell.
     """
     for endpoint in (*spec.ssh, *spec.telnet):
         if not endpoint.is_private:

@@ -1,13 +1,13 @@
-"""What each signal does to the daemon: signal(7), as one table.
+"""The action of each signal (signal(7)), as one table.
 
-Nothing that can be caught ends the daemon without the drain. The exceptions are the signals of a
-program error, which keep their default: a core dump of the moment.
+No signal that can be caught ends the daemon without the drain. Signals for program errors are an
+exception: they keep their default action, a core dump.
 
-A signal that comes before the reactor runs waits for it: ports are bound by then, and a pidfile
-is written. One that comes after the shutdown is ignored.
+A signal that arrives before the reactor runs is handled once it runs: by then ports are bound and
+the pidfile is written. Signals after the shutdown are ignored.
 
 Twisted's own handlers also stop the reactor, but make ``twistd`` die of the signal afterwards, and
-answer a second Ctrl-C with a traceback.
+log a traceback for a second Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sockd.support.logger import PartLogger
 
 
 class Action(Enum):
-    """What the daemon does when a signal comes."""
+    """The action for a signal."""
 
     SHUT_DOWN = "shut down with the drain; a second one ends the drain"
     RELOAD = "reload"
@@ -46,13 +46,13 @@ ACTIONS: Mapping[str, Action] = {
     ),
     **dict.fromkeys(("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS"), Action.DEFAULT),
 }
-"""By the name of the signal; systems do not have all of them. Real-time signals are ignored."""
+"""The action for each signal, by name; not every system has all. Real-time signals are ignored."""
 
 
 class Signals:
-    """Has the reactor do what the signals of this process ask for.
+    """Handles the signals of this process in the reactor's thread.
 
-    :param actions: what is called in the reactor's thread, with the name of the signal.
+    :param actions: the function for each action; it is called with the name of the signal.
     """
 
     _log = PartLogger("sockd")
@@ -67,17 +67,17 @@ class Signals:
         }
 
     def install(self) -> None:
-        """Take the signals, in the main thread."""
+        """Install the handlers, in the main thread."""
         for number, (_, action) in self._handled.items():
-            # Python itself ignores SIGPIPE and SIGXFSZ: the write fails in their place.
+            # Python itself ignores SIGPIPE and SIGXFSZ: the write fails with an error instead.
             if action is not Action.IGNORE or signal.getsignal(number) == signal.SIG_DFL:
                 signal.signal(number, self._handle)
-        # Twisted takes SIGTERM and SIGBREAK when the reactor starts.
-        self._reactor.addSystemEventTrigger("during", "startup", self._take_back)
-        # While the interpreter takes itself down, a handler of ours would be one that kills.
+        # Twisted installs its handlers for SIGTERM and SIGBREAK when the reactor starts.
+        self._reactor.addSystemEventTrigger("during", "startup", self._reinstall)
+        # While the interpreter exits, it restores the default actions, which would kill it.
         self._reactor.addSystemEventTrigger("after", "shutdown", self._ignore_all)
 
-    def _take_back(self) -> None:
+    def _reinstall(self) -> None:
         for number, (_, action) in self._handled.items():
             if action is Action.SHUT_DOWN:
                 signal.signal(number, self._handle)
@@ -95,9 +95,10 @@ class Signals:
 
 
 class Shutdown:
-    """Begins the shutdown at the first signal, and ends the drain at any other one.
+    """Begins the shutdown at the first signal, and ends the drain at any later one.
 
-    :param first: called unless something else has begun the shutdown.
+    :param first: begins the shutdown; not called if the shutdown has already begun.
+    :param second: ends the drain.
     """
 
     _log = PartLogger("sockd")
@@ -110,7 +111,10 @@ class Shutdown:
         reactor.addSystemEventTrigger("before", "shutdown", next, self._calls, None)
 
     def __call__(self, name: str) -> None:
-        """Follow a signal."""
+        """Handle a signal.
+
+        :param name: its name.
+        """
         self._log.info("Received {signal}", signal=name)
         next(self._calls, self._second)()
 
@@ -120,7 +124,7 @@ class Shutdown:
 
 
 def _signals() -> Iterator[tuple[int, str, Action]]:
-    """Return the signals that this system has, by number and name."""
+    """Return the number, name and action of each signal that this system has."""
     for name, action in ACTIONS.items():
         number = getattr(signal, name, None)
         if number is not None:

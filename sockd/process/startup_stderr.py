@@ -1,7 +1,7 @@
-"""The terminal that a process was started on, which twistd soon takes away.
+"""The terminal on which the process was started.
 
-It makes ``sys.stderr`` a part of the log, and in the background descriptors 1 and 2 are /dev/null,
-as daemon(7) says. Yet whoever typed the command still waits there for what becomes of it.
+twistd redirects ``sys.stderr`` to the log, and daemon(7) processes have /dev/null as descriptors 1
+and 2. Errors of the start must still reach the terminal where the command was typed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _STANDARD_ERROR = 2
 
 
 class StartupStderr:
-    """Descriptors of its own for what is standard error and output now, until the start is over."""
+    """Duplicates of standard error and output, kept open until the start is over."""
 
     def __init__(self) -> None:
         self._encoding: str = getattr(sys.stderr, "encoding", None) or "utf-8"
@@ -25,17 +25,17 @@ class StartupStderr:
 
     @property
     def is_there(self) -> bool:
-        """Whether somebody can read there what no file, pipe or log is to have."""
+        """Whether one of them is a terminal, so that secrets can be shown on it."""
         return self._screen() is not None
 
     def tell(self, text: str) -> None:
-        """Print lines on standard error, whatever it is; do nothing if nobody is there any more."""
+        """Write lines to standard error, whatever it is; do nothing if it is closed."""
         if self._error is not None:
             with suppress(OSError):
                 os.write(self._error, self._encoded(text))
 
     def show(self, text: str) -> bool:
-        """Print lines on a terminal and nowhere else; return whether that was done."""
+        """Write lines to a terminal, never to a file or pipe; return whether that was possible."""
         screen = self._screen()
         if screen is None:
             return False
@@ -49,18 +49,18 @@ class StartupStderr:
         return f"{text}\n".encode(self._encoding, "backslashreplace")
 
     def close(self) -> None:
-        """Let go of it: whoever reads it to its end has it then."""
+        """Close the duplicates, so that a program that reads a pipe to its end sees the end."""
         descriptors, self._descriptors, self._error = self._descriptors, [], None
         for descriptor in descriptors:
             os.close(descriptor)
 
     def _screen(self) -> int | None:
-        """Return a descriptor of a terminal; one that has hung up is none (tty(4))."""
+        """Return a descriptor of a terminal that has not hung up (tty(4))."""
         return next((one for one in self._descriptors if os.isatty(one)), None)
 
 
 def _duplicate(descriptor: int) -> int | None:
     try:
         return os.dup(descriptor)
-    except OSError:  # it may be closed
+    except OSError:  # closed
         return None

@@ -1,7 +1,7 @@
-"""The state directory: what sockd makes once and keeps, such as its host key.
+"""The state directory: files that sockd creates once and keeps, such as its host key.
 
-It comes into being when the first thing is kept, with mode 0700. Files are 0600 and appear whole
-or not at all.
+It is created with mode 0700 when the first file is kept. Files have mode 0600 and are created
+atomically.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sockd.support.files import read_regular, reason
 from sockd.support.text import printable
 
 HOST_KEY = "ssh_host_ed25519_key"
-"""The private key that the admin shell shows to its clients."""
+"""The private host key of the admin shell."""
 
 PASSWORD = "admin.htpasswd"  # noqa: S105 - the name of the file
-"""The hash of the password that was made at the first start."""
+"""The hash of the password that was generated at the first start."""
 
 FIRST_PASSWORD = "first-password"  # noqa: S105 - the name of the file
-"""The password itself, where there was no terminal to show it on, until the first login."""
+"""The generated password, if there was no terminal to show it on; kept until the first login."""
 
 CAPTURES = "captures"
-"""The directory of captures, unless the configuration says another."""
+"""The default directory of captures."""
 
 _OURS = frozenset({HOST_KEY, PASSWORD, FIRST_PASSWORD, CAPTURES})
 _PRIVATE_DIRECTORY = 0o700
@@ -38,10 +38,10 @@ _MAKE = "an existing directory that this user may write to; [sockd] state names 
 
 
 def default_path(environment: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """Return where state is kept unless the configuration says it.
+    """Return the state directory for a configuration that does not set one.
 
-    That is the first of ``$STATE_DIRECTORY`` (systemd.exec(5)), else what the system has for a
-    user's state: ``$XDG_STATE_HOME`` or ``~/.local/state``, and a folder ``sockd`` in it.
+    That is the first of ``$STATE_DIRECTORY`` (systemd.exec(5)), or else a folder ``sockd`` in the
+    system's directory for the state of a user: ``$XDG_STATE_HOME`` or ``~/.local/state`` on Linux.
     """
     given = environment.get("STATE_DIRECTORY", "").split(":" if platform != "win32" else ";")[0]
     if given:
@@ -55,12 +55,12 @@ def default_path(environment: Mapping[str, str], platform: str = sys.platform) -
 
 
 class StateDirectory:
-    """A directory that only its owner can look into.
+    """A directory that only its owner can access.
 
-    :param path: where; ``None``: :func:`default_path`.
-    :param location: where the problems point in the configuration; else they point at the
+    :param path: ``None``: :func:`default_path`.
+    :param location: the location in the configuration that errors name; by default, errors name the
         directory.
-    :param owner: the user and group that the process becomes later: what root keeps is theirs.
+    :param owner: the user and group that the process switches to later; they get the files.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class StateDirectory:
         self._place = location or SourceLocation(str(self.path), 1)
 
     def read(self, name: str) -> bytes | None:
-        """Return what was kept under a name, ``None`` if nothing was.
+        """Return the content of a file; ``None`` if it does not exist.
 
-        :raise ConfigurationError: if it cannot be read, or others could have written it.
+        :raise ConfigurationError: if it cannot be read, or other users could have written it.
         """
         try:
             if not self.path.exists():
@@ -90,7 +90,9 @@ class StateDirectory:
             raise self.error(message, "it must belong to the user that sockd runs as") from None
 
     def keep(self, name: str, data: bytes) -> bytes:
-        """Keep something, and return what is kept: another process may have been first.
+        """Create a file unless it exists, and return its content.
+
+        Another process may have created it first.
 
         :raise ConfigurationError: if it cannot be written, or the directory is not private.
         """
@@ -105,7 +107,7 @@ class StateDirectory:
             raise self.error(message, _MAKE) from None
 
     def discard(self, name: str) -> bool:
-        """Remove what was kept under a name, if that can be done; return whether it is gone."""
+        """Remove a file if possible; return whether it no longer exists."""
         try:
             (self.path / name).unlink(missing_ok=True)
         except OSError:
@@ -113,19 +115,19 @@ class StateDirectory:
         return True
 
     def error(self, message: str, hint: str) -> ConfigurationError:
-        """Return what to raise about something in here."""
+        """Return an error about the directory."""
         return ConfigurationError([Problem(self._place, message, hint)])
 
     def damaged(self, name: str, invalid: InvalidValue) -> ConfigurationError:
-        """Return what to raise about something in here that is not what it should be."""
+        """Return an error about a file whose content is not valid."""
         message = f"{_printable_path(self.path / name)}: {invalid.message}"
-        return self.error(message, "remove it, and a new one is made")
+        return self.error(message, "remove it, and sockd creates a new one")
 
     def _guard(self) -> None:
-        """Make sure that nobody else can look into the directory or write to it."""
+        """Make sure that other users can neither read nor write the directory."""
         status = self.path.stat()
         if not stat.S_ISDIR(status.st_mode):
-            message = f"{_printable_path(self.path)} is no directory"
+            message = f"{_printable_path(self.path)} is not a directory"
             raise self.error(message, _MAKE)
         if os.name != "posix" or not status.st_mode & _OTHERS:
             return
@@ -139,9 +141,9 @@ class StateDirectory:
         )
 
     def _hand_over(self) -> None:
-        """Give the directory to the user that the process becomes, if it is root's and sockd's.
+        """Change the owner of the directory, if it belongs to root and holds only files of sockd.
 
-        A symbolic link, which could lead anywhere, is left alone.
+        Symbolic links are not followed: they could lead anywhere.
         """
         if self._owner is None or self.path.is_symlink():
             return
@@ -157,7 +159,7 @@ class StateDirectory:
 
 
 def _write_once(path: Path, data: bytes, owner: tuple[int, int] | None) -> None:
-    """Write a file unless it exists; it appears with all that is in it."""
+    """Write a file atomically, unless it exists."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     try:

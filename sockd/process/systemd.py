@@ -1,6 +1,6 @@
-"""Tells a supervisor how the daemon fares: sd_notify(3), which is systemd's and others speak too.
+"""Status notifications to a supervisor: sd_notify(3), which systemd and others support.
 
-Without ``$NOTIFY_SOCKET`` nobody is told. A supervisor that does not listen holds nobody up.
+Without ``$NOTIFY_SOCKET`` nothing is sent. Sending never blocks.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class SystemdNotifier:
-    """Whoever started the process and wants to know.
+    """Sends status notifications.
 
-    :param address: the path of its socket, or an abstract name behind ``@``; empty: nobody.
-    :param watchdog: after how many seconds without a sign it ends the process; 0: never.
+    :param address: the path of the socket, or ``@`` and an abstract name; empty: send nothing.
+    :param watchdog: the watchdog timeout of the supervisor in seconds; 0: none.
     """
 
     _log = PartLogger("sockd")
@@ -31,40 +31,40 @@ class SystemdNotifier:
     def __init__(self, address: str, watchdog: float, reactor: IReactor) -> None:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._watchdog = watchdog
-        self._heartbeat = LoopingCall(self._tell, "WATCHDOG=1")
+        self._heartbeat = LoopingCall(self._send, "WATCHDOG=1")
         self._heartbeat.clock = reactor
 
     def ready(self, status: str) -> None:
-        """Say that everything is up; from the first time on, give a sign of life.
+        """Report that the daemon is ready, and start to send watchdog notifications.
 
-        It comes from the reactor, twice as often as it must: one that is stuck is noticed.
+        They are sent from the reactor, at half the timeout: the supervisor notices if it hangs.
         """
-        self._tell("READY=1", f"STATUS={printable(status)}", f"MAINPID={os.getpid()}")
+        self._send("READY=1", f"STATUS={printable(status)}", f"MAINPID={os.getpid()}")
         if self._watchdog and not self._heartbeat.running:
             self._heartbeat.start(self._watchdog / 2)
 
     def reloading(self) -> None:
-        """Say that the configuration is read again; :meth:`ready` says that this is over."""
+        """Report that a reload has begun; :meth:`ready` reports its end."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={now}")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
-        """Say that the shutdown has begun; signs of life go on while connections drain."""
-        self._tell("STOPPING=1", "STATUS=draining")
+        """Report that the shutdown has begun. Watchdog notifications continue during the drain."""
+        self._send("STOPPING=1", "STATUS=draining")
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if not self._address:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
-                teller.setblocking(False)
-                teller.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.setblocking(False)
+                sender.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
         except OSError as error:
-            self._log.warn("The supervisor cannot be told: {error}", error=error.strerror)
+            self._log.warn("The supervisor cannot be notified: {error}", error=error.strerror)
 
 
 def systemd_notifier(environment: MutableMapping[str, str], reactor: IReactor) -> SystemdNotifier:
-    """Return who is to be told, and take the variables out: they are not for our children."""
+    """Return a notifier, and remove its variables so that child processes do not inherit them."""
     address, interval, pid = (environment.pop(name, "") for name in _VARIABLES)
     is_watched = interval.isdecimal() and pid in ("", str(os.getpid()))
     is_known = address.startswith(("/", "@"))

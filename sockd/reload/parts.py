@@ -1,7 +1,7 @@
-"""Splits a plan into the parts that can be carried out one after the other. Pure.
+"""Splits a plan into parts that can be carried out one after the other. Pure.
 
-Services that give sockets to each other belong together: for their clients, all of them change at
-one moment. The others are independent.
+Services that pass sockets to each other form one part, and change at the same moment. The others
+are independent.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _GROUPS = ("removed", "replaced", "added", "changed", "kept")
 
 
 def parts(plan: Plan) -> Steps[list[Plan]]:
-    """Return the parts of a plan. Those that free something come first.
+    """Return the parts of a plan. Parts that free something come first.
 
-    The endpoints to bind and what needs a restart are not in them.
+    They do not contain the endpoints to bind and the options that need a restart.
     """
     leaders = _leaders(plan.moves)
     services: dict[str, dict[str, list[ServiceSpec]]] = {}
@@ -46,7 +46,7 @@ def _part_of(groups: dict[str, list[ServiceSpec]], moves: list[Move]) -> Plan:
 
 
 def _leaders(moves: Iterable[Move]) -> dict[str, str]:
-    """Return for each service that gives or takes another one of its part, or itself."""
+    """Map each service that gives or takes a socket to another one of its part, or to itself."""
     leaders: dict[str, str] = {}
     for move in moves:
         leaders[_leader_of(move.giver, leaders)] = _leader_of(move.taker, leaders)
@@ -54,7 +54,7 @@ def _leaders(moves: Iterable[Move]) -> dict[str, str]:
 
 
 def _leader_of(name: str, leaders: dict[str, str]) -> str:
-    """Return the service that stands for the part of another one."""
+    """Return the service that identifies the part of another one."""
     while (leader := leaders.get(name, name)) != name:
         leaders[name] = leaders.get(leader, leader)
         name = leader

@@ -1,4 +1,4 @@
-"""The difference between two configurations: what a reload has to do, as a value. Pure."""
+"""The difference between two configurations: a plan of what a reload has to do. Pure."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from sockd.config.specs import Configuration, ServiceSpec
 
 Held = Mapping[str, tuple["Endpoint", ...]]
-"""The endpoints that are bound now, by the names of their services."""
+"""The endpoints that are bound, by the names of their services."""
 
 Identity = tuple[str, ...]
 
 KindOptions = Mapping[str, Collection[str]]
-"""The names of the options that each kind declares, by the name of the kind."""
+"""The names of the options of each kind, by the name of the kind."""
 
 _NOWHERE = SourceLocation("", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An endpoint that goes on listening for another service."""
+    """A bound endpoint that passes from one service to another."""
 
     endpoint: Endpoint
     giver: str
@@ -37,15 +37,15 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The services by what becomes of them, and the endpoints likewise.
+    """The services of both configurations by what happens to them, and the endpoints likewise.
 
-    :ivar kept: those whose section says what it said, wherever it stands in the file now.
-    :ivar changed: those that go on by another section.
-    :ivar replaced: those whose kind is another one, or has other options: a new service takes the
-        old one's place.
-    :ivar fresh: the endpoints to bind, by the names of the services that want them.
-    :ivar moves: the endpoints that are bound, and that another service wants.
-    :ivar restart: the options that were changed and are not followed before a restart.
+    :ivar kept: services whose section is the same, perhaps at another place in the file.
+    :ivar changed: services that continue with a changed section.
+    :ivar replaced: services whose kind, or an option of their kind, changed: a new service takes
+        the place of the old one.
+    :ivar fresh: the endpoints to bind, by the names of their services.
+    :ivar moves: the bound endpoints that pass to another service.
+    :ivar restart: the options that were changed and need a restart.
     """
 
     kept: tuple[ServiceSpec, ...] = ()
@@ -58,34 +58,34 @@ class Plan:
     restart: tuple[SourceLocation, ...] = ()
 
     def summary(self) -> str:
-        """Return what becomes of the services, in a line."""
+        """Return what happens to the services, in a line."""
         groups = [
             ("changed", (*self.changed, *self.replaced)),
             ("added", self.added),
             ("removed", self.removed),
         ]
-        said = [f"kept {len(self.kept)}"]
-        said += [
+        parts = [f"kept {len(self.kept)}"]
+        parts += [
             f"{word} {', '.join(one.name for one in specs)}" for word, specs in groups if specs
         ]
-        return ", ".join(said)
+        return ", ".join(parts)
 
     def lines(self) -> Iterator[str]:
-        """Return the whole of it for people: the summary, the moves, and what needs a restart."""
+        """Return the plan as text: the summary, the moves, and the options that need a restart."""
         yield self.summary()
         for move in self.moves:
-            yield f"{move.endpoint.text} goes from {move.giver} to {move.taker}"
+            yield f"{move.endpoint.text} moves from {move.giver} to {move.taker}"
         for location in self.restart:
-            yield f"{location}: changed, and followed after a restart only"
+            yield f"{location}: changed, takes effect after a restart"
 
 
 def plan(old: Configuration, new: Configuration, held: Held, options: KindOptions) -> Plan:
-    """Return what has to happen.
+    """Return the plan for a change of the configuration.
 
     It takes tens of milliseconds for thousands of endpoints, see :func:`plan_in_steps`.
 
-    :param held: what is bound now; a service that is not there was stopped, and stays so.
-    :param options: the names of the options that each kind declares, by the name of the kind.
+    :param held: the bound endpoints. A service that is not in it was stopped, and stays stopped.
+    :param options: the names of the options of each kind, by the name of the kind.
     """
     return finished(plan_in_steps(old, new, held, options))
 
@@ -93,14 +93,14 @@ def plan(old: Configuration, new: Configuration, held: Held, options: KindOption
 def plan_in_steps(
     old: Configuration, new: Configuration, held: Held, options: KindOptions
 ) -> Steps[Plan]:
-    """Do the same as :func:`plan`, a few endpoints at a time."""
+    """Return the same as :func:`plan`, and yield after every few endpoints."""
     yield from _identified(old, new)
     before = {spec.name: spec for spec in old.services}
     groups: dict[str, list[ServiceSpec]] = {
         word: [] for word in ("kept", "changed", "replaced", "added")
     }
     for spec in new.services:
-        groups[_becomes(before.get(spec.name), spec, options)].append(spec)
+        groups[_group_of(before.get(spec.name), spec, options)].append(spec)
         yield
     names = {spec.name for spec in new.services}
     added = {spec.name for spec in groups["added"]}
@@ -116,15 +116,15 @@ def plan_in_steps(
 
 
 def _identified(*configurations: Configuration) -> Steps[None]:
-    """Have the identity of each endpoint worked out, which is kept."""
+    """Compute the identity of each endpoint, which the endpoint caches."""
     for configuration in configurations:
         for spec in configuration.services:
             for endpoint in spec.listen:
-                endpoint.identity  # noqa: B018 - it is kept
+                endpoint.identity  # noqa: B018 - it is cached
                 yield
 
 
-def _becomes(old: ServiceSpec | None, new: ServiceSpec, options: KindOptions) -> str:
+def _group_of(old: ServiceSpec | None, new: ServiceSpec, options: KindOptions) -> str:
     if old is None:
         return "added"
     names = options[new.kind]
@@ -135,7 +135,7 @@ def _becomes(old: ServiceSpec | None, new: ServiceSpec, options: KindOptions) ->
 
 
 def _without_location(spec: ServiceSpec) -> tuple[ServiceSpec, list[object]]:
-    """Return what a section says, wherever it stands."""
+    """Return the content of a section without its location in the file."""
     return replace(spec, location=_NOWHERE, listen=()), _bound_to(spec.listen)
 
 
@@ -146,10 +146,10 @@ def _bound_to(endpoints: Iterable[Endpoint]) -> list[object]:
 def _allocated(
     wanting: Iterable[ServiceSpec], held: Held
 ) -> Steps[tuple[dict[str, tuple[Endpoint, ...]], tuple[Move, ...]]]:
-    """Return what is to be bound, and what is to change hands.
+    """Return the endpoints to bind, and the moves.
 
-    A service keeps what it holds itself. A port that the system picked does not change hands: it
-    is nobody's but the service's that asked for any.
+    A service keeps its own endpoints. A port that the system picked does not move: it belongs to
+    the service that asked for any free port.
     """
     free: dict[str, Counter[Identity]] = {}
     for name, endpoints in held.items():
@@ -178,7 +178,7 @@ def _allocated(
 
 
 def _take(endpoint: Endpoint, free: Counter[Identity]) -> bool:
-    """Take an endpoint of the same identity out; return whether there was one."""
+    """Remove an endpoint of the same identity; return whether there was one."""
     if not free[endpoint.identity]:
         return False
     free[endpoint.identity] -= 1

@@ -1,9 +1,9 @@
-"""Reads the configuration again and has the services follow it, or changes nothing.
+"""Reads the configuration again and applies it, or changes nothing.
 
-It is done in steps between which the reactor serves its clients. First everything is done that may
-fail: the file is read, and what is not bound yet is bound, with its clients left in the kernel's
-queues. Then services change one after the other, which cannot fail; only those that give sockets
-to each other change at one moment. What is started or stopped meanwhile has another plan made.
+A reload is done in steps between which the reactor serves clients. First comes everything that may
+fail: the file is read, and new endpoints are bound, but do not accept yet. Then the services change
+one after the other, which cannot fail; only services that pass sockets to each other change at the
+same moment. If a service is started or stopped meanwhile, a new plan is made.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from sockd.support.steps import Steps
 from sockd.support.turns import in_turns
 
 _ATTEMPTS = 3
-"""How many plans are made while services are started and stopped."""
+"""How many plans are made if services are started or stopped meanwhile."""
 
 
 class Reloader:
-    """Reads the configuration again, and has the services follow it.
+    """Reads the configuration again, and applies it to the services.
 
-    :param configuration: what they follow now.
-    :param read: returns what the file says, in steps, or raises :class:`ConfigurationError`.
+    :param configuration: the current configuration.
+    :param read: returns the configuration of the file, in steps, or raises
+        :class:`ConfigurationError`.
     """
 
     _log = PartLogger("sockd")
@@ -55,9 +56,10 @@ class Reloader:
         self._turn = DeferredLock()
 
     def reload(self) -> Deferred[Plan]:
-        """Read the file, and follow it or leave everything as it was; one at a time.
+        """Read the file and apply it, or leave everything unchanged. One reload runs at a time.
 
-        :return: what fires with what was done, or fails with :class:`SockdError`.
+        :return: a Deferred that fires with the plan that was carried out, or fails with
+            :class:`SockdError`.
         """
         return self._turn.run(lambda: Deferred.fromCoroutine(self._reload()))
 
@@ -66,26 +68,26 @@ class Reloader:
         try:
             done = await self._follow(await in_turns(reactor, self._read()))
         except SockdError as error:
-            await in_turns(reactor, self._refused(error))
+            await in_turns(reactor, self._log_errors(error))
             raise
-        finally:  # the next reload must find the addresses free
+        finally:  # otherwise the next reload could not bind these addresses
             await self._context.spare.close(self._context.reactor)
-        await in_turns(reactor, self._told(done))
+        await in_turns(reactor, self._log_plan(done))
         return done
 
-    def _refused(self, error: SockdError) -> Steps[None]:
+    def _log_errors(self, error: SockdError) -> Steps[None]:
         for problem in error.problems:
             self._log.error("{problem}", problem=str(problem))
             yield
-        self._log.error("Nothing was changed: what was in force stays in force")
+        self._log.error("Nothing was changed: the previous configuration stays in effect")
 
-    def _told(self, done: Plan) -> Steps[None]:
+    def _log_plan(self, done: Plan) -> Steps[None]:
         for line in done.lines():
             self._log.info("Reloaded: {line}", line=line)
             yield
 
     async def _follow(self, new: Configuration) -> Plan:
-        """Do it all; or raise, and leave everything as it was."""
+        """Apply a configuration; or raise, and leave everything unchanged."""
         reactor = self._context.reactor
         context = replace(
             self._context, drain=new.drain, fast_path=new.fast_path, io_uring=new.io_uring
@@ -106,9 +108,9 @@ class Reloader:
     async def _prepared(
         self, new: Configuration, context: ServiceContext
     ) -> tuple[Plan, Transition]:
-        """Return a plan and its transition, prepared, once nothing was started or stopped since.
+        """Return a plan and its transition, prepared for the services that run now.
 
-        :raise SockdError: with what cannot be had.
+        :raise SockdError: with everything that cannot be applied.
         """
         reactor, options = context.reactor, self._registry.kind_options
         for _ in range(_ATTEMPTS):
@@ -127,7 +129,7 @@ class Reloader:
             try:
                 await in_turns(reactor, transition.prepare())
                 self._demand_running(new)
-            except Exception:  # a plugin raises what it likes
+            except Exception:  # a plugin may raise anything
                 transition.undo()
                 raise
             if held == self._held():
@@ -146,7 +148,7 @@ class Reloader:
             )
 
     def _held(self) -> dict[str, tuple[Endpoint, ...]]:
-        """Return what is bound now."""
+        """Return the bound endpoints."""
         return {
             spec.name: spec.listen
             for spec in self._configuration.services
@@ -154,7 +156,7 @@ class Reloader:
         }
 
     def _settle(self, new: Configuration) -> None:
-        """Follow the rest of the file."""
+        """Apply the options that do not belong to services."""
         self._configuration = new
         self._context.ledger.set_history_limit(new.history)
         for spec in new.services:

@@ -1,4 +1,4 @@
-"""Between two configurations: prepares all that may fail, and then carries it out part by part."""
+"""The change from one configuration to another: first all that may fail, then part by part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sockd.support.text import quoted
 
 
 class Host(Protocol):
-    """What has the services: the daemon."""
+    """The daemon, as the owner of the services."""
 
     draining: bool
     services: Mapping[str, INetworkService]
@@ -44,8 +44,8 @@ class Host(Protocol):
 class Transition:
     """The change from one configuration to another.
 
-    :param services: the services there are, by name; those that there will be once it is over.
-    :param new: the configuration to come, with what stays as it is until a restart.
+    :param services: the current services by name; updated as the transition is carried out.
+    :param new: the new configuration, with the old values of options that need a restart.
     """
 
     _log = PartLogger("sockd")
@@ -73,9 +73,9 @@ class Transition:
         self._views: list[Callable[[], None]] = []
 
     def prepare(self) -> Steps[None]:
-        """Make the new services, and bind everything that is not bound yet.
+        """Make the new services, and bind the new endpoints.
 
-        :raise SockdError: with all that cannot be had.
+        :raise SockdError: with everything that cannot be applied.
         """
         todo = self._plan
         problems = [*self._unchangeable((*todo.changed, *todo.replaced))]
@@ -89,12 +89,12 @@ class Transition:
             raise BindError((yield from self._explained(problems)))
 
     def follow_views(self) -> None:
-        """Have the stats endpoint and the admin shell follow the new configuration."""
+        """Apply the new configuration to the stats endpoint and the admin shell."""
         for follow in self._views:
             follow()
 
     def undo(self) -> None:
-        """Forget the services that were made and are not in use."""
+        """Discard the services that were made and are not in use."""
         for name in self._bound - self._services.keys():
             self._made[name].stopService()
         ledger = self._context.ledger
@@ -102,10 +102,10 @@ class Transition:
             ledger.remove_service(ledger.services[name])
 
     def commit(self) -> Steps[None]:
-        """Carry it out, one part in each step, unless the daemon shuts down meanwhile.
+        """Carry out one part in each step, unless the daemon shuts down meanwhile.
 
-        A part takes nothing from another one, so each client is served by the old sections or by
-        the new ones. What was stopped after the plan was made stays stopped.
+        Parts are independent, so each client is served by the old sections or by the new ones. A
+        service that was stopped after the plan was made stays stopped.
         """
         for part in (yield from parts(self._plan)):
             if self._host.draining:
@@ -124,14 +124,14 @@ class Transition:
         return problems
 
     def _unchangeable(self, specs: Iterable[ServiceSpec]) -> Iterator[Problem]:
-        """Return what changes of services that only know how to start and stop."""
+        """Return a problem for each change of a service that can only start and stop."""
         for spec in specs:
             if _reloadable(self._services[spec.name]) is None:
                 message = f"the service {quoted(spec.name)} cannot change while it runs"
                 yield Problem(spec.location, message, "its kind is a plugin's: restart the daemon")
 
     def _bind(self, spec: ServiceSpec) -> Steps[list[Problem]]:
-        """Bind what a service lacks, one endpoint in each step; return what cannot be had."""
+        """Bind the new endpoints of a service, one in each step; return the problems."""
         service = self._made.get(spec.name) or self._services[spec.name]
         reloadable = _reloadable(service)
         problems: list[Problem] = []
@@ -146,7 +146,7 @@ class Transition:
         return list(dict.fromkeys(problems))
 
     def _explained(self, problems: Iterable[Problem]) -> Steps[list[Problem]]:
-        """Name the remedy where it is another one than at the start."""
+        """Replace the hint of a problem if another one helps than at the start."""
         taken = Occupied()
         for endpoint in self._old.endpoints:
             taken.add(endpoint)
@@ -194,7 +194,7 @@ class Transition:
                 yield service, spec
 
     def _surviving(self, service: INetworkService, step: Callable[[], None]) -> None:
-        """Do a step that cannot fail, unless what it takes over was stopped a moment ago."""
+        """Do a step that can only fail if a service was stopped a moment ago; log the failure."""
         try:
             step()
         except BindError as error:
@@ -204,7 +204,7 @@ class Transition:
 
 
 def _one_by_one(endpoints: tuple[Endpoint, ...]) -> Iterator[tuple[Endpoint, ...]]:
-    """Return endpoints in tuples of one; an empty tuple if there is none."""
+    """Return endpoints in tuples of one; an empty tuple if there are none."""
     return ((one,) for one in endpoints) if endpoints else iter([()])
 
 
