@@ -143,6 +143,7 @@ class Seat:
             words = [sys.executable, "-c", LEADER, mode, *words]
         self._leader, self._terminal = pty.fork()
         if self._leader == 0:
+            os.chdir(folder)  # nohup writes its output where it is
             os.execve(words[0], words, environment_for(folder))  # noqa: S606 - it is the child
         self.pid = int(self.wait_for(r"\[sockd\] sockd .* process (\d+)")[1])
 

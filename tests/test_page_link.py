@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Route, expect
 
-from sockd.stats.events.batcher import MOST_TOLD
+from sockd.stats.events.batcher import MAX_CHUNK_EVENTS
 from tests.browser import ANY_PORTS, LivePage, NewPage, OpenPage, port_of
 from tests.clients import connect, connected
 from tests.conftest import RunSockd
@@ -115,8 +115,8 @@ def test_whoever_went_while_the_page_asked_who_is_there_does_not_stay_in_it(
             route.continue_()
             return
         for _ in range(5):
-            with connected(sockd.port("multi"), MOST_TOLD):
-                wait_until(lambda: sockd.service("multi")["active"] == MOST_TOLD)
+            with connected(sockd.port("multi"), MAX_CHUNK_EVENTS):
+                wait_until(lambda: sockd.service("multi")["active"] == MAX_CHUNK_EVENTS)
                 listed.extend(sockd.get("/connections")["connections"])
             wait_until(lambda: sockd.service("multi")["active"] == 0)
         route.fulfill(json={"connections": listed, "next": None})
@@ -125,7 +125,7 @@ def test_whoever_went_while_the_page_asked_who_is_there_does_not_stay_in_it(
     live.open(sockd.stats_url)
     with connect(sockd.port("multi")) as client:
         expect(live.client_ports("multi")).to_have_text([port_of(client)])
-    assert len(listed) == 5 * MOST_TOLD
+    assert len(listed) == 5 * MAX_CHUNK_EVENTS
 
 
 def test_a_stream_that_falls_silent_is_found_out_and_taken_up_again(

@@ -12,10 +12,10 @@ from sockd.config.values import byte_rate_limit, duration, rate_limit, size
 from sockd.limits.buckets import UNLIMITED
 from sockd.limits.sources import MOST_SOURCES
 from sockd.services.flows import MAX_FLOWS
-from sockd.stats.events.stream import MOST_READERS
+from sockd.stats.events.stream import MAX_SUBSCRIBERS
 from sockd.stats.events.subscriber import STALL_TIMEOUT
 from sockd.stats.http.answers import DELIVERY_TIMEOUT
-from sockd.stats.http.site import MOST_CHANNELS, REQUEST_TIME
+from sockd.stats.http.site import MAX_CHANNELS, REQUEST_TIME
 from sockd.support.files import LARGEST_FILE
 from tests.configurations import SERVICE, read
 from tests.fresh import REPOSITORY
@@ -36,8 +36,8 @@ NUMBERS = {
     "UDP flows per service": MAX_FLOWS,
     "sources tracked per service": MOST_SOURCES,
     "closed connections kept": CONFIGURATION.history,
-    "HTTP connections": MOST_CHANNELS,
-    "clients of `/events`": MOST_READERS,
+    "HTTP connections": MAX_CHANNELS,
+    "clients of `/events`": MAX_SUBSCRIBERS,
     "clients of `/capture.pcapng`": MOST_VIEWERS,
     "shell connections before login": MAX_UNAUTHENTICATED,
     "shell sessions": ADMIN.max_sessions,

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sockd.model.reasons import EndReason
 from sockd.model.records import Connection, State
 from sockd.render.json_views import connection_view
-from sockd.stats.events.batcher import MOST_TOLD, SAMPLE, EventBatcher
+from sockd.stats.events.batcher import BURST_SAMPLE, MAX_CHUNK_EVENTS, EventBatcher
 from sockd.stats.events.buffer import SIZE, EventBuffer
-from sockd.stats.events.sampler import LOOKED_AT, MOST_BUSY, NEWEST, Traffic
-from sockd.stats.events.stream import MOST_READERS, TICK
-from sockd.stats.events.subscriber import FAREWELL, SILENCE, STALL_TIMEOUT
+from sockd.stats.events.sampler import MOST_BUSY, NEWEST, POLLED_IN_TURN, Traffic
+from sockd.stats.events.stream import MAX_SUBSCRIBERS, TICK
+from sockd.stats.events.subscriber import END_TIMEOUT, HEARTBEAT_INTERVAL, STALL_TIMEOUT
 from sockd.stats.http.site import REQUEST_TIME
 from sockd.testing import FakeDaemon, FakeService
 from tests.sse import Sent, events
@@ -235,7 +235,7 @@ def test_a_burst_is_summed_up(endpoint: Endpoint, echo: FakeService) -> None:
     assert len(told) < 50
     assert told[-1].data["connection"]["id"] == late.id
     assert burst.data["closed"] == [stays.id]
-    assert burst.data["brief"] == [stays.id + 1 + SAMPLE, late.id]
+    assert burst.data["brief"] == [stays.id + 1 + BURST_SAMPLE, late.id]
     assert burst.type == "burst"
     assert burst.data["left_out"] == 2003 - len(told)
     counters = {"active": 1, "opened": 1002, "closed": 1001, "refused": 1}
@@ -259,7 +259,7 @@ def test_whoever_follows_the_events_knows_who_is_there(ticks: list[list[Step]]) 
         for step in steps:
             happen(echo, *step)
         told = watcher.told()
-        assert len(told) <= MOST_TOLD + 1
+        assert len(told) <= MAX_CHUNK_EVENTS + 1
         follow(there, told)
     follow(there, watcher.told(4.0))
     assert there == set(echo.record.connections)
@@ -296,7 +296,7 @@ def test_whoever_is_cut_off_within_a_burst_and_goes_on_knows_who_is_there(
     follow(there, watcher.told())
     for step in before:
         happen(echo, *step)
-    happen(echo, "open", MOST_TOLD)
+    happen(echo, "open", MAX_CHUNK_EVENTS)
     told = watcher.told(4.0)
     heard = told[: data.draw(st.integers(1, len(told)))]
     follow(there, heard)
@@ -390,12 +390,12 @@ def test_heartbeats_come_after_so_much_silence(endpoint: Endpoint, echo: FakeSer
     watcher = Watcher(endpoint)
     watcher.read(2.0)
     beats = []
-    for tick in range(round(2 * SILENCE / TICK)):
+    for tick in range(round(2 * HEARTBEAT_INTERVAL / TICK)):
         endpoint.clock.advance(TICK)
         if unchunked(watcher.taken()) == ": heartbeat\n\n":
             beats.append(tick)
     assert len(beats) == 2
-    assert beats[1] - beats[0] == pytest.approx(SILENCE / TICK, abs=1)
+    assert beats[1] - beats[0] == pytest.approx(HEARTBEAT_INTERVAL / TICK, abs=1)
 
 
 def test_a_reader_whose_buffer_stays_full_is_disconnected(
@@ -439,7 +439,7 @@ def test_a_reader_that_does_not_take_a_piece_in_time_is_told_so_and_disconnected
     assert said.endswith("\r\n0\r\n\r\n")
     assert transport.disconnecting
     assert not transport.aborted
-    endpoint.clock.advance(FAREWELL)
+    endpoint.clock.advance(END_TIMEOUT)
     assert transport.aborted
 
 
@@ -464,7 +464,7 @@ def test_a_quiet_reader_is_not_a_slow_one(endpoint: Endpoint, echo: FakeService)
 
 
 def test_there_is_room_for_so_many_readers(endpoint: Endpoint, echo: FakeService) -> None:
-    watchers = [Watcher(endpoint) for _ in range(MOST_READERS)]
+    watchers = [Watcher(endpoint) for _ in range(MAX_SUBSCRIBERS)]
     late = endpoint.ask("/events")
     assert (late.status, list(late.json), late.headers["retry-after"]) == (503, ["error"], "5")
     watchers[0].client.leave()
@@ -532,24 +532,24 @@ def test_totals_tell_that_a_service_has_other_ports(endpoint: Endpoint, echo: Fa
 def test_traffic_is_looked_for_in_turn_and_a_bounded_number_at_a_time() -> None:
     echo = FakeDaemon().add("echo")
     traffic = Traffic()
-    connections: list[Connection] = [echo.open() for _ in range(2 * LOOKED_AT + 1)]
+    connections: list[Connection] = [echo.open() for _ in range(2 * POLLED_IN_TURN + 1)]
     now = connections[0].opened
     for connection in connections:
         connection.received(1, now)
     rounds = [traffic.round([connections], now + 1 + number) for number in range(6)]
-    assert list(map(len, rounds)) == [LOOKED_AT + NEWEST, LOOKED_AT, 1, 0, 0, 0]
+    assert list(map(len, rounds)) == [POLLED_IN_TURN + NEWEST, POLLED_IN_TURN, 1, 0, 0, 0]
     assert {view["id"] for views in rounds for view in views} == {one.id for one in connections}
-    slow = connections[LOOKED_AT + MOST_BUSY + 1]
+    slow = connections[POLLED_IN_TURN + MOST_BUSY + 1]
     slow.received(1, now + 25)
     rounds = [traffic.round([connections], now + 26 + number) for number in range(3)]
     assert rounds == [[], [{"id": slow.id, "bytes_in": 2, "bytes_out": 0}], []]
 
 
-@pytest.mark.parametrize("location", [LOOKED_AT + 1, -1])
+@pytest.mark.parametrize("location", [POLLED_IN_TURN + 1, -1])
 def test_traffic_of_the_newest_and_of_those_who_had_some_is_told_at_once(location: int) -> None:
     echo = FakeDaemon().add("echo")
     traffic = Traffic()
-    connections: list[Connection] = [echo.open() for _ in range(3 * LOOKED_AT)]
+    connections: list[Connection] = [echo.open() for _ in range(3 * POLLED_IN_TURN)]
     busy, now = connections[location], connections[0].opened
     busy.received(1, now)
     told = [traffic.round([connections], now + 1 + number) for number in range(3)]
@@ -563,7 +563,7 @@ def test_traffic_of_the_newest_and_of_those_who_had_some_is_told_at_once(locatio
 def test_so_many_who_have_traffic_are_remembered_and_none_who_is_gone() -> None:
     echo = FakeDaemon().add("echo")
     traffic = Traffic()
-    connections: list[Connection] = [echo.open() for _ in range(2 * LOOKED_AT)]
+    connections: list[Connection] = [echo.open() for _ in range(2 * POLLED_IN_TURN)]
     now = connections[0].opened
     for number in range(3):
         for connection in connections:
@@ -573,7 +573,7 @@ def test_so_many_who_have_traffic_are_remembered_and_none_who_is_gone() -> None:
         connection.received(1, now + 4)
     connections[0].closed = now + 4
     told = traffic.round([connections[1:]], now + 5)
-    assert len(told) <= LOOKED_AT + MOST_BUSY + NEWEST
+    assert len(told) <= POLLED_IN_TURN + MOST_BUSY + NEWEST
     assert connections[0].id not in [view["id"] for view in told]
 
 

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 from sockd.stats.http.answers import DELIVERY_TIMEOUT, Answer
 from sockd.stats.http.delivery import IExchange
 from sockd.stats.http.site import (
-    MOST_CHANNELS,
+    MAX_CHANNELS,
     REQUEST_TIME,
     SHUTDOWN_TIMEOUT,
     Exchange,
@@ -343,7 +343,7 @@ def test_a_client_that_never_takes_the_end_of_its_last_answer_is_cut_off(request
 
 def full_house(endpoint: Endpoint) -> list[Client]:
     """Return as many clients as there may be, who have not asked for anything yet."""
-    return [endpoint.client() for _ in range(MOST_CHANNELS)]
+    return [endpoint.client() for _ in range(MAX_CHANNELS)]
 
 
 def gone(clients: list[Client]) -> list[int]:
@@ -360,7 +360,7 @@ def test_one_client_more_takes_the_place_of_the_one_that_has_waited_most() -> No
     assert gone(late) == []
     for number in (1, 2):
         clients[number].leave()
-    assert len(endpoint.site.channels) == MOST_CHANNELS
+    assert len(endpoint.site.channels) == MAX_CHANNELS
     late[0].send(GET % b"/health")
     endpoint.clock.advance(0)
     endpoint.clock.advance(0)
@@ -384,7 +384,7 @@ def test_where_no_answer_has_an_end_the_new_client_goes() -> None:
     for _ in clients:
         endpoint.clock.advance(0)
     late = endpoint.client()
-    assert gone([*clients, late]) == [MOST_CHANNELS]
+    assert gone([*clients, late]) == [MAX_CHANNELS]
 
 
 def test_a_client_that_closes_its_side_still_gets_its_answers() -> None:

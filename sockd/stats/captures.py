@@ -1,4 +1,4 @@
-"""What the stats endpoint says of the capture, and the live packets themselves."""
+"""The answers of ``/capture`` and ``/capture.pcapng``."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ PCAPNG = "application/x-pcapng"
 
 
 def status_answer(capture: ICapture | None) -> Answer:
-    """Return how the capture goes.
+    """Return the status of the capture.
 
-    :raise RequestError: if nobody asked for one.
+    :raise RequestError: if no capture is configured.
     """
     return json_answer(_existing(capture).status())
 
 
 def live_answer(capture: ICapture | None) -> Answer:
-    """Return the packets as they come; nothing is captured before the first is asked for.
+    """Return a live capture, which starts with the first slice.
 
-    :raise RequestError: if that is not allowed.
+    :raise RequestError: if live captures are not configured.
     """
     existing = _existing(capture)
     if not existing.is_live:
-        text = "nobody may watch: [capture] needs `live = yes`"
+        text = "live capture is disabled: [capture] needs `live = yes`"
         raise RequestError(NOT_FOUND, text)
     view = existing.watch()
     return Answer(_capture_slices(view), content_type=PCAPNG, release=view.close)

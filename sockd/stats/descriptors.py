@@ -1,4 +1,4 @@
-"""How many descriptors the stats endpoint may have open. Pure."""
+"""The number of descriptors of the stats endpoint. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from sockd.config.specs import StatsSpec
 
 MAX_CONNECTIONS = 200
-"""How many connections the endpoint has at once."""
+"""The maximum number of connections to the endpoint."""
 
 
 def stats_descriptors(spec: StatsSpec) -> int:
-    """Return how many a section needs: listeners and connections."""
+    """Return the number of descriptors for listeners and connections."""
     return len(spec.listen) + MAX_CONNECTIONS

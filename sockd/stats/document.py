@@ -1,8 +1,8 @@
-"""The live page as one document: its parts, put together when it is first asked for.
+"""The live page as one document, assembled at the first request.
 
-One answer holds it all, so it needs no other request, no network beyond the daemon, and no build.
-The Content-Security-Policy names the one style sheet and the one script by their hashes: nothing
-that is not in the files of this package ever runs, whatever a name or an address looks like.
+It contains everything, so it needs no other request, no other host, and no build step. The
+Content-Security-Policy allows one style sheet and one script by their hashes, so the browser never
+runs anything else, whatever a name or an address contains.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SCRIPTS = (
     "stream.js",
     "main.js",
 )
-"""The parts of the script, each after those that it builds on."""
+"""The parts of the script, in the order of their dependencies."""
 
 _CONTENT_TYPE = f"{HTML_TYPE}; charset=utf-8"
 _STYLE_PLACE = "<style></style>"
@@ -40,10 +40,10 @@ _SCRIPT_PLACE = '<script type="module"></script>'
 
 
 class LivePage:
-    """The page that a browser gets."""
+    """The page for browsers."""
 
     def answer(self) -> Answer:
-        """Return the page with its headers."""
+        """Return the page and its headers."""
         return Answer(
             self._document.encode("utf-8"), content_type=_CONTENT_TYPE, headers=self._headers
         )
@@ -91,5 +91,5 @@ def _part(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return a source expression for an inline element (CSP 3, 2.3.1)."""
+    """Return the source expression for an inline element (CSP 3, section 2.3.1)."""
     return f"sha256-{b64encode(sha256(text.encode('utf-8')).digest()).decode('ascii')}"

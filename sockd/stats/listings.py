@@ -1,7 +1,7 @@
-"""Tables for people and for spreadsheets, in slices. Pure.
+"""Text tables and CSV, in slices. Pure.
 
 Each step handles at most :data:`~sockd.stats.slices.RECORDS_PER_SLICE` records. A row of ``None``
-stands for a record that was looked at and is not listed.
+stands for a record that is not listed.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ CSV = "text/csv; charset=utf-8; header=present"
 _PORT_COLUMNS = ("service", "transport", "host", "port", "peer_host", "peer_port")
 
 _FORMULAS = ("=", "+", "-", "@")
-"""What a spreadsheet takes for the start of a formula; a unix client chooses its own path."""
+"""First characters that make a spreadsheet evaluate a cell; unix clients choose their own paths."""
 
 Row = Sequence[object]
 Rows = Iterator[Row | None]
 Remarks = Callable[[], Iterable[str]]
-"""Returns the lines below a table, once all of it is there."""
+"""Returns the lines below a complete table."""
 
 
 def services_listing(form: Format, services: Iterable[RunningService]) -> Answer:
@@ -47,7 +47,7 @@ def services_listing(form: Format, services: Iterable[RunningService]) -> Answer
 
 
 def connections_listing(form: Format, selection: Selection, now: float) -> Answer:
-    """Return connections as a table; as CSV with all that JSON has, but for ``tcp``."""
+    """Return connections as a table; CSV has all members of the JSON except ``tcp``."""
     if form is Format.CSV:
         flat = (None if one is None else csv_row(one) for one in selection)
         return _listing(form, csv_columns(), flat)
@@ -64,7 +64,7 @@ def connections_listing(form: Format, selection: Selection, now: float) -> Answe
 
 
 def ports_listing(form: Format, connections: Iterable[Connection], table: PortsTable) -> Answer:
-    """Return a row for each connection, and for each server port without any."""
+    """Return a row for each connection, and for each server port without connections."""
     pairs = _pairs(connections, table)
     if form is Format.CSV:
         flat = (None if pair is None else _flat_pair(pair) for pair in pairs)
@@ -92,7 +92,7 @@ def _text_slices(headings: Sequence[str], rows: Rows, remarks: Remarks) -> Itera
 
 
 def _csv_slices(columns: Sequence[str], rows: Rows) -> Iterator[bytes]:
-    """Return lines as RFC 4180 has them."""
+    """Return lines in the format of RFC 4180."""
     yield _csv_lines([[name.replace(" ", "_") for name in columns]])
     for group in _groups(rows):
         yield _csv_lines(group)
@@ -114,7 +114,7 @@ def _csv_lines(rows: Iterable[Row]) -> bytes:
 
 
 def _harmless(value: object) -> object:
-    """Return a cell that steers neither a terminal nor a spreadsheet."""
+    """Return a cell without control characters, and without formulas for spreadsheets."""
     if not isinstance(value, str):
         return value
     text = printable(value)
@@ -122,7 +122,7 @@ def _harmless(value: object) -> object:
 
 
 class _Pair(NamedTuple):
-    """A server port and a client, if it has one."""
+    """A server port and, if it has one, a client."""
 
     service: str
     transport: str

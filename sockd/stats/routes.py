@@ -1,6 +1,6 @@
-"""The paths of the stats endpoint, and what each of them answers.
+"""The paths of the stats endpoint, and the answer of each of them.
 
-It reads the daemon and knows nothing of sockets: a target comes in, an answer goes out.
+It reads the daemon and uses no socket: it maps a target to an answer.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ sockd {version}: {name}
 /stats             the daemon, its services and their totals
 /services          the services
 /services/NAME     one of them
-/connections       who is connected: ?service= ?peer=HOST ?state=open|closed|all ?limit= ?after=ID
-/connections/ID    one connection, open or remembered
-/ports             what stays and what changes from connection to connection
-/events            what happens, as it happens (server-sent events)
-/metrics           the figures for Prometheus
-/capture           whether the services' traffic is captured, and into which files
-/capture.pcapng    the live packets, for `wireshark -k -i -`
+/connections       the connections: ?service= ?peer=HOST ?state=open|closed|all ?limit= ?after=ID
+/connections/ID    one connection, open or in the history
+/ports             which ports stay the same and which change from connection to connection
+/events            events as they happen (server-sent events)
+/metrics           metrics for Prometheus
+/capture           the state of the packet capture, and its files
+/capture.pcapng    a live capture, for `wireshark -k -i -`
 
-The services, connections and ports are JSON, and with ?format=text or ?format=csv tables.
+Services, connections and ports are JSON by default; ?format=text and ?format=csv return tables.
 """
 
-_LONGEST_NUMBER = 18
-"""Of a connection, in digits: what is longer is not worth making a number of."""
+_MAX_DIGITS = 18
+"""The maximum length of the number of a connection; longer ones are not converted."""
 
 Page = Callable[[Target], Answer]
 ItemPage = Callable[[str], Answer]
 
 
 class Routes:
-    """Answers what is asked of a daemon.
+    """Answers requests about a daemon.
 
     :param clock: returns the time in seconds since the epoch.
     """
 
     def __init__(
-        self, daemon: IDaemon, clock: Clock, events: EventStream, scrapes: MetricsEndpoint
+        self, daemon: IDaemon, clock: Clock, events: EventStream, metrics: MetricsEndpoint
     ) -> None:
         self._daemon = daemon
         self._events = events
@@ -87,7 +87,7 @@ class Routes:
                 "connections": self._connections,
                 "ports": self._ports,
                 "events": self._stream,
-                "metrics": lambda target: scrapes.answer(target.accept),
+                "metrics": lambda target: metrics.answer(target.accept),
                 "capture": lambda _: status_answer(daemon.capture),
                 "capture.pcapng": lambda _: live_answer(daemon.capture),
             }
@@ -97,16 +97,16 @@ class Routes:
         )
 
     def answer(self, target: Target) -> Answer:
-        """Return the answer.
+        """Return the answer to a request.
 
-        :raise RequestError: if there is nothing there, or the parameters make no sense.
+        :raise RequestError: if the path is unknown, or a parameter is not valid.
         """
         match target.segments:
             case (name,) if name in self._pages:
                 return self._pages[name](target)
             case (name, item) if name in self._item_pages and item:
                 return self._item_pages[name](item)
-        raise RequestError(NOT_FOUND, "there is no such path; / lists those there are")
+        raise RequestError(NOT_FOUND, "unknown path; / lists the paths")
 
     def _index(self, target: Target) -> Answer:
         if preferred(target.accept, ("text/plain", HTML_TYPE)) == HTML_TYPE:
@@ -125,7 +125,7 @@ class Routes:
 
     def _stats(self, _: Target) -> Answer:
         services = list(self._daemon.services.values())
-        views = list(map(_service_view, services))  # all at the moment of the event below
+        views = list(map(_service_view, services))  # all of the same moment as the event below
         totals = totals_view(one.record for one in services)
         return Answer(
             object_slices(
@@ -159,7 +159,7 @@ class Routes:
     def _service(self, name: str) -> Answer:
         service = self._daemon.services.get(name)
         if service is None:
-            raise RequestError(NOT_FOUND, "there is no such service; /services lists them")
+            raise RequestError(NOT_FOUND, "unknown service; /services lists the services")
         return json_answer(_service_view(service))
 
     def _connections(self, target: Target) -> Answer:
@@ -172,10 +172,10 @@ class Routes:
         return Answer(connection_slices(selection, self._connection_view), headers=VARY)
 
     def _connection(self, number: str) -> Answer:
-        is_number = number.isascii() and number.isdecimal() and len(number) <= _LONGEST_NUMBER
+        is_number = number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS
         found = self._daemon.ledger.find(int(number)) if is_number else None
         if found is None:
-            text = "there is no such connection, or it is no longer remembered"
+            text = "unknown connection, or no longer in the history"
             raise RequestError(NOT_FOUND, text)
         return json_answer(self._connection_view(found))
 
@@ -196,9 +196,9 @@ class Routes:
 
 
 def _only_format(target: Target) -> Format:
-    """Return the form that is asked for.
+    """Return the requested format.
 
-    :raise RequestError: if anything else is asked for along with it.
+    :raise RequestError: if there are other parameters.
     """
     single_values(target.parameters, ("format",))
     return format_of(target)

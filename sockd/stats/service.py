@@ -1,4 +1,4 @@
-"""The stats endpoint as a service: bound with the others, closed with the others."""
+"""The stats endpoint as a Twisted service."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ from sockd.support.logger import PartLogger
 from sockd.support.service import BindingService
 
 BACKLOG = 50
-"""The length of listen(2)'s queue, where an endpoint does not say."""
+"""The backlog of endpoints that do not set one."""
 
 
 @implementer(IReloadableView)
 class StatsService(BindingService):
-    """Answers over HTTP who is connected to a daemon, and what has passed."""
+    """Serves the stats of a daemon over HTTP."""
 
     _log = PartLogger("sockd.stats")
 
     def __init__(self, spec: StatsSpec, daemon: IDaemon, reactor: IReactor) -> None:
         self._events = EventStream(daemon, reactor)
-        self._scrapes = MetricsEndpoint(daemon, reactor)
-        pages = Routes(daemon, reactor.seconds, self._events, self._scrapes)
+        self._metrics = MetricsEndpoint(daemon, reactor)
+        routes = Routes(daemon, reactor.seconds, self._events, self._metrics)
         known = _known_hosts(spec)
-        self._site = StatsSite(pages.answer, known, reactor, one_slice_a_turn(reactor))
+        self._site = StatsSite(routes.answer, known, reactor, one_slice_a_turn(reactor))
         self._listeners = Listeners(reactor, spec.listen, BACKLOG)
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
-        """Where it listens, with the ports that it really has."""
+        """The bound listeners, with their actual ports."""
         return self._listeners.bound
 
     def startService(self) -> None:
-        """Serve."""
+        """Start to serve."""
         super().startService()
-        self._scrapes.start()
+        self._metrics.start()
 
     def prepare(self, configuration: Configuration) -> Callable[[], None]:
-        """Return what follows other hosts, certificates and backlogs.
+        """Return a function that applies new hosts, certificates and backlogs.
 
-        That the certificates are usable was found when the configuration was read.
+        The certificates were checked when the configuration was read.
         """
         spec = configuration.stats
         return partial(self._follow, spec) if spec is not None else lambda: None
 
     def stopService(self) -> Deferred[None]:
-        """Stop listening, and close what is open; the Deferred fires when all is gone."""
+        """Stop listening, and close connections. Return a Deferred that fires when this is done."""
         self.end()
         return Deferred.fromCoroutine(self._stop())
 
@@ -71,7 +71,7 @@ class StatsService(BindingService):
         self._listeners.open(lambda _: self._site, lambda: None, self._binding_failed)
 
     async def _stop(self) -> None:
-        self._scrapes.stop()
+        self._metrics.stop()
         await self._listeners.close()
         self._events.close()
         await self._site.close()

@@ -1,7 +1,7 @@
-"""Long answers in slices: JSON about many connections, a little work at a time.
+"""Long answers in slices: JSON about many connections, generated in small steps.
 
 Pure. Each step of these iterators handles at most :data:`RECORDS_PER_SLICE` records (connections,
-or ports of peers) and yields what they add to the answer, which may be nothing.
+or ports of peers) and yields their part of the answer, which may be empty.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from sockd.stats.http.answers import encoded
 from sockd.stats.http.query import ConnectionQuery
 
 RECORDS_PER_SLICE = 64
-"""How many records one slice handles at most."""
+"""The maximum number of records in a slice."""
 
 
 class Selection:
-    """The connections that a query selects, and ``None`` for each that it passes over.
+    """The connections that a query selects, and ``None`` for each that it skips.
 
-    :param connections: where to look, ordered by number.
-    :ivar following: the number behind which there is more; known once it has been gone through.
+    :param connections: the connections to search, ordered by number.
+    :ivar following: the ``after`` of the next page; ``None`` at the end. Set by the iteration.
     """
 
     def __init__(self, connections: Iterable[Connection], query: ConnectionQuery) -> None:
@@ -32,7 +32,7 @@ class Selection:
         self.following: int | None = None
 
     def __iter__(self) -> Iterator[Connection | None]:
-        """Go through them, once."""
+        """Iterate over the connections, once."""
         listed = last = 0
         for connection in self._connections:
             if not self._query.selects(connection):
@@ -46,10 +46,10 @@ class Selection:
 
 
 def object_slices(members: Iterable[tuple[str, object]]) -> Iterator[bytes]:
-    """Return a JSON object, indented for those who read it, in slices.
+    """Return an indented JSON object, in slices.
 
-    :param members: its names and values; where a value is an iterator, it is a list, and each slice
-        has one item of it.
+    :param members: names and values. An iterator as a value becomes a list, with one item in each
+        slice.
     """
     start = "{\n"
     for name, value in members:
@@ -77,21 +77,21 @@ def _indented(value: object, depth: int) -> bytes:
 def connection_slices(
     selection: Selection, view: Callable[[Connection], JsonObject]
 ) -> Iterator[bytes]:
-    """Return the answer that lists the connections which a query selects."""
+    """Return the list of the selected connections."""
     return _sliced(_connection_pieces(selection, view))
 
 
 def port_slices(connections: Iterable[Connection], table: PortsTable) -> Iterator[bytes]:
-    """Return the answer with a row for each server port.
+    """Return a list with a row for each server port.
 
-    :param connections: those that are open, or were when the answer began.
+    :param connections: those that were open when the answer began.
     :param table: the rows of ports without connections.
     """
     return _sliced(_port_pieces(connections, table))
 
 
 def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Join pieces, one for each record, into slices."""
+    """Join the pieces of single records into slices."""
     while group := list(islice(pieces, RECORDS_PER_SLICE)):
         yield b"".join(group)
 
@@ -126,16 +126,16 @@ def _port_pieces(connections: Iterable[Connection], table: PortsTable) -> Iterat
 def _peer_pieces(row: PortRow) -> Iterator[bytes]:
     for number, (host, ports) in enumerate(row.peers()):
         yield _separated(number, _opened({"host": host}, "ports"))
-        for location, port in enumerate(ports):
-            yield b", %d" % port if location else b"%d" % port
+        for index, port in enumerate(ports):
+            yield b", %d" % port if index else b"%d" % port
         yield b"]}"
 
 
 def _separated(number: int, text: bytes) -> bytes:
-    """Return an item of a list on a line of its own."""
+    """Return a list item on its own line."""
     return b",\n" + text if number else b"\n" + text
 
 
 def _opened(view: JsonObject, name: str) -> bytes:
-    """Return an object as JSON up to the start of a list that is its last member."""
+    """Return an object as JSON, up to the start of a list that is its last member."""
     return encoded({**view, name: []}).removesuffix(b"]}")

@@ -1,6 +1,6 @@
-"""The last events of the ledger, numbered: what a reader who was away for a while can still get.
+"""A buffer of the newest events, for clients of ``/events`` that reconnect. Pure.
 
-Pure. It is fed with every event, so all that it does there is to keep it.
+Every event passes through it, so it does as little as possible.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from itertools import islice
 from sockd.model.events import Event
 
 SIZE = 8192
-"""How many events are kept."""
+"""The maximum number of events."""
 
 
 class EventBuffer:
-    """A bounded number of events.
+    """A bounded buffer of events.
 
-    :ivar last: the number of the newest event; they count up from 1.
+    :ivar last: the number of the newest event; the first has number 1.
     """
 
     def __init__(self, size: int = SIZE) -> None:
@@ -26,15 +26,15 @@ class EventBuffer:
 
     @property
     def start(self) -> int:
-        """The number after which all events are still here."""
+        """The number after which all events are in the buffer."""
         return self.last - len(self._events)
 
     def append(self, event: Event) -> None:
-        """Keep an event, and forget the oldest if there are too many."""
+        """Add an event; remove the oldest one if the buffer is full."""
         self.last += 1
         self._events.append(event)
 
     def between(self, after: int, last: int) -> list[Event]:
-        """Return the events behind one number, up to and with another; not before the start."""
+        """Return the events after one number, up to and including another."""
         start = self.start
         return list(islice(self._events, max(0, after - start), max(0, last - start)))

@@ -1,7 +1,7 @@
-"""The figures of the services for those who watch, and which connections have traffic. Pure.
+"""Samples the counters of the services, and finds the connections that have traffic. Pure.
 
-Nothing tells of traffic, so the open connections are looked at, a bounded number at a time: each
-second those that are new or had traffic lately, and some of the others in turn.
+Traffic causes no event, so open connections are polled, a bounded number at a time: every second
+the new ones and those with recent traffic, and a part of the others in turn.
 """
 
 from __future__ import annotations
@@ -19,53 +19,54 @@ if TYPE_CHECKING:
     from sockd.model.records import Connection
 
 SAMPLE_INTERVAL = 1.0
-"""How far apart the figures are, in seconds."""
+"""The time between two samples, in seconds."""
 
-LOOKED_AT = 400
-"""How many connections are looked at in turn in one round."""
+POLLED_IN_TURN = 400
+"""How many of the other connections are polled in each round."""
 
 NEWEST = 20
-"""How many of the newest connections of each service are looked at in every round."""
+"""How many of the newest connections of each service are polled in each round."""
 
 MOST_BUSY = 200
-"""How many of those that had traffic lately are looked at in every round."""
+"""How many connections with recent traffic are polled in each round."""
 
-LATELY = 10.0
-"""How long a connection stays one of them without traffic, in seconds."""
+BUSY_TIME = 10.0
+"""How long a connection without traffic stays one with recent traffic, in seconds."""
 
 _FIGURES = ("active", "opened", "closed", "refused", "bytes_in", "bytes_out")
 
 
 class StatsSampler:
-    """The figures as they were last told, encoded once for all readers.
+    """The last sample, encoded once for all subscribers.
 
-    :ivar version: counts up whenever they have changed; 0 before there are any.
+    :ivar version: incremented whenever the sample changes; 0 before the first one.
+    :ivar data: the sample as JSON.
     """
 
     def __init__(self, daemon: IDaemon) -> None:
         self._daemon = daemon
         self._traffic = Traffic()
-        self._told: JsonObject = {}
+        self._sample: JsonObject = {}
         self._due = 0.0
         self.version = 0
         self.data = b""
 
     def renew(self, now: float) -> None:
-        """Look again, if it is time to; what is the same as before is not told again."""
+        """Take a sample if it is time to; an unchanged sample keeps its version."""
         if now < self._due:
             return
         self._due = max(self._due + SAMPLE_INTERVAL, now)
         services = self._daemon.services.values()
         open_ones = [service.record.connections.values() for service in services]
-        told = {**totals(self._daemon), "connections": self._traffic.round(open_ones, now)}
-        if told != self._told:
-            self._told = told
+        sample = {**totals(self._daemon), "connections": self._traffic.round(open_ones, now)}
+        if sample != self._sample:
+            self._sample = sample
             self.version += 1
-            self.data = encoded({"time": rfc3339(now), **told})
+            self.data = encoded({"time": rfc3339(now), **sample})
 
 
 class Traffic:
-    """Goes through the open connections, round by round, for those that have had traffic."""
+    """Polls the open connections, round by round, for traffic."""
 
     def __init__(self) -> None:
         self._place = 0
@@ -75,9 +76,9 @@ class Traffic:
     def round(
         self, connections: Collection[Reversible[Connection]], now: float
     ) -> list[JsonObject]:
-        """Return the figures of connections that were active since the last time they were seen.
+        """Return the counters of connections that had traffic since they were last polled.
 
-        :param connections: all that are open, by service, the oldest of each first.
+        :param connections: all open connections, by service, the oldest of each first.
         """
         newest = chain.from_iterable(islice(reversed(each), NEWEST) for each in connections)
         watched = (one for one in chain(self._busy, newest) if one.closed is None)
@@ -85,20 +86,20 @@ class Traffic:
         active = {one.id: one for one in chain(fresh, self._in_turn(connections, now))}
         self._before = now
         known = active | {one.id: one for one in self._busy}
-        lately = (one for one in known.values() if one.last_activity >= now - LATELY)
+        lately = (one for one in known.values() if one.last_activity >= now - BUSY_TIME)
         self._busy = list(islice(lately, MOST_BUSY))
         return [_figures(one) for one in active.values()]
 
     def _in_turn(
         self, connections: Collection[Reversible[Connection]], now: float
     ) -> list[Connection]:
-        """Return those of the next connections that were active since it was their turn."""
-        end = self._place + LOOKED_AT
+        """Return those of the next connections that had traffic since their last turn."""
+        end = self._place + POLLED_IN_TURN
         seen = list(islice(chain.from_iterable(connections), self._place, end))
         if self._place == 0:
             self._lap_before, self._lap = self._lap, now
         since = self._lap_before
-        self._place = end if len(seen) == LOOKED_AT else 0
+        self._place = end if len(seen) == POLLED_IN_TURN else 0
         return [one for one in seen if one.reads and one.last_activity >= since]
 
 
@@ -111,7 +112,7 @@ def _figures(connection: Connection) -> JsonObject:
 
 
 def totals(daemon: IDaemon) -> JsonObject:
-    """Return where the services are and what has passed."""
+    """Return the states and counters of the services."""
     return {
         "draining": daemon.draining,
         "services": [_service_figures(service) for service in daemon.services.values()],

@@ -1,6 +1,6 @@
-"""Events in the format of server-sent events (WHATWG HTML, 9.2). Pure.
+"""The format of server-sent events (WHATWG HTML, section 9.2). Pure.
 
-The data is JSON in one line of ASCII, so nothing that a peer has chosen can end a line.
+The data is one line of ASCII JSON, so nothing that a peer chooses can end a line.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ HEARTBEAT = b": heartbeat\n\n"
 
 
 def retry_frame(delay: float) -> bytes:
-    """Return what tells a reader how long to wait before it comes again, in seconds."""
+    """Return the field that sets the reconnection time of a client.
+
+    :param delay: in seconds.
+    """
     return b"retry: %d\n\n" % (delay * 1000)
 
 
-def frame(word: str, data: bytes, number: bytes) -> bytes:
+def frame(name: str, data: bytes, number: bytes) -> bytes:
     """Return one event.
 
     :param data: JSON in one line.
-    :param number: what the reader says in ``Last-Event-ID`` to go on behind this.
+    :param number: the id that a client sends as ``Last-Event-ID`` to resume after this event.
     """
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (number, word.encode("ascii"), data)
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (number, name.encode("ascii"), data)
 
 
 def event_frame(event: Event, number: bytes) -> bytes:
@@ -36,7 +39,7 @@ def event_frame(event: Event, number: bytes) -> bytes:
 
 
 def event_view(event: Event) -> JsonObject:
-    """Return what an event says, enough to draw it without another question."""
+    """Return the data of an event; it is sufficient to draw the event."""
     view: JsonObject = {"time": rfc3339(event.time), "service": event.service.name}
     match event:
         case Event(type=EventType.ACCEPT, connection=Connection() as connection):
@@ -49,7 +52,7 @@ def event_view(event: Event) -> JsonObject:
 
 
 def _event_location(event: Event) -> JsonObject:
-    """Return the listener of an event that is about no connection, and who was refused there."""
+    """Return the listener of an event without a connection, and the address of a refused client."""
     listener = event.listener
     view: JsonObject = {
         "listener": {

@@ -1,8 +1,8 @@
-"""The events as they happen, for everybody who watches: ``/events``.
+"""The resource ``/events``: a stream of server-sent events for each subscriber.
 
-Readers are woken together, :data:`TICK` apart, so that what happens in between is encoded once,
-and in one piece. Each has at most one piece on its way, and is dropped if it does not take it in
-time. While nobody reads, nothing is done but to keep the backlog.
+All subscribers are woken together, every :data:`TICK` seconds, so that the events in between are
+encoded once, in one chunk. Each has at most one unacknowledged chunk, and is disconnected if it
+does not take it in time. Without subscribers, events are only buffered.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from sockd.stats.events.batcher import EventBatcher
 from sockd.stats.events.buffer import EventBuffer
 from sockd.stats.events.sampler import StatsSampler
 from sockd.stats.events.sse import EVENT_STREAM, frame, retry_frame
-from sockd.stats.events.subscriber import FAREWELL, Subscriber
+from sockd.stats.events.subscriber import END_TIMEOUT, Subscriber
 from sockd.stats.http.answers import SERVICE_UNAVAILABLE, Answer, RequestError, encoded
 from sockd.support.logger import PartLogger
 from sockd.support.text import rfc3339
 
 TICK = 0.1
-"""How far apart the readers are woken, in seconds."""
+"""The interval at which subscribers are woken, in seconds."""
 
 RETRY = 2.0
-"""How long a browser waits before it connects again, in seconds."""
+"""The reconnection time of browsers, in seconds."""
 
-MOST_READERS = 100
+MAX_SUBSCRIBERS = 100
 
 _HEADERS = {"X-Accel-Buffering": "no"}
-"""Proxies of nginx's kind would keep the events back."""
+"""nginx would buffer the events otherwise."""
 
 _LATER = {"Retry-After": "5"}
 
 
 class EventStream:
-    """Tells what happens to whoever reads.
+    """Streams the events of a daemon to subscribers.
 
-    :param daemon: whose ledger is followed from now on.
+    :param daemon: the daemon; its ledger is subscribed to.
     """
 
     _log = PartLogger("sockd.stats")
@@ -49,50 +49,51 @@ class EventStream:
     def __init__(self, daemon: IDaemon, reactor: IReactorTime) -> None:
         self._daemon = daemon
         self._clock = reactor.seconds
-        backlog = EventBuffer()
-        daemon.ledger.subscribe(backlog.append)
-        self._news = EventBatcher(backlog, daemon.ledger.services, daemon.started)
-        self._totals = StatsSampler(daemon)
-        self._readers: set[Subscriber] = set()
-        self._clockwork = LoopingCall(self._tick)
-        self._clockwork.clock = reactor
+        buffer = EventBuffer()
+        daemon.ledger.subscribe(buffer.append)
+        self._batcher = EventBatcher(buffer, daemon.ledger.services, daemon.started)
+        self._sampler = StatsSampler(daemon)
+        self._subscribers: set[Subscriber] = set()
+        self._ticks = LoopingCall(self._tick)
+        self._ticks.clock = reactor
 
     @property
     def newest(self) -> str:
         """The id of the newest event."""
-        return self._news.newest
+        return self._batcher.newest
 
     def answer(self, last_id: str) -> Answer:
-        """Return the events from now on, or behind an id.
+        """Return the stream of events from now on, or after an id.
 
-        :param last_id: of the last event that the reader has; empty if it has none.
+        :param last_id: the id of the last event that the client has received; empty if there is
+            none.
         """
-        reader = Subscriber(self._news, self._totals, self._clock)
+        subscriber = Subscriber(self._batcher, self._sampler, self._clock)
         return Answer(
-            self._slices(reader, last_id),
+            self._slices(subscriber, last_id),
             content_type=EVENT_STREAM,
             headers=_HEADERS,
-            release=partial(self._leave, reader),
-            attach=reader.attach,
-            farewell=FAREWELL,
+            release=partial(self._leave, subscriber),
+            attach=subscriber.attach,
+            end_timeout=END_TIMEOUT,
         )
 
     def close(self) -> None:
-        """End every stream, with what has happened until now: the daemon stops."""
-        self._news.advance()
-        for reader in tuple(self._readers):
-            reader.end()
+        """End every stream after the events up to now."""
+        self._batcher.advance()
+        for subscriber in tuple(self._subscribers):
+            subscriber.end()
 
-    def _slices(self, reader: Subscriber, last_id: str) -> Iterator[bytes | Deferred[None]]:
-        self._enter(reader)
+    def _slices(self, subscriber: Subscriber, last_id: str) -> Iterator[bytes | Deferred[None]]:
+        self._enter(subscriber)
         greeting, number = self._greeting(last_id)
-        yield from reader.slices(greeting, number)
+        yield from subscriber.slices(greeting, number)
 
     def _greeting(self, last_id: str) -> tuple[bytes, int]:
-        """Return what a reader is told first, and the number behind which it goes on."""
-        number = self._news.number_of(last_id)
-        position = self._news.front if number is None else number
-        number_text = self._news.id_of(position)
+        """Return the first events of a stream, and the number after which it continues."""
+        number = self._batcher.number_of(last_id)
+        position = self._batcher.front if number is None else number
+        number_text = self._batcher.id_of(position)
         hello = {
             "id": number_text,
             "resumed": number is not None,
@@ -104,23 +105,23 @@ class EventStream:
             parts.append(frame("lost", encoded({"missed": None}), number_text.encode("ascii")))
         return b"".join(parts), position
 
-    def _enter(self, reader: Subscriber) -> None:
-        if len(self._readers) >= MOST_READERS:
-            text = f"{MOST_READERS} clients read the events already; try again later"
+    def _enter(self, subscriber: Subscriber) -> None:
+        if len(self._subscribers) >= MAX_SUBSCRIBERS:
+            text = f"the limit of {MAX_SUBSCRIBERS} subscribers is reached; try again later"
             raise RequestError(SERVICE_UNAVAILABLE, text, _LATER)
-        self._readers.add(reader)
-        if not self._clockwork.running:
-            self._clockwork.start(TICK)
+        self._subscribers.add(subscriber)
+        if not self._ticks.running:
+            self._ticks.start(TICK)
 
-    def _leave(self, reader: Subscriber) -> None:
-        self._readers.discard(reader)
-        if not self._readers and self._clockwork.running:
-            self._clockwork.stop()
-        if reader.is_slow:
-            self._log.info("A reader of the events did not keep up, and was dropped")
+    def _leave(self, subscriber: Subscriber) -> None:
+        self._subscribers.discard(subscriber)
+        if not self._subscribers and self._ticks.running:
+            self._ticks.stop()
+        if subscriber.is_slow:
+            self._log.info("A client of /events did not keep up and was disconnected")
 
     def _tick(self) -> None:
-        self._news.advance()
-        self._totals.renew(self._clock())
-        for reader in tuple(self._readers):
-            reader.tick()
+        self._batcher.advance()
+        self._sampler.renew(self._clock())
+        for subscriber in tuple(self._subscribers):
+            subscriber.tick()

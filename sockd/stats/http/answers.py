@@ -1,7 +1,7 @@
-"""What the stats endpoint says to one request, before any of it is sent.
+"""Answers of the stats endpoint, as values. Pure.
 
-Pure. A small answer is whole, and its length is known; a long one is an iterator of slices, each
-of them little work to make, so that the daemon serves its peers in between.
+A small answer is complete, and its length is known. A long one is an iterator of slices. Each slice
+is little work, so that the daemon serves its peers in between.
 """
 
 from __future__ import annotations
@@ -37,34 +37,34 @@ REASONS = MappingProxyType(
         SERVICE_UNAVAILABLE: "Service Unavailable",
     }
 )
-"""The words that go with the status codes (RFC 9110, 15)."""
+"""The reason phrases of the status codes (RFC 9110, section 15)."""
 
 
 DELIVERY_TIMEOUT = 60.0
-"""How long a client may take nothing of what waits for it, in seconds."""
+"""How long a client may read nothing while data is waiting for it, in seconds."""
 
 
 class Outlet(Protocol):
-    """The connection that an answer is sent over."""
+    """The connection on which an answer is sent."""
 
     def untaken(self) -> int:
-        """Return how many bytes the kernel keeps that the client's system has not acknowledged."""
+        """Return how many bytes are in the kernel that the peer has not acknowledged."""
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Abort the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer.
 
-    :ivar body: all of it, or its slices; a slice may be empty. Where there is nothing to say for
-        now, what fires when there is stands in place of a slice.
-    :ivar headers: those beside the ones that every answer has.
-    :ivar release: of an answer without an end, what is called when nobody takes it any more.
-    :ivar attach: of an answer without an end, what is called with the connection that it goes to.
-    :ivar farewell: how long the client may take for the rest once an answer without an end is
-        over, in seconds. Then the connection is dropped.
+    :ivar body: the whole body, or an iterator of slices, which may be empty. The iterator may also
+        yield a Deferred that fires when there is more.
+    :ivar headers: additional headers.
+    :ivar release: for an endless answer, called when the client is gone.
+    :ivar attach: for an endless answer, called with its connection.
+    :ivar end_timeout: when an endless answer ends, how long the client may take to read the rest,
+        in seconds. Then the connection is aborted.
     """
 
     body: bytes | Iterator[bytes | Deferred[None]]
@@ -73,13 +73,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     release: Callable[[], object] | None = None
     attach: Callable[[Outlet], object] | None = None
-    farewell: float = DELIVERY_TIMEOUT
+    end_timeout: float = DELIVERY_TIMEOUT
 
 
 class RequestError(Exception):
-    """A request that gets an error for an answer.
+    """A request that is answered with an error.
 
-    The text never repeats what the client sent.
+    The text never contains what the client sent.
     """
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
@@ -88,18 +88,18 @@ class RequestError(Exception):
         self.headers = headers or {}
 
     def answer(self) -> Answer:
-        """Return what to say."""
+        """Return the error as an answer."""
         return json_answer({"error": str(self)}, self.status, self.headers)
 
 
 def encoded(value: object) -> bytes:
-    """Return a value as JSON in one line; every character outside of ASCII is escaped."""
+    """Return a value as one line of JSON; all non-ASCII characters are escaped."""
     return json.dumps(value).encode("ascii")
 
 
 def json_answer(
     value: object, status: int = OK, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Return a whole answer, indented for those who read it."""
+    """Return an answer of indented JSON."""
     text = json.dumps(value, indent=2) + "\n"
     return Answer(text.encode("ascii"), status, JSON, headers or {})

@@ -1,11 +1,11 @@
-"""Sends an answer, a slice at a time, as fast as the client takes it and no faster.
+"""Sends an answer, slice by slice, as fast as the client reads it.
 
-Everything goes through one cooperator, small answers too. One turn of the reactor makes one slice
-for one client, so neither a long answer nor many requests in one read keep the daemon from its
-peers. While a client does not read, nothing more is made for it. A client is disconnected when the
-buffer of its connection stays full for :data:`DELIVERY_TIMEOUT`: it takes less than 64 KiB in that
-time. An answer without an end waits for what is new, and ends with its client. It may be too short
-to fill a buffer for hours, so :class:`StallWatch` looks at what the kernel still keeps of it.
+All answers, small ones too, go through one cooperator. In each turn of the reactor it makes one
+slice for one client, so neither a long answer nor many requests in one read delay the daemon's
+peers. Nothing is made for a client that does not read. A client is disconnected when its transport
+buffer stays full for :data:`DELIVERY_TIMEOUT`, that is, when it reads less than 64 KiB in that
+time. An endless answer waits for new data, and ends with its client. It may be too small to fill a
+buffer for hours, so :class:`StallWatch` checks what the peer has acknowledged.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ from sockd.support.logger import PartLogger
 
 
 class IExchange(Interface):
-    """One request, as far as the delivery of its answer goes."""
+    """A request, as the delivery of its answer sees it."""
 
     def begin(answer: Answer) -> None:
         """Send the status and the headers."""
 
     def send(data: bytes) -> None:
-        """Send a part of the body."""
+        """Send part of the body."""
 
     def complete() -> None:
-        """Enter that all of the answer was sent; the producer is done too."""
+        """Finish the answer: all of it was sent, and the producer is done."""
 
     def untaken() -> int:
-        """Return how many bytes the kernel keeps that the client's system has not acknowledged."""
+        """Return how many bytes are in the kernel that the peer has not acknowledged."""
 
     def abort() -> None:
-        """Drop the connection at once."""
+        """Abort the connection."""
 
     def feed_from(producer: IPushProducer) -> None:
-        """Let the connection pause and resume whoever makes the answer."""
+        """Register the producer that the connection pauses and resumes."""
 
     def lost() -> Deferred[None]:
-        """Return what fails if the client goes before the answer is complete."""
+        """Return a Deferred that fails if the client disconnects before the answer is complete."""
 
 
 def one_slice_a_turn(reactor: IReactorTime) -> Cooperator:
-    """Return a cooperator that does one step of one task in each turn of a reactor."""
+    """Return a cooperator that does one step of one task in each turn of the reactor."""
 
     def scheduler(step: Callable[[], None]) -> IDelayedCall:
         return reactor.callLater(0, step)
@@ -67,10 +67,10 @@ def one_slice_a_turn(reactor: IReactorTime) -> Cooperator:
 
 @implementer(IPushProducer)
 class Delivery:
-    """The delivery of one answer, under way.
+    """The delivery of one answer.
 
-    :param make: makes the answer; what it raises is answered too.
-    :param bodiless: leave the body out, for HEAD.
+    :param make: makes the answer; its exceptions are answered too.
+    :param bodiless: omit the body, for HEAD.
     """
 
     _log = PartLogger("sockd.stats")
@@ -87,7 +87,7 @@ class Delivery:
         self._make = make
         self._bodiless = bodiless
         self._reactor = reactor
-        self._impatience: IDelayedCall | None = None
+        self._stall_call: IDelayedCall | None = None
         self._is_over = False
         self._release: Callable[[], object] | None = None
         self._watch: StallWatch | None = None
@@ -97,32 +97,32 @@ class Delivery:
         self._task.whenDone().addErrback(self._failed)
 
     def pauseProducing(self) -> None:
-        """Make nothing more; the transport asks again with each write while its buffer is full."""
-        if self._impatience is None and not self._is_over:
-            self._impatience = self._reactor.callLater(DELIVERY_TIMEOUT, self._exchange.abort)
+        """Make no more slices. The transport calls this at each write while its buffer is full."""
+        if self._stall_call is None and not self._is_over:
+            self._stall_call = self._reactor.callLater(DELIVERY_TIMEOUT, self._exchange.abort)
             self._task.pause()
 
     def resumeProducing(self) -> None:
-        """Go on: the client took what there was."""
-        if self._impatience is not None and not self._is_over:
-            self._calm_down()
-            self._impatience = None
+        """Continue: the client has read the buffer."""
+        if self._stall_call is not None and not self._is_over:
+            self._cancel_stall_call()
+            self._stall_call = None
             self._task.resume()
 
     def stopProducing(self) -> None:
-        """End it: the client is gone."""
+        """Stop: the client has disconnected."""
         if not self._is_over:
             self._is_over = True
-            self._calm_down()
+            self._cancel_stall_call()
             self._task.stop()
             self._end_transfer()
 
-    def _calm_down(self) -> None:
-        if self._impatience is not None and self._impatience.active():
-            self._impatience.cancel()
+    def _cancel_stall_call(self) -> None:
+        if self._stall_call is not None and self._stall_call.active():
+            self._stall_call.cancel()
 
     def _end_transfer(self) -> None:
-        """Let whoever makes an answer without an end go, once."""
+        """Release an endless answer, once."""
         release, self._release = self._release, None
         if release is not None:
             release()
@@ -145,14 +145,14 @@ class Delivery:
         self._end_transfer()
 
     def _attach(self, answer: Answer) -> None:
-        """Watch a client whose answer has no end."""
+        """Watch the client of an endless answer."""
         if answer.release is not None:
             self._watch = StallWatch(self._exchange, self._reactor)
         if answer.attach is not None:
             answer.attach(self._exchange)
 
     def _answer(self) -> Generator[Deferred[None], None, Answer]:
-        """Return the answer, with its first slice made, so that an error there can be told."""
+        """Return the answer with its first slice made, so that an error there is answered too."""
         try:
             answer = self._make()
             self._release = answer.release
@@ -161,10 +161,10 @@ class Delivery:
             return error.answer()
         except Exception:
             self._log.failure("The stats endpoint failed to answer a request")
-            return json_answer({"error": "internal error; the log has it"}, INTERNAL_SERVER_ERROR)
+            return json_answer({"error": "internal error; see the log"}, INTERNAL_SERVER_ERROR)
 
     def _failed(self, failure: Failure) -> None:
-        """Break off an answer that cannot be ended well any more."""
+        """Abort an answer that failed after its start."""
         if not failure.check(TaskStopped):
             self._is_over = True
             self._log.failure("The stats endpoint failed within an answer", failure)
@@ -177,7 +177,7 @@ def _answer_slices(answer: Answer) -> Iterator[bytes | Deferred[None]]:
 
 
 def _started(answer: Answer) -> Generator[Deferred[None], None, Answer]:
-    """Return an answer whose first slice is made, and wait until it is."""
+    """Return an answer whose first slice has been made."""
     if isinstance(answer.body, bytes):
         return answer
     for first in answer.body:

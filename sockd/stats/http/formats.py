@@ -1,4 +1,4 @@
-"""Which form of an answer a client wants: JSON, a table for people, or CSV. Pure."""
+"""The format of an answer that a client asks for: JSON, a text table, or CSV. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sockd.stats.http.target import Target
 from sockd.support.text import listed
 
 VARY = MappingProxyType({"Vary": "Accept"})
-"""The header of an answer whose form the client may choose."""
+"""The header of answers that are available in several formats."""
 
 
 class Format(StrEnum):
-    """What ``?format=`` takes."""
+    """The values of ``?format=``."""
 
     JSON = "json"
     TEXT = "text"
@@ -28,11 +28,11 @@ _MEDIA_TYPES = MappingProxyType(
 
 
 def format_of(target: Target) -> Format:
-    """Return the form that a request asks for: by ``?format=``, or else by ``Accept``.
+    """Return the format that a request asks for, by ``?format=`` or by ``Accept``.
 
-    A client that takes anything, or nothing that there is, gets JSON.
+    The default is JSON, also for clients that accept none of the formats.
 
-    :raise RequestError: if there is no such form.
+    :raise RequestError: if ``?format=`` is not valid.
     """
     given = target.parameters.get("format", ())
     if len(given) > 1:
@@ -45,9 +45,10 @@ def format_of(target: Target) -> Format:
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
-    """Return the media type that an ``Accept`` header likes best (RFC 9110, 12.5.1).
+    """Return the media type that an ``Accept`` header prefers (RFC 9110, section 12.5.1).
 
-    Of several it is the one that is named most exactly, and then the first of those offered.
+    Of several types of the same weight, it returns the one that is named most exactly, and then the
+    first one offered.
 
     :param offered: in the order of preference.
     :return: ``None`` if none of them is acceptable.
@@ -66,7 +67,7 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Return the media ranges of a header and their weights; what makes no sense is passed over."""
+    """Return the media ranges of a header and their weights; invalid ones are skipped."""
     for item in accept.split(","):
         media_range, *parameters = (part.strip().lower() for part in item.split(";"))
         if "/" in media_range:
@@ -74,7 +75,7 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
 
 
 def _weight(parameters: list[str]) -> float:
-    """Return ``q``, from 0 to 1; 1 if there is none, or none that makes sense."""
+    """Return ``q``, from 0 to 1; 1 if it is missing or not valid."""
     texts = [text.removeprefix("q=") for text in parameters if text.startswith("q=")]
     try:
         weight = float(texts[0]) if texts else 1.0

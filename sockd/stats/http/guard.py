@@ -1,4 +1,4 @@
-"""What is checked of every request before anything is answered. Pure."""
+"""The check of each request before it is answered. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ALLOW = {"Allow": "GET, HEAD"}
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a request, as it came.
+    """The head of a request.
 
     :ivar uri: the request target.
     :ivar version: such as ``HTTP/1.1``.
     :ivar hosts: the values of its ``Host`` headers.
-    :ivar arrived_at: the address that the client connected to; empty if it has none.
-    :ivar accept: what its ``Accept`` headers say, joined; empty if it has none.
-    :ivar last_event_id: what its ``Last-Event-ID`` says; empty if it has none.
+    :ivar arrived_at: the local address of the connection; empty if it has none.
+    :ivar accept: its ``Accept`` headers, joined; empty if there are none.
+    :ivar last_event_id: its ``Last-Event-ID``; empty if there is none.
     """
 
     method: bytes
@@ -34,12 +34,12 @@ class Head:
 
 
 def admitted(head: Head, known: KnownHosts) -> Target:
-    """Return what a request asks for, if it may ask here.
+    """Return the target of a request that passes the check.
 
-    HTTP/1.0 has no ``Host`` (health checks speak it); HTTP/1.1 has one exactly (RFC 9112, 3.2).
-    Where the target is an absolute URI its host counts too.
+    An HTTP/1.0 request, such as a health check, may have no ``Host``. An HTTP/1.1 request has
+    exactly one (RFC 9112, section 3.2). If the target is an absolute URI, its host is checked too.
 
-    :raise RequestError: if it may not.
+    :raise RequestError: if the request does not pass.
     """
     if len(head.hosts) > 1 or (not head.hosts and head.version != b"HTTP/1.0"):
         raise RequestError(BAD_REQUEST, "the request needs one Host header")
@@ -59,5 +59,5 @@ def _check_host_header(authority: str, head: Head, known: KnownHosts) -> None:
     except ValueError:
         raise RequestError(BAD_REQUEST, "the host of the request is malformed") from None
     if not known.knows(host, head.arrived_at):
-        text = "the request names a host that is not this one; see `hosts` in [stats]"
+        text = "the request names an unknown host; see `hosts` in [stats]"
         raise RequestError(MISDIRECTED, text)

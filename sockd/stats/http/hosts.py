@@ -1,8 +1,8 @@
-"""The names in ``Host`` that are answered: protection against DNS rebinding. Pure.
+"""The accepted names in ``Host``: protection against DNS rebinding. Pure.
 
-A page from elsewhere can make a browser ask this machine under the page's own name, once that
-name resolves to a loopback address, and then read the answer. Such a request still names the
-page's host, so whoever names a host that is not this one is turned away.
+A page of another site can make a browser send requests to this machine under the page's own name,
+once that name resolves to a loopback address, and read the answers. Such a request still names the
+page's host in ``Host``, so requests with an unknown host are refused.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _AUTHORITY = re.compile(
 
 
 def canonical(host: str) -> str:
-    """Return a host in the one form in which two can be compared.
+    """Return the canonical form of a host, for comparison.
 
-    That is without brackets, a trailing dot or a scope, in lower case, an IPv6 address in its
-    shortest text, and an IPv4 address that is mapped into IPv6 as IPv4.
+    It is in lower case, without brackets, trailing dot and scope. IPv6 addresses have their
+    shortest form, and IPv4-mapped ones are IPv4.
     """
     text = host.lower().removeprefix("[").removesuffix("]").removesuffix(".")
     return str(_host_address(text) or text)
 
 
 def host_of(authority: str) -> str:
-    """Return the canonical host of ``HOST`` or ``HOST:PORT`` (RFC 9110, 7.2).
+    """Return the canonical host of ``HOST`` or ``HOST:PORT`` (RFC 9110, section 7.2).
 
     :raise ValueError: if it is neither.
     """
@@ -43,16 +43,16 @@ def host_of(authority: str) -> str:
 class KnownHosts:
     """The hosts that requests may name.
 
-    :param names: names and addresses beside ``localhost`` and the loopback addresses.
+    :param names: names and addresses in addition to ``localhost`` and the loopback addresses.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset({"localhost", *map(canonical, names)})
 
     def knows(self, host: str, arrived_at: str) -> bool:
-        """Return whether a canonical host is this one.
+        """Return whether a canonical host may be named.
 
-        :param arrived_at: the address that the client connected to; empty if it has none.
+        :param arrived_at: the local address of the connection; empty if it has none.
         """
         if host in self._names or host == canonical(arrived_at):
             return True

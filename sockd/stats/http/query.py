@@ -1,4 +1,4 @@
-"""The parameters of ``/connections``, as a frozen value that selects connections. Pure."""
+"""The parameters of ``/connections``, as a value that selects connections. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Parameters = Mapping[str, tuple[str, ...]]
 
 
 class Chosen(StrEnum):
-    """Which connections are asked for."""
+    """The values of ``?state=``."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -32,12 +32,12 @@ class Chosen(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionQuery:
-    """Which connections to list.
+    """A query for connections.
 
-    :ivar service: only this service's; ``None``: all services'.
-    :ivar peer: only those from this host, in the form of :func:`same_text`.
-    :ivar limit: at most so many.
-    :ivar after: only those with a greater number.
+    :ivar service: only connections of this service; ``None``: of all.
+    :ivar peer: only connections from this host, in the form of :func:`same_text`.
+    :ivar limit: the maximum number of connections.
+    :ivar after: only connections with a greater number.
     """
 
     service: str | None = None
@@ -47,13 +47,13 @@ class ConnectionQuery:
     after: int = 0
 
     def source(self, ledger: Ledger) -> Iterator[Connection]:
-        """Return where to look, ordered by number; not everything there is selected."""
+        """Return the connections to search, ordered by number."""
         if self.state is Chosen.OPEN:
             return ledger.open_connections(self.after)
         return ledger.all_connections(self.after)
 
     def selects(self, connection: Connection) -> bool:
-        """Return whether a connection, as it is now, is asked for."""
+        """Return whether the query selects a connection in its current state."""
         return (
             (self.service is None or connection.service.name == self.service)
             and (self.state is Chosen.ALL or self._state_of(connection) is self.state)
@@ -66,7 +66,7 @@ class ConnectionQuery:
 
 
 def same_text(host: str) -> str:
-    """Return the one text of an address that can be written in several ways (RFC 5952)."""
+    """Return the canonical text of an address (RFC 5952); other hosts unchanged."""
     if ":" not in host:
         return host
     try:
@@ -77,10 +77,10 @@ def same_text(host: str) -> str:
 
 
 def parse_query(parameters: Parameters, services: Collection[str]) -> ConnectionQuery:
-    """Return what the parameters ask for.
+    """Return the query of the parameters.
 
-    :param services: the services there are.
-    :raise RequestError: if they make no sense; it says what would.
+    :param services: the names of the services.
+    :raise RequestError: if a parameter is not valid.
     """
     given = single_values(parameters, _NAMES)
     return ConnectionQuery(
@@ -93,9 +93,9 @@ def parse_query(parameters: Parameters, services: Collection[str]) -> Connection
 
 
 def single_values(parameters: Parameters, known: Sequence[str]) -> dict[str, str]:
-    """Return the one value of each parameter.
+    """Return the value of each parameter.
 
-    :raise RequestError: if one is not known, or is given twice.
+    :raise RequestError: if one is unknown, or is given twice.
     """
     for name, values in parameters.items():
         if name not in known:
@@ -113,7 +113,7 @@ def _one_of(name: str, given: Mapping[str, str], known: Collection[str]) -> str:
 
 
 def _peer(value: str) -> str:
-    """Return the host to look for: an address, or a unix client's name as the answers show it."""
+    """Return the host of ``?peer=``: an address, or the name of a unix client."""
     if is_unix_name(value):
         return value
     host = value.removeprefix("[").removesuffix("]")

@@ -1,8 +1,8 @@
-"""The stats endpoint in HTTP: its connections, its requests, and what every answer carries.
+"""The HTTP server of the stats endpoint: connections, requests, and common headers.
 
-Built on the parser of :mod:`twisted.web.http`. The resources, sessions and access log of
-:mod:`twisted.web.server` are left out: there is one guard before all paths, and a class that
-polls would drown the log.
+It uses the parser of :mod:`twisted.web.http`, but not the resources, sessions and access log of
+:mod:`twisted.web.server`: one guard checks the requests for all paths, and clients that poll would
+flood the log.
 """
 
 from __future__ import annotations
@@ -38,49 +38,51 @@ from sockd.stats.http.hosts import KnownHosts
 from sockd.stats.http.target import Target
 
 REQUEST_TIME = 60.0
-"""How long a client may take for a request, from the accept or the end of the last answer, in
-seconds. However slowly it sends, nothing that it sends prolongs this."""
+"""How long a client may take to send a request, in seconds.
 
-MOST_CHANNELS = MAX_CONNECTIONS
-"""How many connections there are at once; one more takes the place of the one that waited most."""
+The time starts at the accept or at the end of the last answer. Partial data does not extend it.
+"""
+
+MAX_CHANNELS = MAX_CONNECTIONS
+"""The maximum number of connections. One more replaces the one that has waited longest."""
 
 SHUTDOWN_TIMEOUT = 1.0
-"""When the endpoint stops, how long answers that are under way may take, in seconds."""
+"""How long running answers may take when the endpoint stops, in seconds."""
 
 
-class Void(BytesIO):
-    """Where the bodies of requests go: no path takes one."""
+class DiscardedBody(BytesIO):
+    """The body of a request, which is discarded: no path uses one."""
 
     def write(self, data: Any) -> int:
-        """Drop the data."""
+        """Discard the data."""
         return len(data)
 
 
 class StatsRequest(Request):
-    """One request, as it is parsed."""
+    """A request that is being parsed."""
 
     channel: StatsChannel
 
     def gotLength(self, length: int | None) -> None:
-        """Drop the body, however long it is."""
-        self.content = Void()
+        """Discard the body, however long it is."""
+        self.content = DiscardedBody()
 
     def process(self) -> None:
-        """Answer, now that the request is here."""
+        """Answer the complete request."""
         self.channel.is_serving = True
         self.channel.factory.deliver(self)
 
 
 @implementer(IExchange)
 class Exchange:
-    """A request and the answer to it."""
+    """A request and its answer."""
 
     def __init__(self, request: Request, channel: StatsChannel) -> None:
         self._request = request
         self._channel = channel
 
     def head(self) -> Head:
-        """Return what the guard looks at."""
+        """Return the head of the request, for the guard."""
         request = self._request
         values = request.requestHeaders.getRawHeaders
         return Head(
@@ -97,35 +99,35 @@ class Exchange:
         """Send the status and the headers."""
         request = self._request
         self._channel.is_endless = answer.release is not None and request.method != b"HEAD"
-        self._channel.farewell = answer.farewell
+        self._channel.end_timeout = answer.end_timeout
         request.setResponseCode(answer.status, REASONS[answer.status].encode("ascii"))
         for name, value in self._headers(answer).items():
             request.responseHeaders.setRawHeaders(name, [value])
         request.write(b"")
 
     def send(self, data: bytes) -> None:
-        """Send a part of the body."""
+        """Send part of the body."""
         self._request.write(data)
 
     def complete(self) -> None:
-        """Enter that all of the answer was sent."""
+        """Finish the answer."""
         self._request.unregisterProducer()
         self._request.finish()
 
     def untaken(self) -> int:
-        """Return how many bytes the kernel keeps that the client's system has not acknowledged."""
+        """Return how many bytes are in the kernel that the peer has not acknowledged."""
         return self._channel.factory.untaken(self._channel.transport)
 
     def abort(self) -> None:
-        """Drop the connection at once."""
+        """Abort the connection."""
         self._channel.transport.abortConnection()
 
     def feed_from(self, producer: IPushProducer) -> None:
-        """Let the connection pause and resume the producer."""
+        """Register the producer that the connection pauses and resumes."""
         self._request.registerProducer(producer, True)
 
     def lost(self) -> Deferred[None]:
-        """Return what fails if the client goes before the answer is complete."""
+        """Return a Deferred that fails if the client disconnects before the answer is complete."""
         return self._request.notifyFinish()
 
     def _headers(self, answer: Answer) -> dict[str, str]:
@@ -138,7 +140,7 @@ class Exchange:
 
 
 def _headers(answer: Answer) -> dict[str, str]:
-    """Return what every answer carries, and its length if that is known."""
+    """Return the headers of an answer, with its length if it is known."""
     headers = {
         "Date": datetimeToString().decode("ascii"),
         "Server": f"sockd/{sockd.__version__}",
@@ -154,13 +156,13 @@ def _headers(answer: Answer) -> dict[str, str]:
 
 @implementer(IHalfCloseableProtocol)
 class StatsChannel(HTTPChannel):
-    """One connection. A client that closes its side, as `nc -N` does, still gets its answers.
+    """A connection. A client that half-closes it, as `nc -N` does, still gets its answers.
 
-    :ivar is_serving: whether an answer is under way.
-    :ivar is_endless: whether it has no end of its own, and is over when the client says no more.
-        The connection ends with it.
-    :ivar farewell: how long the client may take for what was written when it is closed, in
-        seconds.
+    :ivar is_serving: whether an answer is being sent.
+    :ivar is_endless: whether that answer is endless. It ends when the client half-closes, and the
+        connection ends with it.
+    :ivar end_timeout: how long the client may take to read the rest when the connection is closed,
+        in seconds.
     """
 
     factory: StatsSite
@@ -171,21 +173,21 @@ class StatsChannel(HTTPChannel):
         super().__init__()  # type: ignore[no-untyped-call]
         self.is_serving = False
         self.is_endless = False
-        self.farewell = DELIVERY_TIMEOUT
+        self.end_timeout = DELIVERY_TIMEOUT
         self._is_read_out = False
         self._is_closing = False
-        self._parting: IDelayedCall | None = None
+        self._abort_call: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """Begin, and let the site know."""
+        """Register the connection with the site."""
         super().connectionMade()  # type: ignore[no-untyped-call]
         self.factory.arrived(self)
 
     def resetTimeout(self) -> None:
-        """Do not: what trickles in must not keep the connection open for ever."""
+        """Do nothing: partial data must not extend the timeout."""
 
     def readConnectionLost(self) -> None:
-        """Close once the answers to what was asked are sent."""
+        """Close after the answers to the received requests are sent."""
         self._is_read_out = True
         if not self.is_serving:
             self.loseConnection()
@@ -193,10 +195,10 @@ class StatsChannel(HTTPChannel):
             self.transport.abortConnection()
 
     def writeConnectionLost(self) -> None:
-        """Do nothing: the sending side is only ever closed together with the other."""
+        """Do nothing: the sending side is never closed alone."""
 
     def requestDone(self, request: Request) -> None:
-        """Go on with the next request, if there is one."""
+        """Continue with the next request, if there is one."""
         if self.is_endless:
             self.persistent = 0
         self.is_serving = self.is_endless = False
@@ -205,7 +207,7 @@ class StatsChannel(HTTPChannel):
             self.loseConnection()
 
     def headerReceived(self, line: bytes) -> bool:
-        """Take a header; a length that is too long to be a number for Python is no request's."""
+        """Parse a header; a length with too many digits for Python is a bad request."""
         try:
             is_sound: bool = super().headerReceived(line)  # type: ignore[no-untyped-call]
         except ValueError:
@@ -214,15 +216,16 @@ class StatsChannel(HTTPChannel):
         return is_sound
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Say that what has such a long line is no request."""
+        """Answer a line that is too long with an error."""
         self._respondToBadRequestAndDisconnect()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        """Answer what is no request, with JSON like everything else; Twisted sends a bare status.
+        """Answer a bad request with JSON; Twisted sends only a status line.
 
-        It has no public name for this; if it should find another one, the status is bare again.
+        Twisted has no public name for this method. If it were renamed, Twisted's answer would be
+        sent.
         """
-        body = encoded({"error": "this is no HTTP request, or has too long a head"}) + b"\n"
+        body = encoded({"error": "not a valid HTTP request, or its head is too long"}) + b"\n"
         headers = _headers(Answer(body, BAD_REQUEST)) | {"Connection": "close"}
         lines = [f"HTTP/1.1 {BAD_REQUEST} {REASONS[BAD_REQUEST]}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -230,23 +233,23 @@ class StatsChannel(HTTPChannel):
         self.loseConnection()
 
     def loseConnection(self) -> None:
-        """Close once what was written is sent, which the client must take in a while."""
+        """Close after the written data is sent, or after ``end_timeout``."""
         if not self._is_closing:
             self._is_closing = True
             abort = self.transport.abortConnection
-            self._parting = self.factory.reactor.callLater(self.farewell, abort)
+            self._abort_call = self.factory.reactor.callLater(self.end_timeout, abort)
             super().loseConnection()  # type: ignore[no-untyped-call]
 
     def hang_up(self) -> None:
-        """Close once the answer that is under way is sent."""
+        """Close after the current answer is sent."""
         self.persistent = 0
         if not self.is_serving:
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End, and let the site know."""
-        if self._parting is not None and self._parting.active():
-            self._parting.cancel()
+        """Unregister the connection."""
+        if self._abort_call is not None and self._abort_call.active():
+            self._abort_call.cancel()
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
         self.factory.lost(self)
 
@@ -256,9 +259,9 @@ class StatsSite(HTTPFactory):
     """Builds the connections and answers their requests.
 
     :param answer: makes the answer to a target.
-    :param untaken: returns how many bytes the system of a connection's client has not taken.
+    :param untaken: returns how many bytes the peer of a connection has not acknowledged.
     :ivar known: the hosts that requests may name.
-    :ivar channels: the open connections, the oldest first.
+    :ivar channels: the open connections, oldest first.
     """
 
     noisy = False
@@ -281,24 +284,24 @@ class StatsSite(HTTPFactory):
         self.channels: dict[StatsChannel, None] = {}
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Return what may be agreed on over TLS: Twisted rejects clients that offer only others."""
+        """Return the protocols for ALPN: Twisted rejects clients that offer only others."""
         return [b"http/1.1", b"http/1.0"]
 
     def logPrefix(self) -> str:
-        """Return what Twisted's own log lines call it."""
+        """Return the name for Twisted's own log lines."""
         return "stats"
 
     def startFactory(self) -> None:
-        """Do not open the access log: there is none."""
+        """Do nothing: there is no access log."""
 
     def stopFactory(self) -> None:
-        """Do not close it."""
+        """Do nothing."""
 
     def log(self, request: Request) -> None:
-        """Do not write to it."""
+        """Do nothing."""
 
     def deliver(self, request: StatsRequest) -> None:
-        """Begin to answer a request."""
+        """Start to answer a request."""
         exchange = Exchange(request, request.channel)
 
         def make() -> Answer:
@@ -307,15 +310,15 @@ class StatsSite(HTTPFactory):
         Delivery(exchange, make, request.method == b"HEAD", self.reactor, self._cooperator)
 
     def arrived(self, channel: StatsChannel) -> None:
-        """Take note of a new connection; where there are too many, one of them must go."""
+        """Add a connection; if there are too many, abort one."""
         self.channels[channel] = None
-        if len(self.channels) > MOST_CHANNELS:
+        if len(self.channels) > MAX_CHANNELS:
             one = self._most_dispensable()
             del self.channels[one]
             one.transport.abortConnection()
 
     def lost(self, channel: StatsChannel) -> None:
-        """Forget a connection that is gone."""
+        """Remove a connection."""
         self.channels.pop(channel, None)
         if not self.channels:
             waiters, self._empty_waiters = self._empty_waiters, []
@@ -323,7 +326,7 @@ class StatsSite(HTTPFactory):
                 waiter.callback(None)
 
     async def close(self) -> None:
-        """Close all connections: at once, or when their answer is sent, which it soon must be."""
+        """Close all connections after their current answers, or after :data:`SHUTDOWN_TIMEOUT`."""
         for channel in list(self.channels):
             channel.hang_up()
         if not self.channels:
@@ -336,10 +339,10 @@ class StatsSite(HTTPFactory):
             stragglers.cancel()
 
     def _most_dispensable(self) -> StatsChannel:
-        """Return the oldest one without a whole request, else the oldest with a long answer.
+        """Return the oldest connection without a complete request, or else with a finite answer.
 
-        Answers without an end are few, as whoever makes them sees to; if there is nothing else, it
-        is the newest connection that must go.
+        Endless answers are limited elsewhere. If all others are endless, it is the newest
+        connection.
         """
         *old, newest = self.channels
         waiting = (channel for channel in old if not channel.is_serving)

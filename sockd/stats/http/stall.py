@@ -1,7 +1,7 @@
-"""Disconnects a client that does not take what was sent to it, however little that is.
+"""Disconnects a client that does not read, even if little is sent to it.
 
-A full buffer does not show it: a stream that says little takes hours to fill the buffers of both
-systems. What the kernel still keeps does.
+A full buffer is not enough as a sign: a stream with little data takes hours to fill the buffers of
+both systems. The bytes that the peer has not acknowledged are.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IReactorTime
 from sockd.stats.http.answers import DELIVERY_TIMEOUT, Outlet
 
 PERIOD = 1.0
-"""How often what the kernel keeps is looked at, in seconds."""
+"""The time between two checks, in seconds."""
 
 
 class StallWatch:
-    """Drops a connection when no waiting byte was taken for :data:`DELIVERY_TIMEOUT`."""
+    """Aborts a connection if no pending byte was acknowledged for :data:`DELIVERY_TIMEOUT`."""
 
     def __init__(self, outlet: Outlet, reactor: IReactorTime) -> None:
         self._outlet = outlet
@@ -25,7 +25,7 @@ class StallWatch:
         self._look_call = reactor.callLater(PERIOD, self._look)
 
     def end(self) -> None:
-        """Stop looking."""
+        """Stop watching."""
         if self._look_call.active():
             self._look_call.cancel()
 

@@ -1,4 +1,4 @@
-"""The request target: its authority, path and parameters (RFC 9112, 3.2). Pure."""
+"""The request target: authority, path and parameters (RFC 9112, section 3.2). Pure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request asks for.
+    """The target of a request.
 
-    :ivar authority: the host and port of a target in absolute form; ``None`` for the usual form.
-    :ivar segments: what stands between the slashes of the path; ``/`` is one empty segment.
-    :ivar parameters: each with the values that it is given.
-    :ivar accept: which kinds of answers the client takes (RFC 9110, 12.5.1); empty: any.
-    :ivar last_event_id: the event behind which it goes on; empty if it has not been here before.
+    :ivar authority: the host and port of a target in absolute form; ``None`` in origin form.
+    :ivar segments: the segments of the path; ``/`` is one empty segment.
+    :ivar parameters: the values of each parameter.
+    :ivar accept: the accepted media types (RFC 9110, section 12.5.1); empty: any.
+    :ivar last_event_id: the last event that the client has received; empty if there is none.
     """
 
     authority: str | None
@@ -32,7 +32,7 @@ class Target:
 
 
 def parse_target(uri: bytes) -> Target:
-    """Return a target taken apart.
+    """Parse a request target.
 
     :raise RequestError: if it is neither a path nor an absolute ``http`` URI.
     """

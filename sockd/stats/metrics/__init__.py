@@ -1,7 +1,7 @@
 """``/metrics``: OpenMetrics and Prometheus text.
 
-- :mod:`~sockd.stats.metrics.histograms`: durations and sizes of connections in buckets
-- :mod:`~sockd.stats.metrics.loop_lag`: how late the reactor comes
-- :mod:`~sockd.stats.metrics.exposition`: the metrics, written by prometheus_client
+- :mod:`~sockd.stats.metrics.histograms`: histograms of the duration and size of connections
+- :mod:`~sockd.stats.metrics.loop_lag`: measures the lag of the event loop
+- :mod:`~sockd.stats.metrics.exposition`: the metrics, encoded by prometheus_client
 - :mod:`~sockd.stats.metrics.scrape`: the resource that answers ``/metrics``
 """

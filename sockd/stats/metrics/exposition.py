@@ -1,7 +1,7 @@
-"""The ledger in the terms of Prometheus: what each scrape of ``/metrics`` gets.
+"""The ledger as Prometheus metrics.
 
-Names and units are those of https://prometheus.io/docs/practices/naming. No label has a value
-that a peer can choose.
+Names and units follow https://prometheus.io/docs/practices/naming. No label has a value that a peer
+can choose.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sockd.stats.metrics.histograms import Histogram, ServiceHistograms
 from sockd.stats.metrics.loop_lag import LoopLag
 
 SAMPLES = 256
-"""How many samples are encoded in one slice."""
+"""The maximum number of samples in a slice."""
 
 _COUNTERS = (
-    ("opened", "sockd_connections_opened", "Connections accepted, and flows begun."),
+    ("opened", "sockd_connections_opened", "Connections accepted, and flows started."),
     ("bytes_in", "sockd_received_bytes", "Bytes received from peers."),
-    ("bytes_out", "sockd_sent_bytes", "Bytes handed over to be sent to peers."),
+    ("bytes_out", "sockd_sent_bytes", "Bytes passed to the kernel to be sent to peers."),
     ("reads", "sockd_reads", "Chunks of streams and datagrams received."),
     ("writes", "sockd_writes", "Chunks of streams and datagrams sent."),
     ("errors", "sockd_errors", "Replies that failed, and datagrams that could not be sent."),
@@ -41,67 +41,67 @@ _DATAGRAMS = (
     ("reads", "sockd_received_datagrams", "Datagrams received."),
     ("writes", "sockd_sent_datagrams", "Datagrams sent."),
 )
-_DISTRIBUTIONS = (
-    ("durations", "sockd_connection_duration_seconds", "How long closed connections lasted."),
+_HISTOGRAMS = (
+    ("durations", "sockd_connection_duration_seconds", "Duration of closed connections."),
     ("received", "sockd_connection_received_bytes", "Bytes received on each closed connection."),
     ("sent", "sockd_connection_sent_bytes", "Bytes sent on each closed connection."),
 )
 
 
 class Exposition:
-    """A registry of its own, with the services and the process in it.
+    """A registry with the metrics of the services and of the process.
 
-    :ivar registry: what is told.
+    :ivar registry: the registry.
     """
 
-    def __init__(self, daemon: IDaemon, tallies: ServiceHistograms, lag: LoopLag) -> None:
+    def __init__(self, daemon: IDaemon, histograms: ServiceHistograms, lag: LoopLag) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
-        self.registry.register(ServiceCollector(daemon, tallies))
+        self.registry.register(ServiceCollector(daemon, histograms))
         self.registry.register(DaemonCollector(daemon, lag))
         ProcessCollector(registry=self.registry)
 
     def answer(self, accept: str) -> Answer:
-        """Return all figures.
+        """Return all metrics.
 
-        :param accept: whether the scraper takes OpenMetrics, or else the older text format.
+        :param accept: the ``Accept`` header, which selects OpenMetrics or the older text format.
         """
         encode, content_type = choose_encoder(accept)
         return Answer(_slices(encode, self.registry.collect()), content_type=content_type)
 
 
 class _Collected(Collector):
-    """Metrics that have been collected."""
+    """Metrics that have already been collected."""
 
     def __init__(self, *metrics: Metric) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """Return them."""
+        """Return the metrics."""
         return self._metrics
 
 
 def _slices(encode: Callable[[Collector], bytes], metrics: Iterable[Metric]) -> Iterator[bytes]:
-    """Return what an encoder of the library makes of metrics, :data:`SAMPLES` at a time."""
+    """Encode metrics with an encoder of the library, :data:`SAMPLES` at a time."""
     end = encode(_Collected())  # "# EOF" in OpenMetrics
     for metric in metrics:
         samples, metric.samples = metric.samples, []
         head = encode(_Collected(metric)).removesuffix(end)
         yield head
-        for location in range(0, len(samples), SAMPLES):
-            metric.samples = samples[location : location + SAMPLES]
+        for start in range(0, len(samples), SAMPLES):
+            metric.samples = samples[start : start + SAMPLES]
             yield encode(_Collected(metric)).removesuffix(end).removeprefix(head)
     yield end
 
 
 class DaemonCollector(Collector):
-    """The figures of the daemon as a whole."""
+    """The metrics of the daemon as a whole."""
 
     def __init__(self, daemon: IDaemon, lag: LoopLag) -> None:
         self._daemon = daemon
         self._lag = lag
 
     def collect(self) -> Iterator[Metric]:
-        """Return the figures as they are now."""
+        """Return the current values."""
         build = GaugeMetricFamily(
             "sockd_build_info", "The daemon that runs.", labels=("version", "reactor")
         )
@@ -111,23 +111,23 @@ class DaemonCollector(Collector):
             "sockd_draining", "Whether the daemon is shutting down.", int(self._daemon.draining)
         )
         lag = HistogramMetricFamily(
-            "sockd_event_loop_lag_seconds", "How late the event loop was, each half a second."
+            "sockd_event_loop_lag_seconds", "Lag of the event loop, measured twice a second."
         )
         lag.add_metric((), _buckets(self._lag.lags), self._lag.lags.sum)
         yield lag
 
 
 class ServiceCollector(Collector):
-    """The figures of the services, each with the label ``service``."""
+    """The metrics of the services, each with the label ``service``."""
 
-    def __init__(self, daemon: IDaemon, tallies: ServiceHistograms) -> None:
+    def __init__(self, daemon: IDaemon, histograms: ServiceHistograms) -> None:
         self._daemon = daemon
-        self._tallies = tallies
+        self._histograms = histograms
 
     def collect(self) -> Iterator[Metric]:
-        """Return the figures as they are now."""
+        """Return the current values."""
         services = list(self._daemon.services.values())
-        datagrams = self._tallies.datagram_services
+        datagrams = self._histograms.datagram_services
         yield from _states(services)
         yield from _queues(services)
         yield _certificates(services)
@@ -137,12 +137,12 @@ class ServiceCollector(Collector):
         )
         yield _closed(services)
         yield _refused(services)
-        for attribute, name, text in _DISTRIBUTIONS:
+        for attribute, name, text in _HISTOGRAMS:
             family = HistogramMetricFamily(name, text, labels=("service",))
             for service in services:
-                distribution = getattr(self._tallies.of(service.record), attribute)
-                buckets = _buckets(distribution)
-                family.add_metric((service.record.name,), buckets, distribution.sum)
+                histogram = getattr(self._histograms.of(service.record), attribute)
+                buckets = _buckets(histogram)
+                family.add_metric((service.record.name,), buckets, histogram.sum)
             yield family
 
 
@@ -162,11 +162,11 @@ def _states(services: Iterable[INetworkService]) -> Iterator[Metric]:
     )
     states = GaugeMetricFamily(
         "sockd_service_state",
-        "1 for the state that the service is in.",
+        "1 for the current state of the service.",
         labels=("service", "state"),
     )
     kinds = GaugeMetricFamily(
-        "sockd_service_info", "How the service is configured.", labels=("service", "kind", "reply")
+        "sockd_service_info", "Configuration of the service.", labels=("service", "kind", "reply")
     )
     for service in services:
         record = service.record
@@ -180,33 +180,33 @@ def _states(services: Iterable[INetworkService]) -> Iterator[Metric]:
 def _queues(services: Iterable[INetworkService]) -> Iterator[Metric]:
     labels = ("service", "transport", "listener")
     waiting = GaugeMetricFamily(
-        "sockd_listen_queue_length", "Clients that wait to be accepted.", labels=labels
+        "sockd_listen_queue_length", "Connections in the accept queue.", labels=labels
     )
     limit = GaugeMetricFamily(
-        "sockd_listen_queue_limit", "How many clients may wait to be accepted.", labels=labels
+        "sockd_listen_queue_limit", "Limit of the accept queue.", labels=labels
     )
     for service in services:
         for listener in service.record.listeners:
-            location = (service.record.name, listener.transport, str(listener.address))
+            values = (service.record.name, listener.transport, str(listener.address))
             length = service.waiting(listener)
             if length is not None:
-                waiting.add_metric(location, length)
+                waiting.add_metric(values, length)
             if listener.backlog is not None:
-                limit.add_metric(location, listener.backlog)
+                limit.add_metric(values, listener.backlog)
     return iter((waiting, limit))
 
 
 def _certificates(services: Iterable[INetworkService]) -> Metric:
     family = GaugeMetricFamily(
         "sockd_certificate_not_after_seconds",
-        "When the first certificate that the listener shows expires, in Unix time.",
+        "Expiry of the listener's certificate that expires first, in Unix time.",
         labels=("service", "listener"),
     )
     for service in services:
         for listener in service.record.listeners:
             if listener.not_after is not None:
-                location = (service.record.name, str(listener.address))
-                family.add_metric(location, listener.not_after)
+                values = (service.record.name, str(listener.address))
+                family.add_metric(values, listener.not_after)
     return family
 
 
@@ -222,9 +222,9 @@ def _counter_families(
 
 
 def _refused(services: Iterable[INetworkService]) -> Metric:
-    """Return the refusals; a reason that is always there lets the first one be seen as a rise."""
+    """Return the refusals. ``full`` is always included, so that its first increase is visible."""
     family = CounterMetricFamily(
-        "sockd_connections_refused", "Clients turned away.", labels=("service", "reason")
+        "sockd_connections_refused", "Clients refused.", labels=("service", "reason")
     )
     for service in services:
         for reason, count in {RefusalReason.FULL: 0, **service.record.refusals}.items():
@@ -232,8 +232,8 @@ def _refused(services: Iterable[INetworkService]) -> Metric:
     return family
 
 
-def _buckets(distribution: Histogram) -> list[tuple[str, float]]:
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     return [
         (floatToGoString(bound), count)  # type: ignore[no-untyped-call]
-        for bound, count in distribution.cumulative()
+        for bound, count in histogram.cumulative()
     ]

@@ -1,6 +1,6 @@
-"""What the ledger does not sum up: how long connections last, and how much passes on each.
+"""Histograms of closed connections: their duration, and the bytes in each direction. Pure.
 
-Pure. It sees every event, so all that it does there is to count.
+It is called for every event, so it does as little as possible.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from sockd.model.events import Event, EventType
 from sockd.model.records import ServiceRecord
 
 DURATIONS = (0.005, 0.05, 0.5, 5.0, 30.0, 120.0, 600.0, 3600.0)
-"""The bounds of the durations, in seconds."""
+"""The bucket bounds of durations, in seconds."""
 
 SIZES = (64.0, 1024.0, 16384.0, 262144.0, 4194304.0, 67108864.0, 1073741824.0)
-"""The bounds of what passes in one direction, in bytes."""
+"""The bucket bounds of the bytes in one direction."""
 
 
 class Histogram:
-    """How many values are not above each of some bounds.
+    """Counts values in buckets.
 
-    :ivar sum: of all values.
+    :ivar sum: the sum of all values.
     """
 
     __slots__ = ("_bounds", "_counts", "sum")
@@ -38,16 +38,16 @@ class Histogram:
         self.sum += value
 
     def cumulative(self) -> Iterator[tuple[float, int]]:
-        """Return each bound, infinity the last, with the number of values up to it."""
+        """Return each bound, ending with infinity, and the number of values up to it."""
         return zip((*self._bounds, float("inf")), accumulate(self._counts), strict=True)
 
 
 class ServiceHistogramSet:
-    """What is counted of a service.
+    """The histograms of a service.
 
-    :ivar durations: of the closed connections.
-    :ivar received: by each of them, in bytes.
-    :ivar sent: on each of them, in bytes.
+    :ivar durations: the durations of closed connections, in seconds.
+    :ivar received: the bytes received on each of them.
+    :ivar sent: the bytes sent on each of them.
     """
 
     __slots__ = ("durations", "received", "sent")
@@ -59,9 +59,9 @@ class ServiceHistogramSet:
 
 
 class ServiceHistograms:
-    """Counts the ends of connections: ``ledger.subscribe(Tallies().count)``.
+    """The histograms of all services: ``ledger.subscribe(ServiceHistograms().count)``.
 
-    :ivar datagram_services: those that have listened on UDP, by name.
+    :ivar datagram_services: the names of the services that have listened on UDP.
     """
 
     def __init__(self) -> None:
@@ -69,14 +69,14 @@ class ServiceHistograms:
         self.datagram_services: set[str] = set()
 
     def of(self, service: ServiceRecord) -> ServiceHistogramSet:
-        """Return what is counted of a service."""
+        """Return the histograms of a service."""
         tally = self._by_service.get(service)
         if tally is None:
             tally = self._by_service[service] = ServiceHistogramSet()
         return tally
 
     def count(self, event: Event) -> None:
-        """Take note of an event."""
+        """Count an event."""
         connection = event.connection
         if event.type is EventType.CLOSE and connection is not None:
             tally = self.of(event.service)

@@ -1,4 +1,4 @@
-"""How late the event loop is: what waits while something keeps the reactor's one thread."""
+"""Measures the lag of the event loop: how late timers are while the reactor's thread is busy."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from sockd.stats.metrics.histograms import Histogram
 
 MEASURE_INTERVAL = 0.5
-"""How far apart it is measured, in seconds."""
+"""The time between two measurements, in seconds."""
 
 LAGS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
-"""The bounds of the lags, in seconds."""
+"""The bucket bounds of the lag, in seconds."""
 
 
 class LoopLag:
-    """Asks to be called at a time, again and again, and notes how late that is.
+    """Schedules a call at regular intervals, and records how late it is.
 
-    :ivar lags: in seconds.
+    :ivar lags: the lags in seconds.
     """
 
     def __init__(self, reactor: IReactorTime) -> None:
@@ -26,12 +26,12 @@ class LoopLag:
         self.lags = Histogram(LAGS)
 
     def start(self) -> None:
-        """Begin, unless that was done."""
+        """Start to measure, unless it is running."""
         if self._call is None:
             self._expect()
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()

@@ -1,4 +1,4 @@
-"""What is measured for Prometheus all along, and the answers to its scrapes."""
+"""The resource ``/metrics``, and what is measured between scrapes."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 
 class MetricsEndpoint:
-    """Answers ``/metrics``; the library for that is loaded with the first scrape.
+    """Answers ``/metrics``; prometheus_client is imported at the first scrape.
 
-    :param daemon: whose ledger is followed from now on.
+    :param daemon: the daemon; its ledger is subscribed to.
     """
 
     def __init__(self, daemon: IDaemon, reactor: IReactorTime) -> None:
         self._daemon = daemon
-        self._tallies = ServiceHistograms()
-        daemon.ledger.subscribe(self._tallies.count)
+        self._histograms = ServiceHistograms()
+        daemon.ledger.subscribe(self._histograms.count)
         self._lag = LoopLag(reactor)
         self._exposition: Exposition | None = None
 
     def start(self) -> None:
-        """Begin to watch the event loop."""
+        """Start to measure the event loop."""
         self._lag.start()
 
     def stop(self) -> None:
-        """Watch it no more."""
+        """Stop to measure it."""
         self._lag.stop()
 
     def answer(self, accept: str) -> Answer:
-        """Return all figures, in the format that the scraper takes."""
+        """Return all metrics, in a format that the scraper accepts."""
         if self._exposition is None:
             from sockd.stats.metrics.exposition import Exposition
 
-            self._exposition = Exposition(self._daemon, self._tallies, self._lag)
+            self._exposition = Exposition(self._daemon, self._histograms, self._lag)
         return self._exposition.answer(accept)
