@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sockd.config.specs import ServiceSpec
     from sockd.services.context import ServiceContext
 
-_REPAIR = "repair it, or uninstall the package that brings it"
+_REPAIR = "fix it, or uninstall the package that contains it"
 _RENAME = "rename one, or uninstall one of the packages"
 
 Plugin = TypeVar("Plugin", IReply, IServiceKind)
@@ -120,7 +120,7 @@ def _gather(
                 _verify(interface, plugin)
             except Exception as error:  # what a plugin's attributes raise is its author's, too
                 reason = exception_summary(error)
-                message = f"{quoted(label)} is not a whole {interface.__name__}: {reason}"
+                message = f"{quoted(label)} is not a valid {interface.__name__}: {reason}"
                 problems.append(Problem(SourceLocation(file, 1), message, _REPAIR))
                 continue
             name = plugin.name
@@ -135,7 +135,7 @@ def _verify(interface: type[Plugin], plugin: Plugin) -> None:
     """Raise what keeps a plugin from being used: a missing method, a wrong default."""
     verifyObject(interface, plugin)
     if not isinstance(plugin.name, str):
-        message = "its name is no text"
+        message = "its name is not a string"
         raise TypeError(message)
     for option in plugin.options:
         option.parse(option.default)

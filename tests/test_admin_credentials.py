@@ -136,8 +136,8 @@ def test_real_htpasswd_makes_what_is_read(tmp_path: Path, tool: object) -> None:
         ("admin:plain", "user 'admin': the hash is not bcrypt's"),
         ("admin:", "user 'admin': the hash is not bcrypt's"),
         (f"admin:{HASH.replace('$05$', '$31$')}", "user 'admin': the hash has cost 31"),
-        ("admin", "the line is no USER:HASH"),
-        (f":{HASH}", "the line is no USER:HASH"),
+        ("admin", "the line is not USER:HASH"),
+        (f":{HASH}", "the line is not USER:HASH"),
     ],
 )
 def test_a_line_that_is_no_bcrypt_hash_is_a_problem(

@@ -82,7 +82,7 @@ def test_a_viewer_pipes_lines_in_and_sees_where_they_fail(lab: Lab) -> None:
     assert (err, status) == ("", 0)
     out, err, status = lab.run(stdin="import os\nservices()\n")
     assert out == ""
-    assert err.startswith("'import os' is no command")
+    assert err.startswith("'import os' is not a command")
     assert status == 1
 
 
@@ -90,7 +90,7 @@ def test_a_viewer_at_a_prompt(lab: Lab) -> None:
     with lab.ssh("mary").terminal(SECRET) as ssh:
         ssh.wait_for(r">>> $")
         ssh.enter("daemon.services")
-        ssh.wait_for(r"'daemon\.services' is no command \(.*\)\r\n>>> $")
+        ssh.wait_for(r"'daemon\.services' is not a command \(.*\)\r\n>>> $")
         ssh.enter("services()")
         ssh.wait_for(r"echo +multi .*\r\n>>> $")
         ssh.enter("exit()")
@@ -102,7 +102,7 @@ def test_a_viewer_over_telnet(lab: Lab) -> None:
         wire.log_in(b"mary")
         wire.until(b">>> ")
         wire.socket.sendall(b"1+1\r\nstatus()\r\n")
-        assert b"'1+1' is no command" in wire.until(b"reactor")
+        assert b"'1+1' is not a command" in wire.until(b"reactor")
 
 
 def test_a_key_of_a_viewer_belongs_to_the_user_viewer(

@@ -305,8 +305,11 @@ def test_a_plugin_declares_options_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("soon", "'soon' is no duration (a number and ms, s, m or h, such as 500ms or 5s)"),
-        ("odd", "'odd' does not fit: 'odd' (such as 0)"),
+        (
+            "soon",
+            "'soon' is not a valid duration (a number and ms, s, m or h, such as 500ms or 5s)",
+        ),
+        ("odd", "'odd' is not valid: 'odd' (such as 0)"),
     ],
 )
 def test_what_a_plugins_option_does_not_take_is_an_error_in_its_line(

@@ -24,9 +24,9 @@ _SOCKD = (
     f"(known: idle_timeout, {_DEFAULTS}, name, state, drain, history, lane, fast_path, io_uring)"
 )
 _EXAMPLE = "(such as tcp:65432:interface=127.0.0.1)"
-_PORT = "(a number from 0 to 65535; 0 picks a free one)"
-_TAKEN = "(give each its own; port 0 picks a free one)"
-_NO_PROXY = "(listen on a tcp endpoint, or take proxy out)"
+_PORT = "(a number from 0 to 65535; 0 selects a free port)"
+_TAKEN = "(use different ones; port 0 selects a free port)"
+_NO_PROXY = "(use a tcp endpoint, or remove proxy)"
 _DURATION = "(a number and ms, s, m or h, such as 500ms or 5s)"
 
 
@@ -42,23 +42,23 @@ def listening(endpoint: str, kind: str = "tcp") -> str:
 TABLE: dict[str, tuple[str, list[str]]] = {
     "empty file": (
         "",
-        ["1: there is no service (add one, such as [service:echo] with kind and listen)"],
+        ["1: no services are defined (add a section such as [service:echo] with kind and listen)"],
     ),
     "no service": (
         "[sockd]\nname = lab\n",
-        ["1: there is no service (add one, such as [service:echo] with kind and listen)"],
+        ["1: no services are defined (add a section such as [service:echo] with kind and listen)"],
     ),
     "option before any section": (
         "name = lab\n" + SERVICE,
-        ["1: 'name = lab' stands before any section (begin with [sockd])"],
+        ["1: 'name = lab' is outside any section (begin with [sockd])"],
     ),
     "line without =": (
         "[sockd]\nname\n" + SERVICE,
-        ["2: [sockd]: 'name' is no option (option = value)"],
+        ["2: [sockd]: 'name' is not an option (option = value)"],
     ),
     "value without a name": (
         "[sockd]\n= lab\n" + SERVICE,
-        ["2: [sockd]: '= lab' is no option (option = value)"],
+        ["2: [sockd]: '= lab' is not an option (option = value)"],
     ),
     "unknown section": (
         "[zebra]\n" + SERVICE,
@@ -94,7 +94,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         service("listen = tcp:1", name=""),
         [
             (
-                "1: [service:]: '' is no service name "
+                "1: [service:]: '' is not a valid service name "
                 "([service:NAME] with 1 to 64 letters, digits, dots, underscores and hyphens)"
             )
         ],
@@ -103,18 +103,18 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         service("listen = tcp:1", name="über uns"),
         [
             (
-                "1: [service:über uns]: 'über uns' is no service name "
+                "1: [service:über uns]: 'über uns' is not a valid service name "
                 "([service:NAME] with 1 to 64 letters, digits, dots, underscores and hyphens)"
             )
         ],
     ),
     "duplicate section": (
         SERVICE + "[sockd]\n" + SERVICE,
-        ["5: [service:echo]: the section is there twice (first in line 1)"],
+        ["5: [service:echo]: duplicate section (first defined in line 1)"],
     ),
     "duplicate option": (
         SERVICE + "Kind = multi\n",
-        ["4: [service:echo] kind: the option is there twice (first in line 2)"],
+        ["4: [service:echo] kind: duplicate option (first defined in line 2)"],
     ),
     "misspelt option": (
         SERVICE + "max_conections = 5\n",
@@ -134,7 +134,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "missing kind": (
         "[service:x]\nlisten = tcp:1\n",
-        ["1: [service:x] kind: no kind is named (known: tcp, multi, udp)"],
+        ["1: [service:x] kind: no kind is given (known: tcp, multi, udp)"],
     ),
     "misspelt kind": (
         service("listen = tcp:1", kind="mutli"),
@@ -145,7 +145,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         [
             (
                 "2: [service:x] kind: unknown kind 'tcp ; one at a time' "
-                "(known: tcp, multi, udp; a remark needs a line of its own)"
+                "(known: tcp, multi, udp; a comment must be on its own line)"
             )
         ],
     ),
@@ -155,13 +155,13 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "empty reply": (
         SERVICE + "reply =\n",
-        ["4: [service:echo] reply: no reply is named (known: echo, upper)"],
+        ["4: [service:echo] reply: no reply is given (known: echo, upper)"],
     ),
     "missing listen": (
         service(),
         [
             (
-                "1: [service:x] listen: nothing is given "
+                "1: [service:x] listen: no value is given "
                 "(an endpoint such as tcp:65432:interface=127.0.0.1)"
             )
         ],
@@ -170,51 +170,51 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         service("listen =", kind="udp"),
         [
             (
-                "3: [service:x] listen: nothing is given "
+                "3: [service:x] listen: no value is given "
                 "(an endpoint such as udp:65432:interface=127.0.0.1)"
             )
         ],
     ),
     "bare port": (
         listening("65432"),
-        [f"3: [service:x] listen: '65432' is no endpoint {_EXAMPLE}"],
+        [f"3: [service:x] listen: '65432' is not a valid endpoint {_EXAMPLE}"],
     ),
     "address and port": (
         listening("127.0.0.1:65432"),
-        [f"3: [service:x] listen: '127.0.0.1:65432' is no endpoint {_EXAMPLE}"],
+        [f"3: [service:x] listen: '127.0.0.1:65432' is not a valid endpoint {_EXAMPLE}"],
     ),
     "endpoint that begins with a parameter": (
         listening("port=65432"),
-        [f"3: [service:x] listen: 'port=65432' is no endpoint {_EXAMPLE}"],
+        [f"3: [service:x] listen: 'port=65432' is not a valid endpoint {_EXAMPLE}"],
     ),
     "port 65536": (
         listening("tcp:65536"),
-        ["3: [service:x] listen: port 65536 is out of range (0 to 65535; 0 picks a free one)"],
+        ["3: [service:x] listen: port 65536 is out of range (0 to 65535; 0 selects a free port)"],
     ),
     "port 70000": (
         listening("tcp:70000:interface=127.0.0.1"),
-        ["3: [service:x] listen: port 70000 is out of range (0 to 65535; 0 picks a free one)"],
+        ["3: [service:x] listen: port 70000 is out of range (0 to 65535; 0 selects a free port)"],
     ),
     "port of many digits": (
         listening("udp:" + "9" * 99, kind="udp"),
         [
             (
                 f"3: [service:x] listen: port {'9' * 60}… is out of range "
-                "(0 to 65535; 0 picks a free one)"
+                "(0 to 65535; 0 selects a free port)"
             )
         ],
     ),
     "port -1": (
         listening("tcp:-1"),
-        [f"3: [service:x] listen: '-1' is no port {_PORT}"],
+        [f"3: [service:x] listen: '-1' is not a valid port {_PORT}"],
     ),
     "port abc": (
         listening("tcp:port=abc"),
-        [f"3: [service:x] listen: 'abc' is no port {_PORT}"],
+        [f"3: [service:x] listen: 'abc' is not a valid port {_PORT}"],
     ),
     "port in other digits": (
         listening("tcp:٣"),
-        [f"3: [service:x] listen: '٣' is no port {_PORT}"],
+        [f"3: [service:x] listen: '٣' is not a valid port {_PORT}"],
     ),
     "no port": (
         service("listen = tcp:interface=127.0.0.1", "    tcp:", "    tcp"),
@@ -222,28 +222,28 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "unescaped IPv6": (
         listening("tcp:1:interface=::1"),
-        [
-            (
-                "3: [service:x] listen: there is an empty parameter between two colons "
-                f"(tcp:PORT; {_ADDRESS[1:]}"
-            )
-        ],
+        [(f"3: [service:x] listen: empty parameter between two colons (tcp:PORT; {_ADDRESS[1:]}")],
     ),
     "bad interface": (
         listening("tcp:1:interface=127.0.0.256"),
-        [f"3: [service:x] listen: interface '127.0.0.256' is no address {_ADDRESS}"],
+        [f"3: [service:x] listen: interface '127.0.0.256' is not an IP address {_ADDRESS}"],
     ),
     "host name for an interface": (
         listening("udp:1:interface=lab.example", kind="udp"),
-        [f"3: [service:x] listen: interface 'lab.example' is no address {_ADDRESS}"],
+        [f"3: [service:x] listen: interface 'lab.example' is not an IP address {_ADDRESS}"],
     ),
     "IPv4 address with a scope": (
         listening("tcp:1:interface=127.0.0.1%lo"),
-        [f"3: [service:x] listen: interface '127.0.0.1%lo' is no address {_ADDRESS}"],
+        [f"3: [service:x] listen: interface '127.0.0.1%lo' is not an IP address {_ADDRESS}"],
     ),
     "misspelt endpoint parameter": (
         listening("tcp:1:interfce=127.0.0.1"),
-        ["3: [service:x] listen: tcp endpoints take no 'interfce' (did you mean interface?)"],
+        [
+            (
+                "3: [service:x] listen: tcp endpoints have no parameter 'interfce' "
+                "(did you mean interface?)"
+            )
+        ],
     ),
     "endpoint parameter given twice": (
         listening("tcp:1:port=2"),
@@ -257,18 +257,18 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         listening("tcp:1:backlog=many"),
         [
             (
-                "3: [service:x] listen: backlog 'many' does not fit "
+                "3: [service:x] listen: backlog 'many' is not valid "
                 "(the length of listen(2)'s queue, such as 50)"
             )
         ],
     ),
     "bad mode of a unix socket": (
         listening("unix:s:mode=999"),
-        ["3: [service:x] listen: mode '999' does not fit (an octal mode, such as 660)"],
+        ["3: [service:x] listen: mode '999' is not valid (an octal mode, such as 660)"],
     ),
     "bad lockfile of a unix socket": (
         listening("unix:s:lockfile=yes"),
-        ["3: [service:x] listen: lockfile 'yes' does not fit (0 or 1)"],
+        ["3: [service:x] listen: lockfile 'yes' is not valid (0 or 1)"],
     ),
     "unix socket without a path": (
         listening("unix:"),
@@ -282,20 +282,20 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         listening("udp:65432:interface=127.0.0.1"),
         [
             (
-                "3: [service:x] listen: udp endpoints carry datagrams, and this serves streams "
-                "(tcp:65432:interface=127.0.0.1)"
+                "3: [service:x] listen: udp endpoints carry datagrams; a stream endpoint is "
+                "required (tcp:65432:interface=127.0.0.1)"
             )
         ],
     ),
     "standard input for a stream kind": (
         listening("stdio:"),
-        [f"3: [service:x] listen: stdio is no place where clients can connect {_EXAMPLE}"],
+        [f"3: [service:x] listen: clients cannot connect to a stdio endpoint {_EXAMPLE}"],
     ),
     "tcp endpoint for a datagram kind": (
         listening("tcp:65432", kind="udp"),
         [
             (
-                "3: [service:x] listen: tcp endpoints carry streams, and this answers datagrams "
+                "3: [service:x] listen: tcp endpoints carry streams; a udp endpoint is required "
                 "(udp:PORT:interface=ADDRESS)"
             )
         ],
@@ -304,7 +304,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "[stats]\nlisten = udp:1:interface=\\:\\:1\n",
         [
             (
-                "5: [stats] listen: udp endpoints carry datagrams, and this serves streams "
+                "5: [stats] listen: udp endpoints carry datagrams; a stream endpoint is required "
                 r"(tcp:1:interface=\:\:1)"
             )
         ],
@@ -312,50 +312,50 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "later line of a list": (
         service("listen = tcp:1", "    # remark", "", "    tcp:2, tcp:x,", "    tcp:y"),
         [
-            f"6: [service:x] listen: 'x' is no port {_PORT}",
-            f"7: [service:x] listen: 'y' is no port {_PORT}",
+            f"6: [service:x] listen: 'x' is not a valid port {_PORT}",
+            f"7: [service:x] listen: 'y' is not a valid port {_PORT}",
         ],
     ),
     "two services on one port": (
         SERVICE + "[service:b]\nkind = multi\nlisten = tcp:65432:interface=127.0.0.1\n",
-        [f"6: [service:b] listen: port 65432 is taken by [service:echo], line 3 {_TAKEN}"],
+        [f"6: [service:b] listen: port 65432 is already used by [service:echo], line 3 {_TAKEN}"],
     ),
     "one port twice in a line": (
         listening("tcp:1, tcp:1"),
-        [f"3: [service:x] listen: port 1 is taken by [service:x], line 3 {_TAKEN}"],
+        [f"3: [service:x] listen: port 1 is already used by [service:x], line 3 {_TAKEN}"],
     ),
     "all addresses against one": (
         service("listen = tcp:1", "    tcp:1:interface=127.0.0.1"),
-        [f"4: [service:x] listen: port 1 is taken by [service:x], line 3 {_TAKEN}"],
+        [f"4: [service:x] listen: port 1 is already used by [service:x], line 3 {_TAKEN}"],
     ),
     "one address against all": (
         service(r"listen = tcp:1:interface=\:\:1", "    tcp6:1"),
-        [f"4: [service:x] listen: port 1 is taken by [service:x], line 3 {_TAKEN}"],
+        [f"4: [service:x] listen: port 1 is already used by [service:x], line 3 {_TAKEN}"],
     ),
     "localhost against its address": (
         service("listen = tcp:1:interface=127.0.0.1", "    tcp:1:interface=localhost"),
-        [f"4: [service:x] listen: port 1 is taken by [service:x], line 3 {_TAKEN}"],
+        [f"4: [service:x] listen: port 1 is already used by [service:x], line 3 {_TAKEN}"],
     ),
     "stats before a service, on its port": (
         "[stats]\nlisten = tcp:65432\n" + SERVICE,
-        [f"5: [service:echo] listen: port 65432 is taken by [stats], line 2 {_TAKEN}"],
+        [f"5: [service:echo] listen: port 65432 is already used by [stats], line 2 {_TAKEN}"],
     ),
     "default port of the stats": (
         listening("tcp:8007") + "[stats]\n",
-        [f"4: [stats] listen: port 8007 is taken by [service:x], line 3 {_TAKEN}"],
+        [f"4: [stats] listen: port 8007 is already used by [service:x], line 3 {_TAKEN}"],
     ),
     "shell on a service's port": (
         listening("tcp:2222") + "[admin]\ntelnet = tcp:2222:interface=127.0.0.1\n",
         [
-            f"4: [admin] ssh: port 2222 is taken by [service:x], line 3 {_TAKEN}",
-            f"5: [admin] telnet: port 2222 is taken by [service:x], line 3 {_TAKEN}",
+            f"4: [admin] ssh: port 2222 is already used by [service:x], line 3 {_TAKEN}",
+            f"5: [admin] telnet: port 2222 is already used by [service:x], line 3 {_TAKEN}",
         ],
     ),
     "telnet for other machines": (
         SERVICE + "[admin]\ntelnet = tcp:2323\n",
         [
             (
-                "5: [admin] telnet: 'tcp:2323' can be reached from other machines, in plain text "
+                "5: [admin] telnet: 'tcp:2323' is reachable from other machines without encryption "
                 "(a loopback address such as interface=127.0.0.1, or unix:PATH)"
             )
         ],
@@ -364,8 +364,8 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "[admin]\nuser =\n",
         [
             (
-                "5: [admin] user: '' is no user name "
-                "(letters, digits and signs, no white space, no colon)"
+                "5: [admin] user: '' is not a valid user name "
+                "(letters, digits and punctuation, without white space or colons)"
             )
         ],
     ),
@@ -373,8 +373,8 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "[admin]\nuser = a:b\n",
         [
             (
-                "5: [admin] user: 'a:b' is no user name "
-                "(letters, digits and signs, no white space, no colon)"
+                "5: [admin] user: 'a:b' is not a valid user name "
+                "(letters, digits and punctuation, without white space or colons)"
             )
         ],
     ),
@@ -382,7 +382,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "[stats]\nhosts = lab.example\n        http://lab.example/\n",
         [
             (
-                "6: [stats] hosts: 'http://lab.example/' is no host name "
+                "6: [stats] hosts: 'http://lab.example/' is not a valid host name "
                 "(a name or an address, without a scheme, a port or a path)"
             )
         ],
@@ -391,44 +391,49 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "[stats]\nhosts = lab.example:8007\n",
         [
             (
-                "5: [stats] hosts: 'lab.example:8007' is no host name "
+                "5: [stats] hosts: 'lab.example:8007' is not a valid host name "
                 "(a name or an address, without a scheme, a port or a path)"
             )
         ],
     ),
     "bad duration": (
         SERVICE + "idle_timeout = soon\n",
-        [f"4: [service:echo] idle_timeout: 'soon' is no duration {_DURATION}"],
+        [f"4: [service:echo] idle_timeout: 'soon' is not a valid duration {_DURATION}"],
     ),
     "duration without a unit": (
         "[sockd]\ndrain = 5\n" + SERVICE,
-        [f"2: [sockd] drain: '5' is no duration {_DURATION}"],
+        [f"2: [sockd] drain: '5' is not a valid duration {_DURATION}"],
     ),
     "negative duration": (
         "[sockd]\ndrain = -5s\n" + SERVICE,
-        [f"2: [sockd] drain: '-5s' is no duration {_DURATION}"],
+        [f"2: [sockd] drain: '-5s' is not a valid duration {_DURATION}"],
     ),
     "empty duration": (
         "[sockd]\ndrain =\n" + SERVICE,
-        [f"2: [sockd] drain: '' is no duration {_DURATION}"],
+        [f"2: [sockd] drain: '' is not a valid duration {_DURATION}"],
     ),
     "duration of many digits": (
         "[sockd]\ndrain = 99999999999999999999s\n" + SERVICE,
-        ["2: [sockd] drain: '99999999999999999999s' is longer than a year (0 where none is meant)"],
+        [
+            (
+                "2: [sockd] drain: '99999999999999999999s' is longer than a year "
+                "(8784h at most, or 0 for none)"
+            )
+        ],
     ),
     "duration too long": (
         "[sockd]\ndrain = 99999h\n" + SERVICE,
-        ["2: [sockd] drain: '99999h' is longer than a year (0 where none is meant)"],
+        ["2: [sockd] drain: '99999h' is longer than a year (8784h at most, or 0 for none)"],
     ),
     "bad boolean": (
         SERVICE + "strip = maybe\n",
-        ["4: [service:echo] strip: 'maybe' is neither yes nor no (yes or no)"],
+        ["4: [service:echo] strip: 'maybe' is not a boolean (yes or no)"],
     ),
     "negative replies": (
         SERVICE + "replies = -1\n",
         [
             (
-                "4: [service:echo] replies: '-1' is no number that fits "
+                "4: [service:echo] replies: '-1' is not a valid number "
                 "(a whole number from 0 to 1000000000)"
             )
         ],
@@ -437,7 +442,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "max_connections = 0\n",
         [
             (
-                "4: [service:echo] max_connections: '0' is no number that fits "
+                "4: [service:echo] max_connections: '0' is not a valid number "
                 "(a whole number from 1 to 1000000)"
             )
         ],
@@ -446,21 +451,21 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         SERVICE + "backlog = 65536\n",
         [
             (
-                "4: [service:echo] backlog: '65536' is no number that fits "
+                "4: [service:echo] backlog: '65536' is not a valid number "
                 "(a whole number from 1 to 65535)"
             )
         ],
     ),
     "history": (
         "[sockd]\nhistory = 1e3\n" + SERVICE,
-        ["2: [sockd] history: '1e3' is no number that fits (a whole number from 0 to 100000)"],
+        ["2: [sockd] history: '1e3' is not a valid number (a whole number from 0 to 100000)"],
     ),
     "capture of nearly nothing": (
         SERVICE + "[capture]\nmax_size = 10KB\ninterface = -w/etc/passwd\nmax_sise = 1MiB\n",
         [
             "5: [capture] max_size: '10KB' is too small (1MiB or more)",
             (
-                "6: [capture] interface: '-w/etc/passwd' is no name of an interface"
+                "6: [capture] interface: '-w/etc/passwd' is not a valid interface name"
                 " (any, or a name that `ip link` shows, such as eth0)"
             ),
             "7: [capture] max_sise: unknown option (did you mean max_size?)",
@@ -468,7 +473,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "when_full": (
         SERVICE + "when_full = refuses\n",
-        ["4: [service:echo] when_full: 'refuses' is not known here (refuse or wait)"],
+        ["4: [service:echo] when_full: 'refuses' is not a valid value (refuse or wait)"],
     ),
     "PROXY headers where none can be read": (
         service(
@@ -478,17 +483,17 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         ),
         [
             (
-                "7: [service:x] proxy: '10.0.0.1/8' names a host inside of a network"
-                " (10.0.0.0/8, or the address without the /)"
+                "7: [service:x] proxy: '10.0.0.1/8' has host bits set"
+                " (10.0.0.0/8, or the address without a prefix length)"
+            ),
+            (f"7: [service:x] proxy: clients of 'unix:lab.sock' have no IP address {_NO_PROXY}"),
+            (
+                "7: [service:x] proxy: the PROXY header cannot be read from 'haproxy:tcp:3'"
+                f" {_NO_PROXY}"
             ),
             (
-                "7: [service:x] proxy: clients of 'unix:lab.sock' have no address that could be"
-                f" listed {_NO_PROXY}"
-            ),
-            (f"7: [service:x] proxy: the header cannot be read from 'haproxy:tcp:3' {_NO_PROXY}"),
-            (
-                "7: [service:x] proxy: the header comes before TLS, and 'ssl:2' is TLS from the"
-                f" first byte {_NO_PROXY}"
+                "7: [service:x] proxy: the PROXY header is sent before TLS, and 'ssl:2' expects TLS"
+                f" first {_NO_PROXY}"
             ),
         ],
     ),
@@ -496,8 +501,8 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         service("listen = udp:1", "proxy = 127.0.0.1", kind="udp"),
         [
             (
-                "4: [service:x] proxy: 'udp:1' takes datagrams, and the header begins a stream"
-                f" {_NO_PROXY}"
+                "4: [service:x] proxy: 'udp:1' receives datagrams; PROXY headers are read from"
+                f" streams only {_NO_PROXY}"
             )
         ],
     ),
@@ -505,7 +510,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         "[sockd]\nstate = a\n  b\n" + SERVICE,
         [
             (
-                r"2: [sockd] state: 'a\nb' has characters that cannot be printed "
+                r"2: [sockd] state: 'a\nb' contains unprintable characters "
                 "(one line of plain text)"
             )
         ],
@@ -525,13 +530,13 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         "[sockd]\nname = \x1b]0;x\x07\n" + service("listen = tcp:1:interface=\x9b1m", kind="\x08"),
         [
             (
-                r"2: [sockd] name: '\x1b]0;x\x07' has characters that cannot be printed "
+                r"2: [sockd] name: '\x1b]0;x\x07' contains unprintable characters "
                 "(one line of plain text)"
             ),
             r"4: [service:x] kind: unknown kind '\x08' (known: tcp, multi, udp)",
             (
-                r"5: [service:x] listen: 'tcp:1:interface=\x9b1m' has characters that cannot be "
-                f"printed {_EXAMPLE}"
+                r"5: [service:x] listen: 'tcp:1:interface=\x9b1m' contains unprintable characters "
+                f"{_EXAMPLE}"
             ),
         ],
     ),
@@ -543,7 +548,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         service("listen = tcp:1,", "    " + 4097 * "x", "    tcp:x"),
         [
             "4: [service:x]: the line is 4097 characters long (4096 at most)",
-            f"5: [service:x] listen: 'x' is no port {_PORT}",
+            f"5: [service:x] listen: 'x' is not a valid port {_PORT}",
         ],
     ),
     "several errors": (
@@ -554,21 +559,21 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         ),
         [
             "2: [sockd] dran: unknown option (did you mean drain?)",
-            "3: [sockd] history: '-1' is no number that fits (a whole number from 0 to 100000)",
+            "3: [sockd] history: '-1' is not a valid number (a whole number from 0 to 100000)",
             "6: [service:a] kind: unknown kind 'tpc' (did you mean tcp?)",
-            f"7: [service:a] listen: 'x' is no port {_PORT}",
-            f"7: [service:a] listen: 'y' is no port {_PORT}",
+            f"7: [service:a] listen: 'x' is not a valid port {_PORT}",
+            f"7: [service:a] listen: 'y' is not a valid port {_PORT}",
             "8: [service:a] reply: unknown reply 'shout' (known: echo, upper)",
-            "9: [service:a] strip: '2' is neither yes nor no (yes or no)",
+            "9: [service:a] strip: '2' is not a boolean (yes or no)",
             "11: [stat]: unknown section 'stat' (did you mean stats?)",
             (
-                "13: [service:b] listen: nothing is given "
+                "13: [service:b] listen: no value is given "
                 "(an endpoint such as udp:65432:interface=127.0.0.1)"
             ),
-            "17: [admin] ssh: port 70000 is out of range (0 to 65535; 0 picks a free one)",
+            "17: [admin] ssh: port 70000 is out of range (0 to 65535; 0 selects a free port)",
             (
-                "18: [admin] user: 'a b' is no user name "
-                "(letters, digits and signs, no white space, no colon)"
+                "18: [admin] user: 'a b' is not a valid user name "
+                "(letters, digits and punctuation, without white space or colons)"
             ),
         ],
     ),
@@ -607,7 +612,7 @@ def test_what_only_looks_like_a_collision_is_none(text: str) -> None:
 
 def test_one_unix_socket_has_one_service(tmp_path: Path) -> None:
     text = service("listen = unix:s", "    unix:./s", f"    unix:{tmp_path}/s")
-    taken = f"listen: {tmp_path}/s is taken by [service:x], line 3 {_TAKEN}"
+    taken = f"listen: {tmp_path}/s is already used by [service:x], line 3 {_TAKEN}"
     file = f"{tmp_path}/lab.ini"
     assert errors(text, file=file) == [f"{file}:{n}: [service:x] {taken}" for n in (4, 5)]
 
@@ -638,12 +643,12 @@ def test_whoever_binds_has_the_last_word_on_an_endpoint() -> None:
     assert str(caught.value).split("\n") == [
         "lab.ini:3: [service:x] listen: no tpc:2 (tcp)",
         "lab.ini:4: [service:x] listen: no haproxy:tcp:3 (tcp)",
-        "lab.ini:5: [service:x] strip: '5' is neither yes nor no (yes or no)",
+        "lab.ini:5: [service:x] strip: '5' is not a boolean (yes or no)",
     ]
 
 
 def test_a_file_name_cannot_steer_the_terminal() -> None:
-    assert errors("", file="\x1b[31m.ini")[0].startswith(r"\x1b[31m.ini:1: there is no service")
+    assert errors("", file="\x1b[31m.ini")[0].startswith(r"\x1b[31m.ini:1: no services are defined")
 
 
 def file_errors(path: Path) -> list[str]:
@@ -705,11 +710,11 @@ FILES: dict[str, tuple[bytes, str]] = {
     ),
     "10 MB of one line": (
         b"x" * 10_000_000,
-        "1: the file is longer than 1048576 bytes (is it a configuration?)",
+        "1: the file is longer than 1048576 bytes (check that it is a configuration file)",
     ),
     "10 MB of lines": (
         b"#\n" * 5_000_000,
-        "524289: the file is longer than 1048576 bytes (is it a configuration?)",
+        "524289: the file is longer than 1048576 bytes (check that it is a configuration file)",
     ),
 }
 

@@ -63,11 +63,11 @@ def test_an_error_in_a_default_is_told_once_and_where_it_stands() -> None:
     message = "[sockd]\nconnect_rate = fast\nidle_timeout = long\n"
     assert errors(message + SERVICE + OTHER) == [
         (
-            "lab.ini:2: [sockd] connect_rate: 'fast' is no rate"
+            "lab.ini:2: [sockd] connect_rate: 'fast' is not a valid rate"
             " (a whole number, / and ms, s, m or h, such as 100/s or 10/m)"
         ),
         (
-            "lab.ini:3: [sockd] idle_timeout: 'long' is no duration"
+            "lab.ini:3: [sockd] idle_timeout: 'long' is not a valid duration"
             " (a number and ms, s, m or h, such as 500ms or 5s)"
         ),
     ]
@@ -82,7 +82,7 @@ def test_budgets_of_datagrams_are_on_unless_they_are_switched_off_by_name() -> N
     assert spec.unguarded == ("reflector", "own_port")
     assert errors(SERVICE + "unguarded = reflectors\n") == [
         (
-            "lab.ini:4: [service:echo] unguarded: 'reflectors' is not known here"
+            "lab.ini:4: [service:echo] unguarded: 'reflectors' is not a valid value"
             " (broadcast, port_zero, own_port or reflector)"
         )
     ]
@@ -91,13 +91,13 @@ def test_budgets_of_datagrams_are_on_unless_they_are_switched_off_by_name() -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lab.example", f"'lab.example' is no address and no network {_NETWORK}"),
-        ("192.0.2.256", f"'192.0.2.256' is no address and no network {_NETWORK}"),
+        ("lab.example", f"'lab.example' is not an address or a network {_NETWORK}"),
+        ("192.0.2.256", f"'192.0.2.256' is not an address or a network {_NETWORK}"),
         (
             "192.0.2.1/24",
             (
-                "'192.0.2.1/24' names a host inside of a network"
-                " (192.0.2.0/24, or the address without the /)"
+                "'192.0.2.1/24' has host bits set"
+                " (192.0.2.0/24, or the address without a prefix length)"
             ),
         ),
     ],

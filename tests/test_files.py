@@ -84,7 +84,7 @@ def test_a_configuration_that_is_no_regular_file_is_an_error(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"{name}:1: the file cannot be read: it is {sort}, not a regular file"
-        " (a regular file, which a reload can read again)\n"
+        " (it must be a regular file)\n"
     )
 
 

@@ -63,6 +63,6 @@ def test_the_first_of_two_sections_and_of_two_options_counts() -> None:
     document = ini.read(FILE, "[a]\nx = 1\nX = 2\n[b]\n[a]\nx = 3\n")
     assert document.sections["a"].entries["x"].text == "1"
     assert [str(problem) for problem in document.problems] == [
-        "lab.ini:3: [a] x: the option is there twice (first in line 2)",
-        "lab.ini:5: [a]: the section is there twice (first in line 1)",
+        "lab.ini:3: [a] x: duplicate option (first defined in line 2)",
+        "lab.ini:5: [a]: duplicate section (first defined in line 1)",
     ]

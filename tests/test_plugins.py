@@ -193,7 +193,7 @@ def test_an_option_of_another_plugin_is_unknown(
         ("x = 1\nimport nothing_of_this_name\n", 2, "nothing_of_this_name"),
         ("x = 1\n\ndef (:\n", 3, "SyntaxError"),
         ("raise RuntimeError('on\\npurpose')\n", 1, "RuntimeError: on purpose"),
-        (HALF_A_REPLY, 1, "'half' is not a whole IReply"),
+        (HALF_A_REPLY, 1, "'half' is not a valid IReply"),
     ],
     ids=["import", "syntax", "exception", "half"],
 )

@@ -168,32 +168,32 @@ BROKEN: dict[str, tuple[str, int, str]] = {
     "lacks a method": (
         reply().replace("def converse", "def talk"),
         1,
-        "'shout' is not a whole IReply: BrokenImplementation: The object",
+        "'shout' is not a valid IReply: BrokenImplementation: The object",
     ),
     "lacks a name": (
         reply().replace("    name", "    title"),
         1,
-        "'shout' is not a whole IReply: BrokenImplementation: The object",
+        "'shout' is not a valid IReply: BrokenImplementation: The object",
     ),
     "wrong arguments": (
         reply().replace("service, peer", "service"),
         1,
-        "'shout' is not a whole IReply: BrokenMethodImplementation: The object",
+        "'shout' is not a valid IReply: BrokenMethodImplementation: The object",
     ),
     "name that is no text": (
         reply().replace('name = "shout"', "name = 5"),
         1,
-        "'shout' is not a whole IReply: TypeError: its name is no text",
+        "'shout' is not a valid IReply: TypeError: its name is not a string",
     ),
     "name that raises": (
         reply().replace('name = "shout"', "name = property(lambda self: 1 / 0)"),
         1,
-        "'shout' is not a whole IReply: ZeroDivisionError: division by zero",
+        "'shout' is not a valid IReply: ZeroDivisionError: division by zero",
     ),
     "wrong default": (
         reply(default="soon"),
         1,
-        "'shout' is not a whole IReply: InvalidValue: 'soon' is no duration",
+        "'shout' is not a valid IReply: InvalidValue: 'soon' is not a valid duration",
     ),
 }
 
@@ -206,7 +206,7 @@ def test_a_broken_plugin_is_named_and_the_others_work(
     registry = discover(name)
     (problem,) = problems(registry)
     assert problem.startswith(f"{folder}/bad.py:{line}: {message}")
-    assert problem.endswith("(repair it, or uninstall the package that brings it)")
+    assert problem.endswith("(fix it, or uninstall the package that contains it)")
     assert problem.isprintable()
     assert list(registry.replies) == ["good"]
 

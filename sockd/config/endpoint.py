@@ -255,10 +255,10 @@ def parse_stream(text: str, location: SourceLocation) -> Endpoint:
     """
     endpoint = parse_any(text, location)
     if endpoint.kind == DATAGRAM:
-        message = "udp endpoints carry datagrams, and this serves streams"
+        message = "udp endpoints carry datagrams; a stream endpoint is required"
         raise InvalidValue(message, f"tcp:{endpoint.port}:interface={_escape(endpoint.host)}")
     if endpoint.kind == "stdio":
-        message = "stdio is no place where clients can connect"
+        message = "clients cannot connect to a stdio endpoint"
         raise InvalidValue(message, "such as tcp:65432:interface=127.0.0.1")
     return endpoint
 
@@ -274,7 +274,7 @@ def parse_datagram(text: str, location: SourceLocation) -> Endpoint:
     if endpoint.kind == SYSTEMD:
         _check_passed(endpoint)
     elif endpoint.kind != DATAGRAM:
-        message = f"{endpoint.kind} endpoints carry streams, and this answers datagrams"
+        message = f"{endpoint.kind} endpoints carry streams; a udp endpoint is required"
         raise InvalidValue(message, "udp:PORT:interface=ADDRESS")
     return endpoint
 
@@ -286,7 +286,7 @@ def parse_private(text: str, location: SourceLocation) -> Endpoint:
     """
     endpoint = parse_stream(text, location)
     if not endpoint.is_private:
-        message = f"{quoted(text)} can be reached from other machines, in plain text"
+        message = f"{quoted(text)} is reachable from other machines without encryption"
         raise InvalidValue(message, "a loopback address such as interface=127.0.0.1, or unix:PATH")
     return endpoint
 
@@ -295,10 +295,10 @@ def _taken_apart(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
     """Return the kind, the values that have no name, and the names with theirs."""
     first, *words = _split(text)
     if len(first) > 1 or not _KIND.fullmatch(first[0]):
-        message = f"{quoted(text)} is no endpoint"
+        message = f"{quoted(text)} is not a valid endpoint"
         raise InvalidValue(message, _EXAMPLE)
     if not text.isprintable():
-        message = f"{quoted(text)} has characters that cannot be printed"
+        message = f"{quoted(text)} contains unprintable characters"
         raise InvalidValue(message, _EXAMPLE)
     kind = first[0].lower() if first[0].lower() in _PARAMETERS else first[0]
     positional = [word[0] for word in words if len(word) == 1]
@@ -339,7 +339,7 @@ def _named(kind: str, positional: list[str]) -> list[tuple[str, str]]:
     """Return positional parameters with their names."""
     names = _PARAMETERS[kind]
     if "" in positional and positional != [""]:
-        message = "there is an empty parameter between two colons"
+        message = "empty parameter between two colons"
         raise InvalidValue(message, f"{kind}:{names[0].upper()}; {_INTERFACE_REMEDY}")
     if len(positional) > len(names):
         message = f"{kind} endpoints do not take {len(positional)} parameters"
@@ -350,7 +350,7 @@ def _named(kind: str, positional: list[str]) -> list[tuple[str, str]]:
 def _check_names(kind: str, names: list[str]) -> None:
     for name in names:
         if name not in _PARAMETERS[kind]:
-            message = f"{kind} endpoints take no {quoted(name)}"
+            message = f"{kind} endpoints have no parameter {quoted(name)}"
             raise InvalidValue(message, nearest(name, _PARAMETERS[kind]))
         if names.count(name) > 1:
             message = f"{quoted(name)} is given twice"
@@ -361,25 +361,25 @@ def _check_forms(parameters: list[tuple[str, str]]) -> None:
     for name, value in parameters:
         form, hint = _FORMS.get(name, (".*", ""))
         if not re.fullmatch(form, value):
-            message = f"{name} {quoted(value)} does not fit"
+            message = f"{name} {quoted(value)} is not valid"
             raise InvalidValue(message, hint)
 
 
 def _check_port(endpoint: Endpoint) -> None:
     text = endpoint.parameter("port") or _DEFAULT_PORT.get(endpoint.kind, "")
     if not re.fullmatch(r"[0-9]+", text):
-        message = f"{quoted(text)} is no port" if text else "the endpoint has no port"
-        raise InvalidValue(message, "a number from 0 to 65535; 0 picks a free one")
+        message = f"{quoted(text)} is not a valid port" if text else "the endpoint has no port"
+        raise InvalidValue(message, "a number from 0 to 65535; 0 selects a free port")
     if len(text) > 5 or int(text) > 65535:
         message = f"port {glance(text)} is out of range"
-        raise InvalidValue(message, "0 to 65535; 0 picks a free one")
+        raise InvalidValue(message, "0 to 65535; 0 selects a free port")
 
 
 def _check_interface(endpoint: Endpoint) -> None:
     try:
         _ip_address(endpoint.host)
     except ValueError:
-        message = f"interface {quoted(endpoint.host)} is no address"
+        message = f"interface {quoted(endpoint.host)} is not an IP address"
         raise InvalidValue(message, _INTERFACE_REMEDY) from None
 
 
@@ -389,7 +389,7 @@ def _check_passed(endpoint: Endpoint) -> None:
     names = [name for name, _ in endpoint.parameters if name != "domain"]
     index = endpoint.parameter("index")
     if names not in (["name"], ["index"]) or (index is not None and not _NUMBER.fullmatch(index)):
-        message = f"{quoted(endpoint.text)} names no socket"
+        message = f"{quoted(endpoint.text)} does not identify a socket"
         raise InvalidValue(message, hint)
 
 

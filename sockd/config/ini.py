@@ -104,11 +104,9 @@ class _LineReader:
             return
         option = RawConfigParser.OPTCRE.match(text)
         if option is None or not option.group("option"):
-            self._complain(number, f"{quoted(text)} is no option", "option = value")
+            self._complain(number, f"{quoted(text)} is not an option", "option = value")
         elif self._section is None:
-            self._complain(
-                number, f"{quoted(text)} stands before any section", "begin with [sockd]"
-            )
+            self._complain(number, f"{quoted(text)} is outside any section", "begin with [sockd]")
         else:
             name = option.group("option").rstrip().lower()
             self._begin_entry(self._section, number, name, option.group("value").strip())
@@ -118,14 +116,14 @@ class _LineReader:
         self._section = Section(name, number)
         first = self.document.sections.setdefault(name, self._section)
         if first is not self._section:
-            self._complain(number, "the section is there twice", f"first in line {first.line}")
+            self._complain(number, "duplicate section", f"first defined in line {first.line}")
 
     def _begin_entry(self, section: Section, number: int, name: str, value: str) -> None:
         self._entry = OptionEntry(number, [(number, value)])
         first = section.entries.setdefault(name, self._entry)
         if first is not self._entry:
             self._complain(
-                number, "the option is there twice", f"first in line {first.line}", option=name
+                number, "duplicate option", f"first defined in line {first.line}", option=name
             )
 
     def _is_too_long(self, number: int, text: str) -> bool:

@@ -54,10 +54,10 @@ def network(text: str, location: SourceLocation) -> IPNetwork:
     try:
         meant = ip_network(text, strict=False)
     except ValueError:
-        message = f"{quoted(text)} is no address and no network"
+        message = f"{quoted(text)} is not an address or a network"
         raise InvalidValue(message, "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32") from None
     try:
         return plain_network(ip_network(text))
     except ValueError:
-        message = f"{quoted(text)} names a host inside of a network"
-        raise InvalidValue(message, f"{meant}, or the address without the /") from None
+        message = f"{quoted(text)} has host bits set"
+        raise InvalidValue(message, f"{meant}, or the address without a prefix length") from None

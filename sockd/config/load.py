@@ -169,11 +169,13 @@ def _bytes(file: str, path: Path) -> bytes:
     except OSError as error:
         message = f"the file cannot be read: {reason(error)}"
         is_odd = isinstance(error, NotRegularError)
-        hint = "a regular file, which a reload can read again" if is_odd else _CHECK_PATH
+        hint = "it must be a regular file" if is_odd else _CHECK_PATH
         raise _unreadable(file, 1, message, hint) from None
     if len(data) > LARGEST_FILE and b"\0" not in data:
         message = f"the file is longer than {LARGEST_FILE} bytes"
-        raise _unreadable(file, _line_of(data, LARGEST_FILE), message, "is it a configuration?")
+        raise _unreadable(
+            file, _line_of(data, LARGEST_FILE), message, "check that it is a configuration file"
+        )
     return data
 
 
@@ -233,8 +235,8 @@ class _ConfigurationReader:
         yield from self._check_collisions(configuration.endpoints)
         if not services and not self.problems:
             location = SourceLocation(self._document.file, 1)
-            hint = "add one, such as [service:echo] with kind and listen"
-            self.problems.append(Problem(location, "there is no service", hint))
+            hint = "add a section such as [service:echo] with kind and listen"
+            self.problems.append(Problem(location, "no services are defined", hint))
         return configuration
 
     def _daemon(
@@ -280,7 +282,7 @@ class _ConfigurationReader:
         name = section.name.removeprefix(_SERVICE)
         options = self._options(section)
         if not _SERVICE_NAME.fullmatch(name):
-            message = f"{quoted(name)} is no service name"
+            message = f"{quoted(name)} is not a valid service name"
             hint = "[service:NAME] with 1 to 64 letters, digits, dots, underscores and hyphens"
             options.complain("", message, hint)
         with options:
@@ -396,5 +398,7 @@ class _ConfigurationReader:
 
 def _collision(endpoint: Endpoint, earlier: Endpoint) -> Problem:
     what = endpoint.path or f"port {endpoint.port}"
-    message = f"{what} is taken by [{earlier.location.section}], line {earlier.location.line}"
-    return Problem(endpoint.location, message, "give each its own; port 0 picks a free one")
+    message = (
+        f"{what} is already used by [{earlier.location.section}], line {earlier.location.line}"
+    )
+    return Problem(endpoint.location, message, "use different ones; port 0 selects a free port")

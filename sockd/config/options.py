@@ -155,7 +155,7 @@ class SectionOptions:
     def require(self, name: str, hint: str) -> None:
         """Make it a problem if a list is empty."""
         if not any(self._items(name)):
-            self.complain(name, "nothing is given", hint)
+            self.complain(name, "no value is given", hint)
 
     def path(self, name: str) -> Path | None:
         """Return a path, a relative one taken from the file's folder; ``None`` if not given."""
@@ -180,9 +180,9 @@ class SectionOptions:
                     yield number, item.strip()
 
     def _reject(self, text: str, invalid: InvalidValue, location: SourceLocation) -> None:
-        remark = "; a remark needs a line of its own" if _REMARK.search(text) else ""
+        remark = "; a comment must be on its own line" if _REMARK.search(text) else ""
         self._problems.append(Problem(location, invalid.message, invalid.hint + remark))
 
 
 def _invalid(text: str, error: Exception, default: str) -> InvalidValue:
-    return InvalidValue(f"{quoted(text)} does not fit: {glance(str(error))}", f"such as {default}")
+    return InvalidValue(f"{quoted(text)} is not valid: {glance(str(error))}", f"such as {default}")

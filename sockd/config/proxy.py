@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _PLAIN = frozenset({"tcp", "tcp6", "systemd"})
 """Endpoints whose connections are their sockets: what comes first is there to be read first."""
 
-_BEFORE_TLS = "the header comes before TLS, and {} is TLS from the first byte"
+_BEFORE_TLS = "the PROXY header is sent before TLS, and {} expects TLS first"
 _REASONS = MappingProxyType(
     {
         "ssl": _BEFORE_TLS,
         "tls": _BEFORE_TLS,
-        "unix": "clients of {} have no address that could be listed",
-        DATAGRAM: "{} takes datagrams, and the header begins a stream",
+        "unix": "clients of {} have no IP address",
+        DATAGRAM: "{} receives datagrams; PROXY headers are read from streams only",
     }
 )
 
@@ -36,7 +36,7 @@ def read_proxy(options: SectionOptions, listen: tuple[Endpoint, ...]) -> tuple[I
     balancers = options.values("proxy", network)
     for endpoint in listen if balancers else ():
         if endpoint.kind.lower() not in _PLAIN:
-            reason = _REASONS.get(endpoint.kind.lower(), "the header cannot be read from {}")
-            hint = "listen on a tcp endpoint, or take proxy out"
+            reason = _REASONS.get(endpoint.kind.lower(), "the PROXY header cannot be read from {}")
+            hint = "use a tcp endpoint, or remove proxy"
             options.complain("proxy", reason.format(quoted(endpoint.text)), hint)
     return balancers

@@ -62,12 +62,12 @@ def duration(text: str) -> float:
         return 0.0
     match = _DURATION.fullmatch(text)
     if match is None:
-        message = f"{quoted(text)} is no duration"
+        message = f"{quoted(text)} is not a valid duration"
         raise InvalidValue(message, "a number and ms, s, m or h, such as 500ms or 5s")
     seconds = float(match[1]) * _UNITS[match[2]]
     if seconds > _YEAR:
         message = f"{quoted(text)} is longer than a year"
-        raise InvalidValue(message, "0 where none is meant")
+        raise InvalidValue(message, "8784h at most, or 0 for none")
     return seconds
 
 
@@ -77,7 +77,7 @@ def size(text: str) -> int:
         return 0
     match = _SIZE.fullmatch(text)
     if match is None or match[2] not in _SIZES:
-        message = f"{quoted(text)} is no size"
+        message = f"{quoted(text)} is not a valid size"
         raise InvalidValue(
             message, "a whole number and B, KB, KiB, MB, MiB, GB or GiB, such as 64KB"
         )
@@ -102,7 +102,7 @@ def rate(text: str) -> float:
         return 0.0
     match = _RATE.fullmatch(text)
     if match is None:
-        message = f"{quoted(text)} is no rate"
+        message = f"{quoted(text)} is not a valid rate"
         raise InvalidValue(message, "a whole number, / and ms, s, m or h, such as 100/s or 10/m")
     return int(match[1]) / _UNITS[match[2]]
 
@@ -119,7 +119,7 @@ def byte_rate_limit(text: str) -> RateLimit:
     """Return an allowance of bytes: ``10MiB/s``, ``64KB/m``, or ``0`` for no limit."""
     match = _BYTE_RATE.fullmatch(text)
     if text != "0" and (match is None or size(match[1]) == 0):
-        message = f"{quoted(text)} is no rate of bytes"
+        message = f"{quoted(text)} is not a valid byte rate"
         raise InvalidValue(message, "a size, / and ms, s, m or h, such as 10MiB/s; 0 for no limit")
     return UNLIMITED if match is None else RateLimit(size(match[1]), _UNITS[match[2]])
 
@@ -129,7 +129,7 @@ def boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.lower()]
     except KeyError:
-        message = f"{quoted(text)} is neither yes nor no"
+        message = f"{quoted(text)} is not a boolean"
         raise InvalidValue(message, "yes or no") from None
 
 
@@ -139,7 +139,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,18}", text) and least <= int(text) <= most:
             return int(text)
-        message = f"{quoted(text)} is no number that fits"
+        message = f"{quoted(text)} is not a valid number"
         raise InvalidValue(message, f"a whole number from {least} to {most}")
 
     return parse
@@ -151,7 +151,7 @@ def choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text in words:
             return text
-        message = f"{quoted(text)} is not known here"
+        message = f"{quoted(text)} is not a valid value"
         raise InvalidValue(message, listed(words))
 
     return parse
@@ -166,7 +166,7 @@ def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], st
     def parse(text: str) -> str:
         if text in names:
             return text
-        message = f"unknown {sort} {quoted(text)}" if text else f"no {sort} is named"
+        message = f"unknown {sort} {quoted(text)}" if text else f"no {sort} is given"
         raise InvalidValue(message + hint, nearest(text, names))
 
     return parse
@@ -189,7 +189,7 @@ def line(text: str) -> str:
     """Return a text of one line that can be shown as it is."""
     if text.isprintable():
         return text
-    message = f"{quoted(text)} has characters that cannot be printed"
+    message = f"{quoted(text)} contains unprintable characters"
     raise InvalidValue(message, "one line of plain text")
 
 
@@ -197,15 +197,15 @@ def user_name(text: str) -> str:
     """Return a login name: printable ASCII without white space, and not empty."""
     if re.fullmatch(r"[!-9;-~]{1,64}", text):
         return text
-    message = f"{quoted(text)} is no user name"
-    raise InvalidValue(message, "letters, digits and signs, no white space, no colon")
+    message = f"{quoted(text)} is not a valid user name"
+    raise InvalidValue(message, "letters, digits and punctuation, without white space or colons")
 
 
 def interface_name(text: str) -> str:
     """Return the name of a network interface, or ``any``."""
     if _INTERFACE.fullmatch(text):
         return text
-    message = f"{quoted(text)} is no name of an interface"
+    message = f"{quoted(text)} is not a valid interface name"
     raise InvalidValue(message, "any, or a name that `ip link` shows, such as eth0")
 
 
@@ -213,7 +213,7 @@ def host_name(text: str) -> str:
     """Return a host name or address as a ``Host:`` header may give it, without a port."""
     if _HOST.fullmatch(text) or _is_ipv6(text.removeprefix("[").removesuffix("]")):
         return text.lower()
-    message = f"{quoted(text)} is no host name"
+    message = f"{quoted(text)} is not a valid host name"
     raise InvalidValue(message, "a name or an address, without a scheme, a port or a path")
 
 

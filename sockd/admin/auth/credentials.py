@@ -250,7 +250,7 @@ def _entry_lines(data: bytes) -> Iterator[tuple[int, str]]:
 def _authorized_key(line: str) -> Key:
     match = _KEY_LINE.fullmatch(line)
     if match is None:
-        message = "the line is no public key"
+        message = "the line is not a public key"
         raise InvalidValue(message, _ONE_LINE_PER_KEY)
     for option in _key_options(match["options"] or ""):
         if option.lower() not in _GRANTED:
@@ -265,7 +265,7 @@ def _authorized_key(line: str) -> Key:
     except Exception:  # the parser lets out whatever its parts raise
         is_sound = False
     if not is_sound:
-        message = f"the {match['type']} key is damaged, or of a sort that is not known here"
+        message = f"the {match['type']} key is damaged, or of a sort that is not a valid value"
         raise InvalidValue(message, _ONE_LINE_PER_KEY)
     return key
 
@@ -288,7 +288,7 @@ def _key_options(text: str) -> Iterator[str]:
 def _password_line(line: str) -> tuple[str, bytes]:
     user, colon, text = line.partition(":")
     if not colon or not user:
-        message = "the line is no USER:HASH"
+        message = "the line is not USER:HASH"
         raise InvalidValue(message, "make the line with `htpasswd -B`")
     try:
         return user, checked_hash(text.encode())

@@ -138,7 +138,7 @@ def parse_call(line: str) -> Call | None:
         return None
     match = _CALL.fullmatch(text) if len(text) <= MAX_COMMAND else None
     if match is None:
-        message = f"{quoted(text)} is no command"
+        message = f"{quoted(text)} is not a command"
         raise InvalidValue(message, _GRAMMAR)
     return Call(match["name"], _arguments(match["arguments"] or ""))
 
