@@ -1,7 +1,6 @@
-"""What can be told of a configuration before anything starts, beyond what its text says.
+"""Checks of a configuration before the start that need more than its text.
 
-Twisted and its plugins have the last word on an endpoint, and the files that a section names
-must hold what they should.
+Twisted and its plugins check the endpoints, and the files that a section names are read.
 """
 
 from __future__ import annotations
@@ -22,46 +21,46 @@ from sockd.registry import Registry
 from sockd.stats.descriptors import stats_descriptors
 
 _AT_START = frozenset({DATAGRAM, SYSTEMD})
-"""Endpoints that Twisted does not know, or that need what only the service manager passes."""
+"""Endpoints that are checked at the start: Twisted does not know them, or systemd passes them."""
 
 
 def usable(endpoint: Endpoint, reactor: IReactor) -> None:
-    """Let Twisted and its plugins have the last word on an endpoint.
+    """Check an endpoint with Twisted and its plugins.
 
-    :raise sockd.errors.InvalidValue: if they do not take it.
+    :raise sockd.errors.InvalidValue: if they do not accept it.
     """
     if endpoint.kind not in _AT_START:
         server_endpoint(reactor, endpoint)
 
 
 def admin_files(spec: AdminSpec) -> list[Problem]:
-    """Return what is wrong with the files that ``[admin]`` names."""
-    from sockd.admin.auth import credentials  # conch is for those who asked for a shell
+    """Return the problems of the files that ``[admin]`` names."""
+    from sockd.admin.auth import credentials  # imports conch, which only the shell needs
 
     return credentials.check(spec)
 
 
 def admin_logins(spec: AdminSpec) -> list[Problem]:
-    """Return what is wrong with those of the files that a reload reads again."""
+    """Return the problems of those files that a reload reads again."""
     from sockd.admin.auth import credentials
 
     return credentials.check_logins(spec)
 
 
 def warnings(configuration: Configuration, now: float) -> Iterator[Problem]:
-    """Return what people should know of a configuration that is usable all the same.
+    """Return the warnings about a valid configuration, such as certificates that expire.
 
     :param now: in seconds since the epoch.
     """
     for endpoint in configuration.endpoints:
         if endpoint.is_encrypted:
-            with suppress(InvalidValue):  # replaced a moment ago; using it says what is wrong
+            with suppress(InvalidValue):  # replaced meanwhile; binding reports the error
                 for invalid in certificates_of(endpoint).warnings(now):
                     yield invalid.at(endpoint.location)
 
 
 def descriptor_demand(configuration: Configuration, registry: Registry) -> Demand:
-    """Return how many descriptors a configuration may need."""
+    """Return the maximum number of descriptors that a configuration needs."""
     stats, admin = configuration.stats, configuration.admin
     others = (stats_descriptors(stats) if stats else 0) + (admin_descriptors(admin) if admin else 0)
     others += CAPTURE_DESCRIPTORS if configuration.capture else 0

@@ -1,7 +1,7 @@
-"""The daemon: the services and their views, started and stopped in the right order.
+"""The daemon: the services and their views, started and stopped in order.
 
-Every port is bound while the process still has its privileges. At the end the services stop
-first; the stats endpoint and the admin shell stay up to show them drain.
+Every port is bound before the process drops its privileges. At shutdown the services stop first;
+the stats endpoint and the admin shell stay available until the services have drained.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ Banner = Callable[[], Iterable[str]]
 
 
 class StartError(SystemExit, Exception):
-    """The daemon could not start: the interpreter logs the problems and exits with status 1.
+    """The daemon could not start; the process exits with status 1.
 
-    As an :class:`Exception` it also passes through twistd's own clean-up, which removes the pidfile
-    and lets a waiting parent process know.
+    As it is an :class:`Exception`, twistd handles it too: it removes the pidfile and notifies a
+    waiting parent process.
     """
 
 
 @implementer(IDaemon)
 class Daemon(TypedService):
-    """All that one configuration asks for, running.
+    """The services and views of a configuration.
 
-    :param reactor_name: what ``twistd --reactor`` calls the reactor.
+    :param reactor_name: the name of the reactor, as in ``twistd --reactor``.
     :param started: when the process started, in seconds since the epoch.
-    :param tell: shows text to whoever starts it.
+    :param tell: prints text on the standard error that the process was started with.
     :ivar log_observer: writes twistd's log; ``None``: twistd's own.
     """
 
@@ -81,16 +81,16 @@ class Daemon(TypedService):
         self._banner: Banner = tuple
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
-        """Become the service of twistd's application, which then logs to :attr:`log_observer`."""
+        """Attach to twistd's application, and make it log to :attr:`log_observer`."""
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
         if self.log_observer is not None and isinstance(parent, Componentized):
             cast("Componentized", parent).setComponent(ILogObserver, self.log_observer)
 
     def show(self, views: Iterable[IService], banner: Banner) -> None:
-        """Add what shows the services to people.
+        """Set the views and the banner.
 
-        :param views: the stats endpoint and the admin shell.
-        :param banner: returns the lines of :meth:`announce`, asked once all ports are bound.
+        :param views: the stats endpoint, the admin shell and the capture.
+        :param banner: returns the lines of :meth:`announce`; called when all ports are bound.
         """
         self.views = tuple(views)
         self._banner = banner
@@ -98,7 +98,7 @@ class Daemon(TypedService):
     def privilegedStartService(self) -> None:
         """Bind every port, or none.
 
-        :raise StartError: with a line for each endpoint that cannot be had.
+        :raise StartError: with a line for each endpoint that cannot be bound.
         """
         problems: list[Problem] = []
         for part in self._parts():
@@ -109,36 +109,37 @@ class Daemon(TypedService):
         if problems:
             for part in self._parts():
                 part.stopService()
-            # Ports close in a round of the reactor, which will not run; unix sockets would stay.
+            # Closing takes an iteration of the reactor, which will not run; without it, the files
+            # of unix sockets would remain.
             self._reactor.iterate(0)
             text = str(SockdError(problems))
             self._tell(text)
             raise StartError(text)
 
     def startService(self) -> None:
-        """Serve."""
+        """Start the services and views."""
         super().startService()
         for part in self._parts():
             part.startService()
 
     def announce(self) -> None:
-        """Write into the log that everything is up, and how to connect."""
-        told = Deferred.fromCoroutine(in_turns(self._reactor, self._greeting()))
-        told.addErrback(lambda failure: self._log.failure("The banner failed", failure))
+        """Log the banner: the endpoints, and how to connect."""
+        logging = Deferred.fromCoroutine(in_turns(self._reactor, self._log_banner()))
+        logging.addErrback(lambda failure: self._log.failure("The banner failed", failure))
 
     def stopService(self) -> Deferred[None]:
-        """Drain and stop; the Deferred fires when everything is closed."""
+        """Drain and stop. Return a Deferred that fires when everything is closed."""
         self.end()
         return Deferred.fromCoroutine(self._stop())
 
     def reload_by(self, reload: Callable[[], Deferred[Plan]]) -> None:
-        """Add what reads the configuration again."""
+        """Set the function that reloads the configuration."""
         self._reload = reload
 
     def reload(self) -> Deferred[Plan]:
-        """Read the configuration again and follow it; the Deferred fires with what was done."""
+        """Reload the configuration. Return a Deferred that fires with the plan that was applied."""
         if self._reload is None:
-            message = "this daemon has no file"
+            message = "this daemon has no configuration file"
             raise NotImplementedError(message)
         return self._reload()
 
@@ -148,32 +149,32 @@ class Daemon(TypedService):
         services: Mapping[str, INetworkService],
         leaving: Iterable[INetworkService],
     ) -> None:
-        """Have another name, and other services.
+        """Replace the name and the services after a reload.
 
-        Those that leave stop and drain. They are listed until their last connection is gone,
-        unless another service has their name by then.
+        Services in ``leaving`` stop and drain. They stay in :attr:`services` until their last
+        connection is closed, unless a new service has the same name.
         """
         self.name = name
-        going = list(leaving)
-        self._leaving += going
+        removed = list(leaving)
+        self._leaving += removed
         self._list(services)
-        for service in going:
-            self._stopped(service).addCallback(partial(self._left, service))
+        for service in removed:
+            self._stopped(service).addCallback(partial(self._forget, service))
 
     def hurry(self) -> None:
-        """Stop draining: close the connections that are left."""
-        for service in self._everyone():
+        """Stop draining: close the remaining connections."""
+        for service in self._all_services():
             service.hurry()
 
     def disconnect(self, connection: int) -> bool:
         """Close an open connection by its number; return whether there was one."""
-        return any(service.disconnect(connection) for service in self._everyone())
+        return any(service.disconnect(connection) for service in self._all_services())
 
     def tcp_info(self, connection: Connection) -> Mapping[str, object] | None:
-        """Return the kernel's view of an open connection, ``None`` where it has none."""
+        """Return the kernel's data about an open TCP connection, or ``None`` if there are none."""
         if connection.closed is not None:
             return None
-        for service in self._everyone():
+        for service in self._all_services():
             if service.record is connection.service:
                 info = service.tcp_info(connection.id)
                 if info is not None:
@@ -181,22 +182,22 @@ class Daemon(TypedService):
         return None
 
     def stop(self, name: str) -> Deferred[None]:
-        """Stop a service; the Deferred fires when its connections are gone."""
+        """Stop a service. Return a Deferred that fires when its connections are closed."""
         return maybeDeferred(self.services[name].stopService)
 
     def start(self, name: str) -> None:
         """Start a stopped service again.
 
-        :raise ConfigurationError: if it is only here to drain.
+        :raise ConfigurationError: if a reload has removed it, and it still drains.
         """
         service = self.services[name]
         if service in self._leaving:
             location = SourceLocation("configuration", 1, f"service:{name}")
-            message = "the service was removed, and is here only to drain"
-            raise ConfigurationError([Problem(location, message, "put it back, and reload")])
+            message = "the service was removed and is draining"
+            raise ConfigurationError([Problem(location, message, "add it again, and reload")])
         service.startService()
 
-    def _greeting(self) -> Steps[None]:
+    def _log_banner(self) -> Steps[None]:
         for line in self._banner():
             self._log.info("{line}", line=line)
             yield
@@ -204,8 +205,8 @@ class Daemon(TypedService):
     def _parts(self) -> tuple[IService, ...]:
         return (*self.services.values(), *self.views)
 
-    def _everyone(self) -> tuple[INetworkService, ...]:
-        """Return the services, and those too that leave."""
+    def _all_services(self) -> tuple[INetworkService, ...]:
+        """Return the current services, and the removed ones that still drain."""
         current = [one for one in self.services.values() if one not in self._leaving]
         return (*current, *self._leaving)
 
@@ -214,8 +215,8 @@ class Daemon(TypedService):
         rest = {name: one for name, one in leaving.items() if name not in services}
         self.services = MappingProxyType({**services, **rest})
 
-    def _left(self, service: INetworkService, _: object) -> None:
-        """Forget a service that has drained, and its account where nobody goes on with that."""
+    def _forget(self, service: INetworkService, _: object) -> None:
+        """Remove a drained service; also its record, unless a new service continues with it."""
         self._leaving.remove(service)
         name = service.record.name
         self._list({n: s for n, s in self.services.items() if s is not service})
@@ -236,12 +237,12 @@ class Daemon(TypedService):
         await gatherResults([self._stopped(view) for view in self.views])
 
     def _begin_to_stop(self, stopping: list[Deferred[object]]) -> Steps[None]:
-        for service in self._everyone():
+        for service in self._all_services():
             stopping.append(self._stopped(service))
             yield
 
     def _stopped(self, part: IService) -> Deferred[object]:
-        """Stop a part; whatever comes of that, the others must stop as well."""
+        """Stop a part. A failure is logged, so that the other parts stop as well."""
         stopping: Deferred[object] = maybeDeferred(part.stopService)
         return stopping.addErrback(
             lambda failure: self._log.failure("{part} did not stop", failure, part=part)

@@ -1,7 +1,7 @@
-"""What is wrong, where, and what to do about it: the errors that people read.
+"""Errors for people: a message, its location and a hint.
 
-Every mistake in a configuration, and every port that cannot be had, becomes a :class:`Problem`:
-one line that an editor can jump to.
+Each error of a configuration, and each port that cannot be bound, is a :class:`Problem`: one line
+whose location an editor can open.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceLocation:
-    """A line of a file, and the section and option that stand there (both may be empty)."""
+    """A line of a file, with the section and the option; either may be empty."""
 
     file: str
     line: int
@@ -25,7 +25,7 @@ class SourceLocation:
     option: str = ""
 
     def __str__(self) -> str:
-        """Return ``FILE:LINE: [section] option``, without the parts that are not known."""
+        """Return ``FILE:LINE: [section] option``, without the parts that are empty."""
         where = f"{self.file}:{self.line}"
         if self.section:
             where += f": [{self.section}]"
@@ -36,19 +36,19 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What is wrong at a place, and what would be right."""
+    """An error with its location, and a hint to the correct value."""
 
     location: SourceLocation
     message: str
     hint: str
 
     def __str__(self) -> str:
-        """Return the one line that people see, fit for a terminal whatever the parts hold."""
+        """Return the problem as one line, with unprintable characters escaped."""
         return printable(f"{self.location}: {self.message} ({self.hint})")
 
 
-class InvalidValue(ValueError):  # noqa: N818 - said of a text, not of what happened
-    """A text that does not fit where it stands; whoever knows the place makes it a problem."""
+class InvalidValue(ValueError):  # noqa: N818 - it describes a value, not an event
+    """An invalid value; the caller adds its location."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -56,12 +56,12 @@ class InvalidValue(ValueError):  # noqa: N818 - said of a text, not of what happ
         self.hint = hint
 
     def at(self, location: SourceLocation) -> Problem:
-        """Return this as the problem of a place."""
+        """Return the error with a location."""
         return Problem(location, self.message, self.hint)
 
 
 class SockdError(Exception):
-    """One problem or more, in the order of their places; ``str`` has a line for each."""
+    """One or more problems, sorted by location; ``str`` has a line for each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
@@ -69,7 +69,7 @@ class SockdError(Exception):
 
 
 class ConfigurationError(SockdError):
-    """The configuration, or something that it names, is not usable."""
+    """The configuration, or a file or plugin that it uses, is invalid."""
 
 
 class BindError(SockdError):
@@ -77,4 +77,4 @@ class BindError(SockdError):
 
 
 class CaptureError(SockdError):
-    """A capture cannot be made, or came to an end; the services go on."""
+    """A capture failed to start or has ended. The services are not affected."""

@@ -1,8 +1,8 @@
-"""Finds the kinds and replies that are installed, and says which plugins are broken.
+"""Discovery of the installed kinds and replies, and of broken plugins.
 
-A plugin is a module in ``sockd/plugins/`` anywhere on Python's path, as :mod:`twisted.plugin` has
-it. Its ``getPlugins`` is not used: that logs a module which cannot be imported, with a traceback,
-and goes on without it; here it becomes a problem in the plugin's file.
+A plugin is a module in ``sockd/plugins/`` anywhere on Python's path, as with :mod:`twisted.plugin`.
+Its ``getPlugins`` is not used: it logs a traceback for a module that cannot be imported, and
+continues. Here this is a problem with the plugin's file as its location.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Plugin = TypeVar("Plugin", IReply, IServiceKind)
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What is installed, by name, and what is wrong with it."""
+    """The installed kinds and replies by name, and the problems of plugins."""
 
     kinds: Mapping[str, IServiceKind]
     replies: Mapping[str, IReply]
     problems: tuple[Problem, ...]
 
     def descriptors(self, spec: ServiceSpec) -> int:
-        """Return how many descriptors a service may need."""
+        """Return the maximum number of descriptors that a service needs."""
         kind = self.kinds[spec.kind]
         if ICountsDescriptors.providedBy(kind):
             return cast("ICountsDescriptors", kind).descriptors(spec)
@@ -54,19 +54,19 @@ class Registry:
         return {name: [option.name for option in kind.options] for name, kind in self.kinds.items()}
 
     def serve(self, spec: ServiceSpec, context: ServiceContext) -> INetworkService:
-        """Return the service of a section, not yet started.
+        """Create the service of a section. It is not started.
 
-        :raise ConfigurationError: if its kind fails to make it.
+        :raise ConfigurationError: if the kind raises an exception.
         """
         try:
             return self.kinds[spec.kind].serve(spec, self.replies[spec.reply], context)
-        except Exception as error:  # whatever a plugin raises is its author's to see
+        except Exception as error:  # a plugin may raise anything
             message = f"the kind {quoted(spec.kind)} failed: {exception_summary(error)}"
             raise ConfigurationError([Problem(spec.location, message, _REPAIR)]) from error
 
 
 def discover(package: str = "sockd.plugins") -> Registry:
-    """Import every module of the plugin package and gather what they hold."""
+    """Import every module of the plugin package, and collect its kinds and replies."""
     problems: list[Problem] = []
     modules = list(_modules(importlib.import_module(package), problems))
     return Registry(
@@ -77,7 +77,7 @@ def discover(package: str = "sockd.plugins") -> Registry:
 
 
 def _modules(package: ModuleType, problems: list[Problem]) -> Iterator[ModuleType]:
-    """Import the modules of a package; those that cannot be are problems."""
+    """Import the modules of a package. A module that cannot be imported is a problem."""
     files: dict[str, str] = {}
     for name, file in _files(package.__path__):
         if name in files:
@@ -89,7 +89,7 @@ def _modules(package: ModuleType, problems: list[Problem]) -> Iterator[ModuleTyp
         files[name] = file
         try:
             yield importlib.import_module(f"{package.__name__}.{name}")
-        except (Exception, SystemExit) as error:  # whatever a plugin raises is its author's to see
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
             message = f"the plugin cannot be imported: {exception_summary(error)}"
             problems.append(
                 Problem(SourceLocation(file, _error_line(error, file)), message, _REPAIR)
@@ -108,7 +108,7 @@ def _files(folders: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _gather(
     interface: type[Plugin], modules: list[ModuleType], problems: list[Problem]
 ) -> Mapping[str, Plugin]:
-    """Return the objects of the modules that provide an interface, and all of it, by name."""
+    """Return the objects of the modules that completely provide an interface, by name."""
     gathered: dict[str, Plugin] = {}
     files: dict[str, str] = {}
     for module in modules:
@@ -118,21 +118,21 @@ def _gather(
                 continue
             try:
                 _verify(interface, plugin)
-            except Exception as error:  # what a plugin's attributes raise is its author's, too
+            except Exception as error:  # a plugin's attributes may raise anything
                 reason = exception_summary(error)
                 message = f"{quoted(label)} is not a valid {interface.__name__}: {reason}"
                 problems.append(Problem(SourceLocation(file, 1), message, _REPAIR))
                 continue
             name = plugin.name
             if gathered.setdefault(name, plugin) is not plugin:
-                message = f"{quoted(name)} is the name of a plugin in {files[name]} too"
+                message = f"{quoted(name)} is also the name of a plugin in {files[name]}"
                 problems.append(Problem(SourceLocation(file, 1), message, _RENAME))
             files.setdefault(name, file)
     return MappingProxyType(gathered)
 
 
 def _verify(interface: type[Plugin], plugin: Plugin) -> None:
-    """Raise what keeps a plugin from being used: a missing method, a wrong default."""
+    """Raise an exception for an unusable plugin: a missing method, an invalid default."""
     verifyObject(interface, plugin)
     if not isinstance(plugin.name, str):
         message = "its name is not a string"
@@ -142,7 +142,7 @@ def _verify(interface: type[Plugin], plugin: Plugin) -> None:
 
 
 def _error_line(error: BaseException, file: str) -> int:
-    """Return the line of a file that an exception came through last; 1 if through none."""
+    """Return the last line of a file in the traceback of an exception, or 1."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno or 1
     frames = traceback.extract_tb(error.__traceback__)

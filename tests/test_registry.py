@@ -215,7 +215,7 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both_files(packages: Pa
     name, (one, two) = packages({"a": reply()}, {"b": reply()})
     assert problems(discover(name)) == [
         (
-            f"{two}/b.py:1: 'shout' is the name of a plugin in {one}/a.py too "
+            f"{two}/b.py:1: 'shout' is also the name of a plugin in {one}/a.py "
             "(rename one, or uninstall one of the packages)"
         )
     ]

@@ -3,6 +3,7 @@
 - :mod:`~sockd.config.ini`: the syntax, with line numbers
 - :mod:`~sockd.config.values`: durations, sizes, rates, numbers and names
 - :mod:`~sockd.config.endpoint`: endpoint strings
+- :mod:`~sockd.config.occupied`: collisions between endpoints
 - :mod:`~sockd.config.options`: the options of one section
 - :mod:`~sockd.config.limits`, :mod:`~sockd.config.proxy`: the limits, and the trusted balancers
 - :mod:`~sockd.config.specs`: the values that a configuration consists of

@@ -1,9 +1,9 @@
-"""Endpoint descriptions: ``tcp:65432:interface=127.0.0.1`` as a value that can be asked.
+"""Endpoint descriptions, such as ``tcp:65432:interface=127.0.0.1``, as values.
 
 The syntax is Twisted's (see :func:`twisted.internet.endpoints.serverFromString`): parameters
-between colons, some of them ``name=value``, a backslash before a colon that is meant. Twisted
-parses the description again when it binds; here it is read for what can be said without a
-reactor: a port out of range, an interface that is no address, two services on one port.
+separated by colons, some of them ``name=value``; a backslash escapes a colon. Twisted parses the
+description again when it binds. The errors that need no reactor are found here: a port out of
+range, an invalid interface address, two services on one port.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 DATAGRAM = "udp"
 
 SYSTEMD = "systemd"
-"""A socket that the service manager has bound and passes (systemd.socket(5))."""
+"""The kind of a socket that the service manager binds and passes (systemd.socket(5))."""
 
 PRIVATE_MODE = "600"
-"""The mode of a unix socket that only its owner can use."""
+"""The mode of a unix socket that only its owner can connect to."""
 
 _PARAMETERS = MappingProxyType(
     {
@@ -51,7 +51,7 @@ _PARAMETERS = MappingProxyType(
         DATAGRAM: ("port", "interface"),
     }
 )
-"""The parameters of the kinds that are known here, in the order of their positions."""
+"""The parameters of the known kinds, in the order of their positions."""
 
 _FILES = MappingProxyType(
     {
@@ -61,10 +61,10 @@ _FILES = MappingProxyType(
     }
 )
 _CERTIFICATES = MappingProxyType({"ssl": (*_FILES["ssl"], "sslmethod"), "tls": _FILES["tls"]})
-"""The parameters that say how TLS is spoken, whatever socket it comes from."""
+"""The parameters that configure TLS. They do not affect the listening socket."""
 
 _PATHS = MappingProxyType({"tls": "path", "unix": "address"})
-"""The parameter without which these kinds are nothing."""
+"""The required parameter of these kinds: a path."""
 
 _NOWHERE = SourceLocation("", 0)
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
@@ -75,29 +75,26 @@ _FORMS = MappingProxyType(
         "lockfile": (r"[01]", "0 or 1"),
     }
 )
-"""What these parameters look like, whatever the kind."""
+"""The pattern and the hint of these parameters, for all kinds."""
 
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _INTERNET = frozenset(kind for kind, names in _PARAMETERS.items() if "port" in names)
 _DEFAULT_HOST = {"tcp6": "::", "tls": "::"}
 _DEFAULT_PORT = {"tls": "443"}
 _DEFAULT_KEY = "server.pem"
-"""What Twisted reads for ``ssl`` endpoints where no ``privateKey`` is given."""
+"""The file that Twisted reads for ``ssl`` endpoints without ``privateKey``."""
 _EXAMPLE = "such as tcp:65432:interface=127.0.0.1"
-_INTERFACE_REMEDY = (
-    r"an IPv4 or IPv6 address, the colons of IPv6 written \:, such as interface=\:\:1"
-)
+_INTERFACE_HINT = r"an IPv4 or IPv6 address, the colons of IPv6 written \:, such as interface=\:\:1"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint of a ``listen`` option, taken apart.
+    """One parsed endpoint of a ``listen`` option.
 
-    :ivar location: the line that it stands in.
-    :ivar text: the description as it was written.
+    :ivar location: its line in the file.
+    :ivar text: the description as it is in the file.
     :ivar kind: the word before the first colon.
-    :ivar parameters: the parameters that have a name, by ``name=`` or by their position in the
-        kinds that are known here.
+    :ivar parameters: names and values. For the known kinds this includes positional parameters.
     """
 
     location: SourceLocation
@@ -107,39 +104,39 @@ class Endpoint:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether its connections speak TLS."""
+        """Whether its connections use TLS."""
         return self.kind in _CERTIFICATES
 
     @property
     def is_foreign(self) -> bool:
-        """Whether only Twisted, or a plugin of its, knows what this kind takes."""
+        """Whether this kind is known only to Twisted or to a Twisted plugin."""
         return self.kind not in _PARAMETERS
 
     @property
     def description(self) -> str:
-        """What Twisted is to bind."""
+        """The description that is passed to Twisted."""
         if self.is_foreign:
             return self.text
         literal = dict(self.parameters)
-        if "interface" in literal:  # a name would be looked up, and that may take its time
+        if "interface" in literal:  # resolving a name such as localhost could block
             literal["interface"] = self.host
         named = (f"{name}={_escape(value)}" for name, value in literal.items())
         return ":".join([self.kind, *named])
 
     def parameter(self, name: str) -> str | None:
-        """Return a parameter's text, or ``None`` where it is not given."""
+        """Return the text of a parameter, or ``None`` if it is not given."""
         return dict(self.parameters).get(name)
 
     @property
     def port(self) -> int | None:
-        """The port number to bind; ``None`` where the endpoint has none."""
+        """The port number to bind; ``None`` for endpoints without a port."""
         if self.kind not in _INTERNET:
             return None
         return int(self.parameter("port") or _DEFAULT_PORT[self.kind])
 
     @property
     def host(self) -> str:
-        """The address to bind, ``0.0.0.0`` or ``::`` for all; empty where there is none."""
+        """The address to bind, ``0.0.0.0`` or ``::`` for all; empty for endpoints without one."""
         if self.kind not in _INTERNET:
             return ""
         host = self.parameter("interface") or _DEFAULT_HOST.get(self.kind, ALL_IPV4)
@@ -152,12 +149,12 @@ class Endpoint:
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody but this machine can reach it: loopback, or a unix socket."""
+        """Whether only this machine can reach it: a loopback address or a unix socket."""
         return self.kind == "unix" or bool(self.host and _ip_address(self.host).is_loopback)
 
     @property
     def changeable(self) -> tuple[str | None, ...]:
-        """What can change while the socket listens."""
+        """The parameters that can change while the socket listens."""
         return tuple(self.parameter(name) for name in ("backlog", *self._certificates))
 
     @property
@@ -166,24 +163,24 @@ class Endpoint:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes the socket: endpoints that have it in common can share one.
+        """The key of the listening socket: endpoints with equal keys can share a socket.
 
-        The backlog is no part of it, nor are certificates: they can change while a socket listens.
+        The backlog and certificates are not included, as they can change while a socket listens.
         """
         return (self.text,) if self.is_foreign else _identity(self.kind, self.parameters)
 
     def with_default(self, name: str, value: str) -> Endpoint:
-        """Return the endpoint with a parameter added, if it takes it and does not have it.
+        """Return the endpoint with a parameter added, if the kind has it and it is not given.
 
-        A backlog is for sockd to set where the kind is foreign, and for systemd where that binds.
+        Foreign kinds take a ``backlog``, except for ``systemd``, where systemd sets it.
         """
-        takes_it = name in _PARAMETERS.get(self.kind, () if self.kind == SYSTEMD else ("backlog",))
-        if not takes_it or self.parameter(name) is not None:
+        is_known = name in _PARAMETERS.get(self.kind, () if self.kind == SYSTEMD else ("backlog",))
+        if not is_known or self.parameter(name) is not None:
             return self
         return replace(self, parameters=(*self.parameters, (name, value)))
 
     def relative_to(self, folder: Path) -> Endpoint:
-        """Return the endpoint with its relative file names taken from a folder."""
+        """Return the endpoint with its relative file names resolved against a folder."""
         files = _FILES.get(self.kind, ())
         parameters = self.with_default("privateKey", _DEFAULT_KEY).parameters
         resolved = tuple(
@@ -193,9 +190,10 @@ class Endpoint:
         return replace(self, parameters=resolved)
 
     def collides_with(self, other: Endpoint) -> bool:
-        """Return whether the two cannot be bound at once.
+        """Return whether the two cannot be bound at the same time.
 
-        Whether ``::`` takes an IPv4 port too is for the system to say, when they are bound.
+        IPv4 and IPv6 never collide here. Whether ``::`` also binds the IPv4 port depends on the
+        system, and shows when they are bound.
         """
         if self.spot is None or self.spot != other.spot:
             return False
@@ -204,7 +202,7 @@ class Endpoint:
 
     @property
     def spot(self) -> tuple[object, ...] | None:
-        """What endpoints have in common that may collide; ``None`` where none can."""
+        """A key that colliding endpoints share; ``None`` if the endpoint cannot collide."""
         if self.path is not None:
             return (self.path,)
         if not self.port:
@@ -213,26 +211,26 @@ class Endpoint:
 
     @property
     def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        """The address to bind; ``None`` for all addresses, and where there is none."""
+        """The address to bind; ``None`` for all addresses, and for endpoints without one."""
         address = _ip_address(self.host) if self.host else None
         return None if address is None or address.is_unspecified else address
 
 
 EndpointParser = Callable[[str, SourceLocation], Endpoint]
 EndpointCheck = Callable[[Endpoint], object]
-"""Raises :class:`~sockd.errors.InvalidValue` for an endpoint that cannot be used."""
+"""Checks an endpoint; raises :class:`~sockd.errors.InvalidValue` if it cannot be used."""
 
 
 def unchecked(endpoint: Endpoint) -> None:
-    """Raise nothing: the check where there is nobody to ask."""
+    """Accept any endpoint."""
 
 
 def parse_any(text: str, location: SourceLocation) -> Endpoint:
-    """Return an endpoint, whatever it is to serve.
+    """Parse an endpoint of any kind.
 
-    :raise InvalidValue: with what is wrong, as far as it can be told without Twisted.
+    :raise InvalidValue: if it is invalid, as far as this can be checked without Twisted.
     """
-    kind, positional, named = _taken_apart(text)
+    kind, positional, named = _parts(text)
     if kind not in _PARAMETERS:
         return Endpoint(location, text, kind, tuple(named))
     parameters = _named(kind, positional) + named
@@ -249,9 +247,9 @@ def parse_any(text: str, location: SourceLocation) -> Endpoint:
 
 
 def parse_stream(text: str, location: SourceLocation) -> Endpoint:
-    """Return an endpoint for something that serves streams.
+    """Parse an endpoint of a stream service.
 
-    :raise InvalidValue: with what is wrong.
+    :raise InvalidValue: if it is invalid, or carries datagrams.
     """
     endpoint = parse_any(text, location)
     if endpoint.kind == DATAGRAM:
@@ -264,11 +262,12 @@ def parse_stream(text: str, location: SourceLocation) -> Endpoint:
 
 
 def parse_datagram(text: str, location: SourceLocation) -> Endpoint:
-    """Return an endpoint for something that answers datagrams.
+    """Parse an endpoint of a datagram service.
 
-    It is ``udp:PORT:interface=ADDRESS``; or ``systemd:name=NAME`` or ``systemd:index=NUMBER``.
+    The forms are ``udp:PORT:interface=ADDRESS``, ``systemd:name=NAME`` and
+    ``systemd:index=NUMBER``.
 
-    :raise InvalidValue: with what is wrong.
+    :raise InvalidValue: if it is invalid, or carries streams.
     """
     endpoint = parse_any(text, location)
     if endpoint.kind == SYSTEMD:
@@ -280,9 +279,9 @@ def parse_datagram(text: str, location: SourceLocation) -> Endpoint:
 
 
 def parse_private(text: str, location: SourceLocation) -> Endpoint:
-    """Return a stream endpoint that only this machine can reach.
+    """Parse a stream endpoint that only this machine can reach.
 
-    :raise InvalidValue: with what is wrong.
+    :raise InvalidValue: if it is invalid, or other machines can reach it.
     """
     endpoint = parse_stream(text, location)
     if not endpoint.is_private:
@@ -291,8 +290,8 @@ def parse_private(text: str, location: SourceLocation) -> Endpoint:
     return endpoint
 
 
-def _taken_apart(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
-    """Return the kind, the values that have no name, and the names with theirs."""
+def _parts(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
+    """Return the kind, the positional parameters, and the named ones."""
     first, *words = _split(text)
     if len(first) > 1 or not _KIND.fullmatch(first[0]):
         message = f"{quoted(text)} is not a valid endpoint"
@@ -306,14 +305,14 @@ def _taken_apart(text: str) -> tuple[str, list[str], list[tuple[str, str]]]:
 
 
 def arguments(description: str) -> tuple[list[str], dict[str, str]]:
-    """Return what follows the kind: the values without a name, and those with one by name."""
+    """Return the positional parameters of a description, and the named ones."""
     _, *words = _split(description)
     positional = [word[0] for word in words if len(word) == 1]
     return positional, {word[0]: word[1] for word in words if len(word) == 2}
 
 
 def _split(text: str) -> list[list[str]]:
-    """Return the words between the colons, each as ``[value]`` or ``[name, value]``."""
+    """Split a description at its colons, into ``[value]`` or ``[name, value]`` each."""
     words = [[""]]
     escaped = False
     for character in text:
@@ -336,11 +335,11 @@ def _escape(text: str) -> str:
 
 
 def _named(kind: str, positional: list[str]) -> list[tuple[str, str]]:
-    """Return positional parameters with their names."""
+    """Return the positional parameters with their names."""
     names = _PARAMETERS[kind]
     if "" in positional and positional != [""]:
         message = "empty parameter between two colons"
-        raise InvalidValue(message, f"{kind}:{names[0].upper()}; {_INTERFACE_REMEDY}")
+        raise InvalidValue(message, f"{kind}:{names[0].upper()}; {_INTERFACE_HINT}")
     if len(positional) > len(names):
         message = f"{kind} endpoints do not take {len(positional)} parameters"
         raise InvalidValue(message, f"{kind}:{':'.join(names)}")
@@ -380,11 +379,11 @@ def _check_interface(endpoint: Endpoint) -> None:
         _ip_address(endpoint.host)
     except ValueError:
         message = f"interface {quoted(endpoint.host)} is not an IP address"
-        raise InvalidValue(message, _INTERFACE_REMEDY) from None
+        raise InvalidValue(message, _INTERFACE_HINT) from None
 
 
 def _check_passed(endpoint: Endpoint) -> None:
-    """Check how a UDP socket is named that the service manager passes; it knows its family."""
+    """Check the name or the index of a UDP socket that the service manager passes."""
     hint = "systemd:name=NAME with its FileDescriptorName, or systemd:index=NUMBER from 0"
     names = [name for name, _ in endpoint.parameters if name != "domain"]
     index = endpoint.parameter("index")
@@ -395,7 +394,7 @@ def _check_passed(endpoint: Endpoint) -> None:
 
 @lru_cache(maxsize=16_384)
 def _identity(kind: str, parameters: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """Return the identity of an endpoint that is known here; a reload asks for each many times."""
+    """Return the identity of an endpoint of a known kind, cached as a reload needs it often."""
     endpoint = Endpoint(_NOWHERE, "", kind, parameters)
     named = dict(endpoint.with_default("mode", PRIVATE_MODE).parameters)
     for name in ("backlog", *_CERTIFICATES.get(kind, ())):

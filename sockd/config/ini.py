@@ -1,9 +1,8 @@
-"""Reads ``configparser`` syntax and remembers the lines.
+"""A parser of ``configparser`` syntax that keeps line numbers.
 
-:mod:`configparser` forgets where an option stood and stops at the first error of most sorts;
-people who correct a file want every error with its line. The patterns are configparser's own,
-and a property-based test holds this reader to the same result on every text that configparser
-accepts.
+:mod:`configparser` does not report the line of an option, and stops at the first error of most
+types. This parser reports every error with its line. It uses configparser's own patterns, and a
+property-based test compares the results for every text that configparser accepts.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from sockd.support.steps import Steps, finished
 from sockd.support.text import glance, quoted
 
 MAX_LINE_LENGTH = 4096
-"""In characters. Nothing that a configuration means is longer."""
+"""The maximum length of a line, in characters."""
 
 LINES = 50
-"""How many lines are read in one step."""
+"""The number of lines that are read in one step."""
 
 _COMMENT = ("#", ";")
 
 
 @dataclass(slots=True)
 class OptionEntry:
-    """An option's value: its lines, each with its number in the file."""
+    """The value of an option: its lines, with their numbers in the file."""
 
     line: int
     lines: list[tuple[int, str]]
 
     @property
     def text(self) -> str:
-        """The value as configparser gives it: the lines joined, no blank ones at the end."""
+        """The value as configparser returns it: the lines joined, without trailing blank ones."""
         return "\n".join(text for _, text in self.lines).rstrip()
 
 
 @dataclass(slots=True)
 class Section:
-    """A section, where it begins, and its options by their lower-case names."""
+    """A section, its first line, and its options by their lower-case names."""
 
     name: str
     line: int
@@ -48,7 +47,7 @@ class Section:
 
 @dataclass(slots=True)
 class Document:
-    """What the text said, and what of it could not be read."""
+    """The sections of a text, and its syntax errors."""
 
     file: str
     sections: dict[str, Section] = field(default_factory=dict)
@@ -56,7 +55,10 @@ class Document:
 
 
 def read(file: str, text: str) -> Document:
-    """Return the document that a text holds; ``file`` is what its errors call it."""
+    """Parse a text.
+
+    :param file: the file name for error messages.
+    """
     return finished(read_in_steps(file, text))
 
 
@@ -71,7 +73,7 @@ def read_in_steps(file: str, text: str) -> Steps[Document]:
 
 
 class _LineReader:
-    """The state between two lines: which section and which option they are in."""
+    """The parser's state between two lines: the current section and option."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -95,7 +97,7 @@ class _LineReader:
             entry.lines.append((number, text))
 
     def _statement(self, number: int, text: str) -> None:
-        self._entry = OptionEntry(number, [])  # where the lines that continue a wrong one go
+        self._entry = OptionEntry(number, [])  # collects the continuation lines of a wrong line
         if self._is_too_long(number, text):
             return
         header = RawConfigParser.SECTCRE.match(text)

@@ -1,6 +1,6 @@
-"""The options of a section that limit its clients.
+"""The options that limit the clients of a service.
 
-Each may stand in ``[sockd]`` too, where it is the default of all services.
+In ``[sockd]``, they set the defaults of all services.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_limits(options: SectionOptions, default: LimitsSpec) -> LimitsSpec:
-    """Return the limits of a section; what it does not say is as in the default ones."""
+    """Return the limits of a section; options that are not given have the default's values."""
     return LimitsSpec(
         allow=options.values_or("allow", network, default.allow),
         deny=options.values_or("deny", network, default.deny),
@@ -39,20 +39,20 @@ def read_limits(options: SectionOptions, default: LimitsSpec) -> LimitsSpec:
 
 
 def guard(text: str, location: SourceLocation) -> str:
-    """Return the name of a guard.
+    """Parse the name of a guard.
 
-    :raise InvalidValue: if there is none of that name.
+    :raise InvalidValue: if the guard does not exist.
     """
     return choice(*GUARDS)(text)
 
 
 def network(text: str, location: SourceLocation) -> IPNetwork:
-    """Return the network of an address or a CIDR prefix.
+    """Parse an address or a network in CIDR notation.
 
-    :raise InvalidValue: with what is wrong.
+    :raise InvalidValue: if it is neither, or has host bits set.
     """
     try:
-        meant = ip_network(text, strict=False)
+        masked = ip_network(text, strict=False)
     except ValueError:
         message = f"{quoted(text)} is not an address or a network"
         raise InvalidValue(message, "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32") from None
@@ -60,4 +60,4 @@ def network(text: str, location: SourceLocation) -> IPNetwork:
         return plain_network(ip_network(text))
     except ValueError:
         message = f"{quoted(text)} has host bits set"
-        raise InvalidValue(message, f"{meant}, or the address without a prefix length") from None
+        raise InvalidValue(message, f"{masked}, or the address without a prefix length") from None

@@ -1,4 +1,4 @@
-"""From a file to a :class:`~sockd.config.specs.Configuration`, or to every error in it."""
+"""Reading a file into a :class:`~sockd.config.specs.Configuration`, or all its errors."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class DeclaresOptions(Protocol):
-    """A reply, or a kind, as far as a file needs to know it."""
+    """A reply or a kind, as far as the parser needs it."""
 
     options: Sequence[Option[object]]
 
 
 class DeclaresTransport(DeclaresOptions, Protocol):
-    """A kind of service, as far as a file needs to know it.
+    """A kind of service, as far as the parser needs it.
 
     :ivar datagrams: whether it listens on ``udp:`` endpoints.
     """
@@ -78,11 +78,11 @@ class DeclaresTransport(DeclaresOptions, Protocol):
 
 
 AdminCheck = Callable[[AdminSpec], Iterable[Problem]]
-"""Returns what is wrong with the files that a section names; what its text says is checked here."""
+"""Returns the problems of the files that ``[admin]`` names."""
 
 
 def unchecked_admin(spec: AdminSpec) -> Iterable[Problem]:
-    """Return nothing: the check where the files do not matter."""
+    """Return no problems: the files are not checked."""
     return ()
 
 
@@ -94,13 +94,13 @@ def load(
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
 ) -> Configuration:
-    """Read a file; for a large one that takes half a second.
+    """Read a file. A large one takes half a second.
 
-    :param kinds: the service kinds there are, by name.
-    :param replies: the replies there are, by name.
-    :param missing: why there might be fewer of them than people expect, for error messages.
-    :param check: has the last word on each endpoint, such as whether Twisted knows its kind.
-    :param check_admin: returns what is wrong with the files that ``[admin]`` names.
+    :param kinds: the installed service kinds, by name.
+    :param replies: the installed replies, by name.
+    :param missing: why a kind or a reply may be missing, for error messages.
+    :param check: checks each endpoint after it was parsed, for example with Twisted.
+    :param check_admin: returns the problems of the files that ``[admin]`` names.
     :raise ConfigurationError: with every error of the file.
     """
     return finished(load_in_steps(path, kinds, replies, missing, check, check_admin))
@@ -114,7 +114,7 @@ def load_in_steps(
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
 ) -> Steps[Configuration]:
-    """Do the same as :func:`load`, about an endpoint at a time."""
+    """Do the same as :func:`load` in steps of about one endpoint."""
     file = str(path)
     text = _text(file, path)
     return (yield from _parse(file, text, kinds, replies, missing, check, check_admin))
@@ -129,7 +129,7 @@ def parse(
     check: EndpointCheck = unchecked,
     check_admin: AdminCheck = unchecked_admin,
 ) -> Configuration:
-    """Read the text of a file; otherwise like :func:`load`."""
+    """Parse the text of a file; otherwise like :func:`load`."""
     return finished(_parse(file, text, kinds, replies, missing, check, check_admin))
 
 
@@ -151,7 +151,7 @@ def _parse(
 
 
 def _text(file: str, path: Path) -> str:
-    """Return the text of a file with line ends as :func:`open` would have them."""
+    """Return the text of a file, with the line ends that :func:`open` would return."""
     data = _bytes(file, path).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"\0" in data:
         number = _line_of(data, data.index(b"\0"))
@@ -168,8 +168,8 @@ def _bytes(file: str, path: Path) -> bytes:
         data = read_regular(path, LARGEST_FILE)
     except OSError as error:
         message = f"the file cannot be read: {reason(error)}"
-        is_odd = isinstance(error, NotRegularError)
-        hint = "it must be a regular file" if is_odd else _CHECK_PATH
+        is_not_regular = isinstance(error, NotRegularError)
+        hint = "it must be a regular file" if is_not_regular else _CHECK_PATH
         raise _unreadable(file, 1, message, hint) from None
     if len(data) > LARGEST_FILE and b"\0" not in data:
         message = f"the file is longer than {LARGEST_FILE} bytes"
@@ -188,7 +188,7 @@ def _unreadable(file: str, number: int, message: str, hint: str) -> Configuratio
 
 
 class _ConfigurationReader:
-    """Goes through a document and gathers what is wrong with it."""
+    """Builds the configuration from a document, and collects all problems."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class _ConfigurationReader:
         self._limits = LimitsSpec()
 
     def configuration(self) -> Steps[Configuration]:
-        """Return the configuration; it counts only while there are no problems."""
+        """Return the configuration, which is valid only if :attr:`problems` is empty."""
         services: list[ServiceSpec] = []
         stats: StatsSpec | None = None
         admin: AdminSpec | None = None
@@ -309,7 +309,7 @@ class _ConfigurationReader:
             )
 
     def _listen(self, options: SectionOptions, kind: str) -> Steps[tuple[Endpoint, ...]]:
-        """Return the endpoints of a service; of an unknown kind, whatever they may be."""
+        """Return the endpoints of a service; any endpoint is accepted for an unknown kind."""
         parse, example = parse_any, "tcp"
         if kind in self._kinds:
             datagrams = self._kinds[kind].datagrams
@@ -318,7 +318,7 @@ class _ConfigurationReader:
         return (yield from options.endpoints_in_steps("listen", parse, ""))
 
     def _settings(self, options: SectionOptions, kind: str, reply: str) -> Mapping[str, object]:
-        """Return the values of the options that plugins declare themselves."""
+        """Return the values of the options that the kind and the reply declare."""
         declared = [
             *(self._kinds[kind].options if kind in self._kinds else ()),
             *(self._replies[reply].options if reply in self._replies else ()),

@@ -1,4 +1,4 @@
-"""Which endpoints cannot be bound at once, of many. Pure."""
+"""Collisions in a large set of endpoints. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from sockd.config.endpoint import Endpoint
 
 
 class Occupied:
-    """A set of endpoints that tells which of them another one collides with.
+    """A set of endpoints with a fast search for collisions.
 
-    It answers as :meth:`Endpoint.collides_with` does, without asking each endpoint.
+    The result is that of :meth:`Endpoint.collides_with` for each of them.
     """
 
     def __init__(self, endpoints: Iterable[Endpoint] = ()) -> None:
@@ -24,7 +24,7 @@ class Occupied:
             self._spots.setdefault(endpoint.spot, {}).setdefault(endpoint.address, endpoint)
 
     def find(self, endpoint: Endpoint) -> Endpoint | None:
-        """Return the first endpoint that this one collides with, ``None`` if there is none."""
+        """Return the first endpoint that this one collides with, or ``None``."""
         neighbours = self._spots.get(endpoint.spot, {})
         if endpoint.address is None:
             return next(iter(neighbours.values()), None)

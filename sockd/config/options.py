@@ -1,4 +1,4 @@
-"""The options of one section: read by name, every wrong one a problem in its line."""
+"""The options of one section, read by name; errors are collected with their lines."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REMARK = re.compile(r"\s[;#]")
-"""What begins a remark in other programs' files. Here it is part of the value."""
+_INLINE_COMMENT = re.compile(r"\s[;#]")
+"""The start of a comment behind a value. It is not supported, and so is part of the value."""
 
 
 class SectionOptions:
-    """The options of a section; leaving its context complains of those that nobody read.
+    """The options of a section; on exit of the context, options that were not read are errors.
 
-    :param file: the file's name; relative paths are taken from its folder.
-    :param problems: where what is wrong is gathered.
-    :param check: has the last word on each endpoint.
+    :param file: the file's name; relative paths are resolved against its folder.
+    :param problems: collects the errors.
+    :param check: checks each endpoint after it was parsed.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SectionOptions:
         self._known: list[str] = []
 
     def __enter__(self) -> SectionOptions:
-        """Begin to read."""
+        """Return the options."""
         return self
 
     def __exit__(
@@ -52,28 +52,28 @@ class SectionOptions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Complain of the options that are not known here."""
+        """Report the options that were not read as unknown."""
         for name in self._section.entries:
             if name not in self._known:
                 self.complain(name, "unknown option", nearest(name, self._known))
 
     def location(self, name: str = "", line: int | None = None) -> SourceLocation:
-        """Return where the section, one of its options or a line of an option stands."""
+        """Return the location of the section, of an option or of one line of an option."""
         entry = self._section.entries.get(name)
         number = line or (entry.line if entry else self._section.line)
         return SourceLocation(self._file, number, glance(self._section.name), glance(name))
 
     def complain(self, name: str, message: str, hint: str) -> None:
-        """Gather what is wrong with an option, or with the section where it has no name."""
+        """Report a problem of an option, or of the section if the name is empty."""
         self._problems.append(Problem(self.location(name), message, hint))
 
     def value(self, name: str, parse: Callable[[str], T], default: str) -> T:
-        """Return an option's value; a wrong one is a problem, and its default stands in."""
+        """Return the value of an option; an invalid one is reported, and the default returned."""
         text = self._text(name)
         if text is not None:
             try:
                 return parse(text)
-            except Exception as error:  # a plugin's parser raises what it likes
+            except Exception as error:  # a plugin's parser may raise anything
                 invalid = (
                     error if isinstance(error, InvalidValue) else _invalid(text, error, default)
                 )
@@ -81,9 +81,9 @@ class SectionOptions:
         return parse(default)
 
     def value_or(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Return an option's value, or a value that another section gave where it is not there.
+        """Return the value of an option, or a parsed default, for example from ``[sockd]``.
 
-        A wrong one is a problem, and the other section's stands in.
+        An invalid value is reported, and the default returned.
         """
         text = self._text(name)
         if text is not None:
@@ -94,7 +94,7 @@ class SectionOptions:
         return default
 
     def word(self, name: str, parse: Callable[[str], str], default: str) -> str:
-        """Return an option whose default may be wrong too: that it is missing is a problem."""
+        """Return the value of an option whose default may be invalid: then it is required."""
         text = self._text(name)
         if text is None:
             text = default
@@ -105,7 +105,7 @@ class SectionOptions:
             return default
 
     def values(self, name: str, parse: Callable[[str, SourceLocation], T]) -> tuple[T, ...]:
-        """Return the values of a list, separated by commas or line ends."""
+        """Return the values of a list, separated by commas or newlines."""
         return finished(self.values_in_steps(name, parse))
 
     def values_in_steps(
@@ -126,15 +126,15 @@ class SectionOptions:
     def values_or(
         self, name: str, parse: Callable[[str, SourceLocation], T], default: tuple[T, ...]
     ) -> tuple[T, ...]:
-        """Return the values of a list, or those that another section gave where it is not there.
+        """Return the values of a list, or the default if the option is not given.
 
-        A list that is there and empty is empty.
+        A list that is given and empty is empty.
         """
         given = self.values(name, parse)
         return given if name in self._section.entries else default
 
     def endpoints(self, name: str, parse: EndpointParser, default: str) -> tuple[Endpoint, ...]:
-        """Return a list of endpoints: the default one where the option is not there."""
+        """Return a list of endpoints, or the default endpoint if the option is not given."""
         return finished(self.endpoints_in_steps(name, parse, default))
 
     def endpoints_in_steps(
@@ -153,21 +153,21 @@ class SectionOptions:
         return (parse_here(default, self.location(name)),)
 
     def require(self, name: str, hint: str) -> None:
-        """Make it a problem if a list is empty."""
+        """Report a list that is missing or empty."""
         if not any(self._items(name)):
             self.complain(name, "no value is given", hint)
 
     def path(self, name: str) -> Path | None:
-        """Return a path, a relative one taken from the file's folder; ``None`` if not given."""
+        """Return a path, resolved against the file's folder; ``None`` if it is not given."""
         text = self.value(name, file_name, "")
         return self._folder / text if text else None
 
     def paths(self, name: str) -> tuple[Path, ...]:
-        """Return a list of paths, relative ones taken from the file's folder."""
+        """Return a list of paths, resolved against the file's folder."""
         return self.values(name, lambda text, _: self._folder / file_name(text))
 
     def _text(self, name: str) -> str | None:
-        """Return an option's text, ``None`` where it is not there; now it is known."""
+        """Return the text of an option or ``None``, and mark the option as known."""
         self._known.append(name)
         entry = self._section.entries.get(name)
         return None if entry is None else entry.text
@@ -180,8 +180,9 @@ class SectionOptions:
                     yield number, item.strip()
 
     def _reject(self, text: str, invalid: InvalidValue, location: SourceLocation) -> None:
-        remark = "; a comment must be on its own line" if _REMARK.search(text) else ""
-        self._problems.append(Problem(location, invalid.message, invalid.hint + remark))
+        has_comment = _INLINE_COMMENT.search(text)
+        comment_hint = "; a comment must be on its own line" if has_comment else ""
+        self._problems.append(Problem(location, invalid.message, invalid.hint + comment_hint))
 
 
 def _invalid(text: str, error: Exception, default: str) -> InvalidValue:

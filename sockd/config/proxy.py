@@ -1,4 +1,4 @@
-"""The balancers of a service: the networks of ``proxy``, and where a PROXY header can be read."""
+"""The ``proxy`` option: the networks of the load balancers that send a PROXY header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sockd.model.ip import IPNetwork
 
 _PLAIN = frozenset({"tcp", "tcp6", "systemd"})
-"""Endpoints whose connections are their sockets: what comes first is there to be read first."""
+"""The endpoints that support a PROXY header: their connections are plain sockets."""
 
 _BEFORE_TLS = "the PROXY header is sent before TLS, and {} expects TLS first"
 _REASONS = MappingProxyType(
@@ -29,9 +29,9 @@ _REASONS = MappingProxyType(
 
 
 def read_proxy(options: SectionOptions, listen: tuple[Endpoint, ...]) -> tuple[IPNetwork, ...]:
-    """Return the networks of a section's balancers; none: no header is read.
+    """Return the networks of a section's balancers; without any, no header is read.
 
-    :param listen: the endpoints of the section.
+    :param listen: the endpoints of the section. Those that cannot have a header are reported.
     """
     balancers = options.values("proxy", network)
     for endpoint in listen if balancers else ():

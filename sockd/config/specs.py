@@ -1,4 +1,4 @@
-"""What a configuration says, as frozen values. Durations are in seconds; 0 means none."""
+"""The sections of a configuration as frozen values. Durations are in seconds; 0 means none."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ WAIT = "wait"
 class ServiceSpec:
     """A ``[service:NAME]`` section.
 
-    :ivar location: where the section begins.
-    :ivar listen: at least one endpoint, of the sort that the kind serves.
-    :ivar strip: drop white space around each message before replying.
-    :ivar replies: close a connection after this many replies; 0: never.
+    :ivar location: the first line of the section.
+    :ivar listen: at least one endpoint, of a type that the kind supports.
+    :ivar strip: whether white space around each message is removed before the reply.
+    :ivar replies: a connection is closed after this many replies; 0: never.
     :ivar when_full: :data:`REFUSE` or :data:`WAIT`.
-    :ivar idle_timeout: close a connection after this long without traffic.
-    :ivar proxy: the networks of the balancers, whose connections begin with a PROXY header.
-    :ivar limits: who may come in, and how much they may have.
-    :ivar settings: the values of the options that the kind or the reply declares itself.
+    :ivar idle_timeout: a connection is closed after this time without traffic.
+    :ivar proxy: the networks of the load balancers, whose connections begin with a PROXY header.
+    :ivar limits: the access rules and rate limits for clients.
+    :ivar settings: the values of the options that the kind and the reply declare.
     """
 
     name: str
@@ -53,7 +53,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class StatsSpec:
-    """The ``[stats]`` section: where HTTP listens, and the names it answers to."""
+    """The ``[stats]`` section: the HTTP endpoints, and the accepted host names."""
 
     listen: tuple[Endpoint, ...]
     hosts: tuple[str, ...] = ()
@@ -61,13 +61,13 @@ class StatsSpec:
 
 @dataclass(frozen=True, slots=True)
 class AdminSpec:
-    """The ``[admin]`` section: where the shell listens and who may come in.
+    """The ``[admin]`` section: the shell's endpoints and logins.
 
-    :ivar locations: where each option of the section stands, for errors in the files they name.
-    :ivar viewers: files with the keys and passwords of those who may only read.
-    :ivar max_sessions: how many may be logged in at once.
-    :ivar idle_timeout: show out whoever has pressed no key for this long.
-    :ivar statement_timeout: interrupt a statement that runs longer.
+    :ivar locations: the location of each option, for errors in the files that it names.
+    :ivar viewers: the files with the keys and passwords of viewers, who can only read.
+    :ivar max_sessions: the maximum number of sessions.
+    :ivar idle_timeout: a session is closed after this time without input.
+    :ivar statement_timeout: a statement that runs longer is interrupted.
     """
 
     locations: Mapping[str, SourceLocation]
@@ -85,15 +85,15 @@ class AdminSpec:
 
 @dataclass(frozen=True, slots=True)
 class CaptureSpec:
-    """The ``[capture]`` section: what of the services' traffic is written down, and where.
+    """The ``[capture]`` section: the packets that are captured, and the directory for them.
 
-    :ivar locations: where each option of the section stands; the section itself under no name.
-    :ivar directory: where the files go; ``None``: a folder in the state directory.
-    :ivar max_size: the most that all files may take, in bytes.
-    :ivar max_age: files that are older are removed.
-    :ivar payload: whether more than the headers is written.
-    :ivar start: whether the capture runs from the start.
-    :ivar live: whether anybody who can reach the stats endpoint may watch.
+    :ivar locations: the location of each option; the section's own under an empty name.
+    :ivar directory: the directory of the files; ``None``: a folder in the state directory.
+    :ivar max_size: the maximum size of all files, in bytes.
+    :ivar max_age: older files are deleted.
+    :ivar payload: whether payload is captured, or only the headers.
+    :ivar start: whether the capture starts with the daemon.
+    :ivar live: whether every client of the stats endpoint can watch the capture.
     """
 
     locations: Mapping[str, SourceLocation]
@@ -110,14 +110,14 @@ class CaptureSpec:
 class Configuration:
     """A whole file.
 
-    :ivar state: the directory for what sockd makes; ``None``: the default one.
-    :ivar state_location: where that stands, or would stand, for errors with the directory.
-    :ivar drain: how long live connections may finish at shutdown.
-    :ivar history: how many closed connections are remembered.
+    :ivar state: the state directory; ``None``: the default one.
+    :ivar state_location: the location of that option or its section, for errors with the directory.
+    :ivar drain: how long open connections may finish at shutdown.
+    :ivar history: the number of closed connections that are kept.
     :ivar fast_path: whether plain TCP connections are echoed past the reactor.
-    :ivar io_uring: whether the lane may use io_uring(7).
-    :ivar locations: where each section and each option of the file stands, the section under its
-        name and an empty one.
+    :ivar io_uring: whether the fast path may use io_uring(7).
+    :ivar locations: the location of each section and option, by both names; the option name of a
+        section is empty.
     """
 
     file: str
@@ -138,7 +138,7 @@ class Configuration:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every endpoint that the file names."""
+        """All endpoints of the file."""
         listen = [endpoint for spec in self.services for endpoint in spec.listen]
         stats = self.stats.listen if self.stats else ()
         admin = (*self.admin.ssh, *self.admin.telnet) if self.admin else ()

@@ -1,7 +1,7 @@
-"""What an option's text means: durations, sizes, rates, numbers, booleans, words and names.
+"""Parsers of option values: durations, sizes, rates, numbers, booleans, words and names.
 
-Each parser takes the text and returns the value, or raises :class:`~sockd.errors.InvalidValue`
-with what is wrong and what would be right.
+Each parser returns the value of a text, or raises :class:`~sockd.errors.InvalidValue` with an error
+message and a hint.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _BOOLEANS = {
 
 @dataclass(frozen=True)  # slots would break Option[int](...) in Python 3.11
 class Option(Generic[T]):
-    """An option that a section takes: its name, how its text is read, and its default as text.
+    """An option of a section: its name, its parser and its default as text.
 
-    Plugins declare options of their own with it: ``Option("delay", duration, "1s")``.
+    Plugins declare their options with it: ``Option("delay", duration, "1s")``.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Option(Generic[T]):
 
 
 def duration(text: str) -> float:
-    """Return a duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``, or ``0``."""
+    """Parse a duration, such as ``500ms``, ``5s``, ``2m``, ``1h`` or ``0``, into seconds."""
     if text == "0":
         return 0.0
     match = _DURATION.fullmatch(text)
@@ -72,7 +72,7 @@ def duration(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Return a size in bytes: ``64KB``, ``10MiB``, ``512B`` or ``0``."""
+    """Parse a size, such as ``64KB``, ``10MiB``, ``512B`` or ``0``, into bytes."""
     if text == "0":
         return 0
     match = _SIZE.fullmatch(text)
@@ -85,7 +85,7 @@ def size(text: str) -> int:
 
 
 def size_from(least: str) -> Callable[[str], int]:
-    """Return a parser of sizes that are no smaller than one of them."""
+    """Return a parser of sizes with a minimum."""
 
     def parse(text: str) -> int:
         if size(text) >= size(least):
@@ -97,7 +97,7 @@ def size_from(least: str) -> Callable[[str], int]:
 
 
 def rate(text: str) -> float:
-    """Return a rate in times a second: ``100/s``, ``10/m`` or ``0``."""
+    """Parse a rate, such as ``100/s``, ``10/m`` or ``0``, into a number per second."""
     if text == "0":
         return 0.0
     match = _RATE.fullmatch(text)
@@ -108,7 +108,7 @@ def rate(text: str) -> float:
 
 
 def rate_limit(text: str) -> RateLimit:
-    """Return an allowance: ``100/s``, ``10/m``, or ``0`` for no limit."""
+    """Parse a rate limit: ``100/s``, ``10/m``, or ``0`` for no limit."""
     if rate(text) == 0.0:
         return UNLIMITED
     count, _, unit = text.partition("/")
@@ -116,7 +116,7 @@ def rate_limit(text: str) -> RateLimit:
 
 
 def byte_rate_limit(text: str) -> RateLimit:
-    """Return an allowance of bytes: ``10MiB/s``, ``64KB/m``, or ``0`` for no limit."""
+    """Parse a rate limit of bytes: ``10MiB/s``, ``64KB/m``, or ``0`` for no limit."""
     match = _BYTE_RATE.fullmatch(text)
     if text != "0" and (match is None or size(match[1]) == 0):
         message = f"{quoted(text)} is not a valid byte rate"
@@ -125,7 +125,7 @@ def byte_rate_limit(text: str) -> RateLimit:
 
 
 def boolean(text: str) -> bool:
-    """Return a boolean: ``yes`` or ``no`` (configparser's other words work too)."""
+    """Parse a boolean: ``yes`` or ``no``, or one of configparser's other words."""
     try:
         return _BOOLEANS[text.lower()]
     except KeyError:
@@ -134,7 +134,7 @@ def boolean(text: str) -> bool:
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers between two bounds, both included."""
+    """Return a parser of whole numbers in a range that includes both bounds."""
 
     def parse(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,18}", text) and least <= int(text) <= most:
@@ -146,7 +146,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
 
 def choice(*words: str) -> Callable[[str], str]:
-    """Return a parser of one word out of a few."""
+    """Return a parser that accepts one of these words."""
 
     def parse(text: str) -> str:
         if text in words:
@@ -158,9 +158,10 @@ def choice(*words: str) -> Callable[[str], str]:
 
 
 def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], str]:
-    """Return a parser of a name out of many, whose remedy is the nearest of them.
+    """Return a parser that accepts one of these names, and suggests the most similar one.
 
-    ``hint`` is added to what is wrong: why a name that was expected may be missing.
+    :param sort: what is named, for error messages.
+    :param hint: why a name may be missing; it is appended to the error message.
     """
 
     def parse(text: str) -> str:
@@ -173,9 +174,9 @@ def known(sort: str, names: Sequence[str], hint: str = "") -> Callable[[str], st
 
 
 def file_name(text: str) -> str:
-    """Return a name of a file; one that the encoding of the locale lacks is UTF-8 on the disk.
+    """Parse a file name. A name that the locale's encoding lacks is UTF-8 on the disk.
 
-    :raise InvalidValue: if it is more than a line.
+    :raise InvalidValue: if it contains unprintable characters.
     """
     name = line(text)
     try:
@@ -186,7 +187,7 @@ def file_name(text: str) -> str:
 
 
 def line(text: str) -> str:
-    """Return a text of one line that can be shown as it is."""
+    """Parse one line of printable text."""
     if text.isprintable():
         return text
     message = f"{quoted(text)} contains unprintable characters"
@@ -194,7 +195,7 @@ def line(text: str) -> str:
 
 
 def user_name(text: str) -> str:
-    """Return a login name: printable ASCII without white space, and not empty."""
+    """Parse a login name: 1 to 64 printable ASCII characters without white space or colons."""
     if re.fullmatch(r"[!-9;-~]{1,64}", text):
         return text
     message = f"{quoted(text)} is not a valid user name"
@@ -202,7 +203,7 @@ def user_name(text: str) -> str:
 
 
 def interface_name(text: str) -> str:
-    """Return the name of a network interface, or ``any``."""
+    """Parse the name of a network interface, or ``any``."""
     if _INTERFACE.fullmatch(text):
         return text
     message = f"{quoted(text)} is not a valid interface name"
@@ -210,7 +211,7 @@ def interface_name(text: str) -> str:
 
 
 def host_name(text: str) -> str:
-    """Return a host name or address as a ``Host:`` header may give it, without a port."""
+    """Parse a host name or an address as in a ``Host:`` header, without a port."""
     if _HOST.fullmatch(text) or _is_ipv6(text.removeprefix("[").removesuffix("]")):
         return text.lower()
     message = f"{quoted(text)} is not a valid host name"
