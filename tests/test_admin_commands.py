@@ -211,7 +211,7 @@ def test_disconnect_closes_a_connection_once(lab: Lab) -> None:
     assert lab.said == "closing connection 1: 127.0.0.1:50001 on 127.0.0.1:65432\n"
     assert not lab.console.failed
     lab.commands.disconnect(connection.id)
-    assert lab.complaints == "connection 1 is closed already (disconnect)\n"
+    assert lab.complaints == "connection 1 is already closed (disconnect)\n"
     assert lab.console.failed
 
 
@@ -235,7 +235,7 @@ def test_stop_says_that_it_drains_and_when_it_is_done(lab: Lab) -> None:
     lab.echo.open()
     lab.echo.finish = Deferred()
     lab.commands.stop("echo")
-    assert lab.said == "echo listens no more; 1 open connections may finish\n"
+    assert lab.said == "echo has stopped listening; 1 open connections may finish\n"
     ended: list[None] = []
     lab.console.idle().addCallback(ended.append)
     assert not ended
@@ -262,16 +262,16 @@ def test_a_service_whose_old_sockets_are_not_closed_yet_is_called_neither_stoppe
     lab.commands.stop("echo")
     lab.commands.start("echo")
     lab.echo.finish.callback(None)
-    starts = "echo starts; services() shows when it listens"
+    starts = "echo is starting; services() shows when it listens"
     assert lab.said.splitlines()[1:] == [starts, starts]
 
 
 def test_stop_and_start_say_when_there_is_nothing_to_do(lab: Lab) -> None:
     lab.commands.start("echo")
-    assert lab.complaints == "echo listens already on 127.0.0.1:65432\n"
+    assert lab.complaints == "echo already listens on 127.0.0.1:65432\n"
     lab.commands.stop("echo")
     lab.commands.stop("echo")
-    assert lab.complaints.endswith("echo is stopped already\n")
+    assert lab.complaints.endswith("echo is already stopped\n")
 
 
 def test_start_says_where_it_listens(lab: Lab) -> None:

@@ -132,9 +132,9 @@ def test_real_htpasswd_makes_what_is_read(tmp_path: Path, tool: object) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("admin:$apr1$abc$def", "user 'admin': the hash is not bcrypt's"),
-        ("admin:plain", "user 'admin': the hash is not bcrypt's"),
-        ("admin:", "user 'admin': the hash is not bcrypt's"),
+        ("admin:$apr1$abc$def", "user 'admin': the hash is not a bcrypt hash"),
+        ("admin:plain", "user 'admin': the hash is not a bcrypt hash"),
+        ("admin:", "user 'admin': the hash is not a bcrypt hash"),
         (f"admin:{HASH.replace('$05$', '$31$')}", "user 'admin': the hash has cost 31"),
         ("admin", "the line is not USER:HASH"),
         (f":{HASH}", "the line is not USER:HASH"),

@@ -62,7 +62,7 @@ def test_exit_is_the_end_of_the_session(person: Person, word: str) -> None:
     with pytest.raises(SystemExit):
         person.enter(f"{word}()")
     person.run(word)
-    assert "the daemon goes on" in person.said
+    assert "the daemon keeps running" in person.said
 
 
 def test_pythons_own_exit_does_not_close_the_daemons_input(person: Person) -> None:

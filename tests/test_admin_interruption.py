@@ -170,7 +170,7 @@ def test_an_error_whose_text_takes_too_long_is_not_shown(session: Session) -> No
     assert not session.run(
         "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E"
     )
-    assert "the error cannot be shown" in session.complaints
+    assert "the error cannot be displayed" in session.complaints
 
 
 def test_an_exit_status_whose_text_takes_too_long_is_1(session: Session) -> None:
@@ -186,7 +186,7 @@ def test_a_value_that_comes_later_and_takes_too_long_to_show_is_not_shown(sessio
         "d = Deferred()\nd"
     )
     session.run("d.callback(A())")
-    assert "cannot be shown" in session.said + session.complaints
+    assert "cannot be displayed" in session.said + session.complaints
 
 
 def test_everything_is_as_it_was_before(session: Session) -> None:
@@ -290,5 +290,5 @@ def test_sigint_that_finds_nothing_to_interrupt_ends_the_daemon(asked_to_end: li
 def test_a_statement_prints_so_much_and_not_more(session: Session) -> None:
     assert session.run(f"print('x' * {LONGEST_OUTPUT + 1000})\nprint('y')")
     assert len(session.said) == LONGEST_OUTPUT + len("y\n")
-    assert session.complaints == f"\nthe output is cut after {LONGEST_OUTPUT} characters\n"
+    assert session.complaints == f"\noutput truncated after {LONGEST_OUTPUT} characters\n"
     assert session.console.failed

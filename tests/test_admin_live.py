@@ -97,7 +97,7 @@ def test_top_sorts_as_it_is_told(lab: Lab) -> None:
         lab.settle()
         assert lab.first_cells() == expected
     lab.live.top("trafic")
-    assert lab.complaints == "nothing is sorted by 'trafic' (did you mean traffic?)\n"
+    assert lab.complaints == "cannot sort by 'trafic' (did you mean traffic?)\n"
 
 
 def test_top_brings_the_screen_back_and_leaves_nothing_behind(lab: Lab) -> None:
@@ -253,4 +253,4 @@ def test_a_console_without_a_screen_says_so() -> None:
     lab = Lab()
     lab.console.screen = None
     lab.live.watch()
-    assert lab.complaints == "there is no screen here\n"
+    assert lab.complaints == "live views are not available in this session\n"

@@ -115,7 +115,7 @@ def test_at_shutdown_the_screen_is_brought_back_first(lab: Lab) -> None:
         ssh.wait_for("any key ends this")
         assert lab.daemon.stop(signal.SIGTERM) == 0
         ssh.wait_for(LEAVE)
-        ssh.wait_for("the daemon stops")
+        ssh.wait_for("the daemon is shutting down")
         assert ssh.wait() == 255
 
 
@@ -127,7 +127,7 @@ def test_pictures_are_no_keys_so_an_idle_top_ends(
         ssh.enter("top()")
         ssh.wait_for("any key ends this")
         ssh.wait_for(LEAVE)
-        ssh.wait_for("no key was pressed for 3.0s")
+        ssh.wait_for("no input for 3.0s")
 
 
 def test_top_as_a_command_is_one_table_or_live_with_a_terminal(lab: Lab) -> None:

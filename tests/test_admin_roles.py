@@ -135,15 +135,15 @@ def test_what_is_wrong_with_the_viewers_is_said_before_the_start(
     end = run_twistd("-n", "sockd", "-c", "a.ini", "--check", folder=tmp_path)
     assert end.returncode == 1
     path = tmp_path / "viewers"
-    twice = "of a viewer is an admin's too, by user or passwd (give each role its own)"
+    twice = "is also an admin, by user or passwd (use separate ones for each role)"
     neither = "the line is neither a public key nor USER:HASH (one public key a line,"
     said = end.stderr.splitlines()
     assert said[0] == (
-        f"{path}:2: the key of a viewer is in authorized_keys too (give each role its own)"
+        f"{path}:2: the viewer's key is also in authorized_keys (use separate ones for each role)"
     )
     assert said[1:3] == [
-        f"{path}:3: the user 'root' {twice}",
-        f"{path}:4: the user 'admin' {twice}",
+        f"{path}:3: the viewer 'root' {twice}",
+        f"{path}:4: the viewer 'admin' {twice}",
     ]
     assert said[3].startswith(f"{path}:6: {neither}")
     assert "[admin] viewers: " in end.stderr
@@ -175,13 +175,13 @@ def test_one_session_too_many_is_told_so(
         first.wait_for(r">>> $")
         end = lab.ssh("mary").run("status()", password=SECRET)
         assert end.returncode == 255
-        assert "all of the 2 sessions are taken" in end.stderr
-        lab.daemon.wait_for("Admin login refused: mary .*: all sessions are taken")
+        assert "the limit of 2 sessions is reached" in end.stderr
+        lab.daemon.wait_for("Admin login refused: mary .*: too many sessions")
         with lab.ssh("admin").terminal(SECRET) as second:
             second.wait_for(r">>> $")
             with Wire(port_of(lab.daemon)) as wire:
                 wire.log_in()
-                assert b"All of the 2 sessions are taken" in wire.rest()
+                assert b"The limit of 2 sessions is reached" in wire.rest()
     lab.daemon.wait_for("Admin logout: mary")
     wait_until(lambda: lab.run("status()")[2] == 0)
 
@@ -194,9 +194,9 @@ def test_who_presses_no_key_is_shown_out(
         wire.log_in()
         ssh.wait_for(r">>> $")
         assert ssh.wait() == 255
-        assert "no key was pressed for 2.0s" in ssh.screen
-        assert b"No key was pressed for 2.0s" in wire.rest()
-    lab.daemon.wait_for(r"Admin idle: mary \(viewer\)")
+        assert "no input for 2.0s" in ssh.screen
+        assert b"No input for 2.0s" in wire.rest()
+    lab.daemon.wait_for(r"Admin idle timeout: mary \(viewer\)")
 
 
 def test_the_doors_stay_open_for_others_while_strangers_drip_bytes(lab: Lab) -> None:
@@ -204,7 +204,7 @@ def test_the_doors_stay_open_for_others_while_strangers_drip_bytes(lab: Lab) -> 
     strangers = [
         socket.create_connection(("127.0.0.1", lab.daemon.ssh_port), DEADLINE) for _ in range(21)
     ]
-    lab.daemon.wait_for("Admin door is full: 127.0.0.1:")
+    lab.daemon.wait_for("Admin connection refused: 127.0.0.1:")
     for stranger in strangers:
         stranger.close()
     wait_until(lambda: lab.run("status()")[2] == 0)

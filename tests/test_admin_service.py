@@ -103,7 +103,7 @@ class FakeClient:
     def __init__(self, connections: AdminConnections) -> None:
         self.connection = connections.add(self, "ssh", PEER)
         self.factory = type(
-            "ListeningPort", (), {"connections": connections, "portal": self, "secret": "secret"}
+            "FakeFactory", (), {"connections": connections, "portal": self, "secret": "secret"}
         )
         self.verdict: Deferred[object] = Deferred()
         self.sent: list[str] = []
@@ -208,7 +208,7 @@ def test_too_many_strangers_are_hung_up_on() -> None:
     for _ in range(MAX_UNAUTHENTICATED):
         FakeClient(connections)
     client = SSHClient()
-    client.factory = cast("SSHServerFactory", type("Factory", (), {"connections": connections}))
+    client.factory = cast("SSHServerFactory", type("FakeFactory", (), {"connections": connections}))
     transport = StringTransport(peerAddress=PEER)
     client.makeConnection(transport)  # type: ignore[no-untyped-call]
     client.dataReceived(b"SSH-2.0-x\r\n")

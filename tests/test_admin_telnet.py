@@ -200,4 +200,4 @@ def test_at_shutdown_the_sessions_end(daemon: Sockd) -> None:
         wire.log_in()
         wire.until(b">>> ")
         daemon.stop()
-        assert b"The daemon stops.\r\n" in wire.rest()
+        assert b"The daemon is shutting down.\r\n" in wire.rest()

@@ -214,5 +214,5 @@ def test_without_the_section_the_shell_says_so(lab: Lab) -> None:
     lab.daemon.capture = None
     for statement in ("capture()", "capture.start()", "capture.stop()"):
         eval(statement, lab.names)
-    assert [text.partition(":")[0] for text in lab.complaints] == ["nothing is captured"] * 3
+    assert [text.partition(":")[0] for text in lab.complaints] == ["capture is not configured"] * 3
     assert json.loads(lab.endpoint.ask("/capture").body)["error"].endswith("[capture] section")

@@ -1,7 +1,7 @@
-"""Whether a client takes what is sent to it: what waits for one that does not stays bounded.
+"""Flow control for clients that do not read what is sent to them.
 
-Nothing more is read from it meanwhile. Both protocols have questions that are answered by
-themselves, to strangers too, and each answer would wait as well.
+Nothing is read from such a client until its output is sent. SSH and telnet answer some messages
+automatically, even before the login, and a client could fill the output buffer with the answers.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from zope.interface import implementer
 
 
 class IStream(IConsumer, IPushProducer):
-    """What Twisted's stream transports are."""
+    """The interfaces that Twisted's stream transports provide."""
 
 
 @implementer(IPushProducer)
 class Congestion:
-    """Hears from a connection whether it is full.
+    """A producer that tracks whether a connection's output buffer is full.
 
-    :ivar is_on: whether more waits to be sent than the connection likes.
+    :ivar is_on: whether it is full.
     """
 
     def __init__(self, transport: IStream) -> None:
@@ -27,14 +27,14 @@ class Congestion:
         transport.registerProducer(self, True)
 
     def pauseProducing(self) -> None:
-        """Take note that the client is slow, and do not listen to it."""
+        """Handle a full output buffer: stop reading from the client."""
         self.is_on = True
         self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Take note that all is sent.
+        """Handle an empty output buffer: continue to read from the client.
 
-        A connection that was told to close meanwhile does so once it has no producer.
+        A connection that is closing completes the close when its producer is unregistered.
         """
         self.is_on = False
         self._transport.unregisterProducer()
@@ -42,5 +42,5 @@ class Congestion:
         self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Take note that the connection is closed."""
+        """Handle the end of the connection."""
         self.is_on = True

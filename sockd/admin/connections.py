@@ -1,4 +1,4 @@
-"""The people at the door and in the shell: logged, counted, timed, and shown out at the end."""
+"""Connections to the admin shell: their limits, timeouts and log lines."""
 
 from __future__ import annotations
 
@@ -23,40 +23,43 @@ from sockd.support.logger import PartLogger
 from sockd.support.text import printable
 
 LOGIN_TIME = 120.0
-"""How long a client may take to log in, in seconds, however slowly it sends."""
+"""The timeout of the login, in seconds."""
 
 REFUSALS = 30
-"""How many refusals in a row the log tells; after that one a second, and a count of the others."""
+"""The burst of refusals that are logged; after it, one per second is logged, the rest counted."""
 
 LONGEST_COMMAND = 1000
-"""How much of a command the log tells, in characters."""
+"""The maximum length of a command in the log, in characters."""
 
 _LONGEST_NAME = 64
-_FAREWELL = 1.0
-_LAST_LOOK = 0.2
-"""How long a terminal has to show that a live view is over, in seconds."""
+_CLOSE_TIMEOUT = 1.0
+"""How long an orderly close may take, in seconds. Then the connection is aborted."""
 
-_STOPS = "the daemon stops"
+_SCREEN_RESTORE_TIME = 0.2
+"""How long a client gets to restore its screen after a live view, in seconds."""
+
+_SHUTDOWN = "the daemon is shutting down"
 
 
 class Disconnectable(Protocol):
-    """A connection that can be ended."""
+    """A connection that can be closed."""
 
     def leave(self, why: str) -> None:
-        """Say why, and end it in order."""
+        """Send the reason to the client, and close the connection."""
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close the connection at once."""
 
 
 class AdminConnection:
     """One connection to the admin shell, from accept to close.
 
-    :ivar grant: what the client has logged in with; ``None`` before that.
-    :ivar refusals: how many logins were refused.
-    :ivar is_leaving: whether the connection is being closed: what still arrives is dropped.
+    :param way: the protocol, for the log: ``ssh`` or ``telnet``.
+    :ivar grant: the credential of the login; ``None`` before it.
+    :ivar refusals: the number of refused logins.
+    :ivar is_leaving: whether the connection is closing. Then further input is discarded.
     :ivar is_gone: whether the connection is closed.
-    :ivar screens: where live views may be shown, which end before the connection does.
+    :ivar screens: the screens of the sessions. Their live views end before the connection does.
     """
 
     def __init__(
@@ -75,18 +78,18 @@ class AdminConnection:
         self.screens: set[Screen] = set()
         self._turn: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = connections.reactor.callLater(
-            LOGIN_TIME, self._too_slow
+            LOGIN_TIME, self._login_timeout
         )
         self._idle: IDelayedCall | None = None
         self._leaving: IDelayedCall | None = None
 
     @property
     def is_in(self) -> bool:
-        """Whether somebody has logged in."""
+        """Whether the client has logged in."""
         return self.grant is not None
 
     async def turn(self) -> bool:
-        """Wait until a password may be judged; return whether it may be at all."""
+        """Wait until a password may be checked; return whether it may be checked at all."""
         wait = self._connections.attempts.reserve(self._source)
         if wait is None or self._turn is not None or self.is_gone:
             return False
@@ -102,16 +105,16 @@ class AdminConnection:
         return True
 
     def logged_in(self, grant: Grant, method: str) -> bool:
-        """Take note of a login; return whether there is room for one more.
+        """Start a session after a successful login; return whether there is room for it.
 
-        :param method: how the log describes it.
+        :param method: the method of the login, for the log.
         """
         self._user = _printable_user(grant.user)
         if grant.method == PASSWORD:
             forgives = grant.role is Role.ADMIN
             self._connections.attempts.succeeded(self._source, forgives=forgives)
         if not self._connections.has_room_for(grant.role):
-            self._connections.refuse(f"{self._words}, {method}: all sessions are taken")
+            self._connections.refuse(f"{self._words}, {method}: too many sessions")
             return False
         self.grant = grant
         self._stop_clock()
@@ -121,23 +124,23 @@ class AdminConnection:
         return True
 
     def refused(self, user: bytes, method: str) -> None:
-        """Take note of a login that failed."""
+        """Count and log a refused login."""
         self.refusals += 1
         self._user = _printable_user(user)
         self._connections.refuse(f"{self._words}, {method}")
 
     def runs(self, source: str) -> None:
-        """Take note of a command."""
+        """Log a command."""
         shown = printable(source[:LONGEST_COMMAND])
         more = "…" if len(source) > LONGEST_COMMAND else ""
         self._connections.tell(f"Admin command: {self._words}: {shown}{more}")
 
     def interrupted(self, why: str) -> None:
-        """Write into the log that a command was interrupted."""
+        """Log that a command was interrupted."""
         self._connections.tell(f"Admin command interrupted: {self._words}: {why}")
 
     def active(self) -> None:
-        """Take note that the person has sent something: the idle time begins anew."""
+        """Restart the idle timeout after input."""
         timeout = self._connections.idle_timeout
         if self._idle is not None and timeout:
             self._idle.reset(timeout)
@@ -145,26 +148,25 @@ class AdminConnection:
             self._idle.cancel()
             self._idle = None
         elif timeout and self.is_in and not (self.is_leaving or self.is_gone):
-            self._idle = self._connections.reactor.callLater(timeout, self._too_idle)
+            self._idle = self._connections.reactor.callLater(timeout, self._idle_timeout)
 
     def revoke(self) -> None:
-        """End the session at once: the credential that it began with is gone or has changed."""
+        """End the session because its credential was removed or changed."""
         self._connections.tell(f"Admin session revoked: {self._words}")
-        self._show_out("your login is not valid any more")
+        self._close("your credentials have been revoked")
 
     def leave(self, why: str) -> None:
-        """End the connection in order; the terminals are as they were before.
-
-        OpenSSH's client shows nothing any more of what comes just before the end.
-        """
+        """Close the connection in order, after the live views have restored the screens."""
         if self.is_leaving:
             return
         self.is_leaving = True
-        is_looking = any(screen.is_taken for screen in self.screens)
+        has_view = any(screen.is_taken for screen in self.screens)
         for screen in list(self.screens):
             screen.close()
-        if is_looking:
-            self._leaving = self._connections.reactor.callLater(_LAST_LOOK, self._leave, why)
+        if has_view:  # OpenSSH's client discards output that arrives just before the close
+            self._leaving = self._connections.reactor.callLater(
+                _SCREEN_RESTORE_TIME, self._leave, why
+            )
         else:
             self.transport.leave(why)
 
@@ -173,11 +175,13 @@ class AdminConnection:
         self.transport.leave(why)
 
     def broke_off(self, why: str) -> None:
-        """Take note that what the client sends makes no sense."""
-        self._connections.complain(f"Admin client {self._peer} over {self._way} is cut off: {why}")
+        """Log that the client violated the protocol."""
+        self._connections.complain(
+            f"Admin connection aborted: {self._peer} over {self._way}: {why}"
+        )
 
     def gone(self) -> None:
-        """Take note that the connection is closed."""
+        """Clean up after the connection was closed."""
         self.is_gone = True
         self._stop_clock()
         if self._turn is not None:
@@ -188,29 +192,29 @@ class AdminConnection:
 
     @property
     def _words(self) -> str:
-        """Who it is, where from and how."""
+        """The user, the address and the protocol, for the log."""
         is_viewer = self.grant is not None and self.grant.role is Role.VIEWER
         role = " (viewer)" if is_viewer else ""
         return f"{self._user}{role} from {self._peer} over {self._way}"
 
-    def _too_slow(self) -> None:
+    def _login_timeout(self) -> None:
         self._deadline = None
-        self._connections.complain(f"Admin login from {self._peer} over {self._way} took too long")
+        self._connections.complain(f"Admin login timeout: {self._peer} over {self._way}")
         self.transport.abort()
 
-    def _too_idle(self) -> None:
+    def _idle_timeout(self) -> None:
         self._idle = None
-        self._connections.tell(f"Admin idle: {self._words}")
-        self._show_out(f"no key was pressed for {seconds(self._connections.idle_timeout)}")
+        self._connections.tell(f"Admin idle timeout: {self._words}")
+        self._close(f"no input for {seconds(self._connections.idle_timeout)}")
 
-    def _show_out(self, why: str) -> None:
-        """End the session in order, and cut it off if that takes too long."""
+    def _close(self, why: str) -> None:
+        """End the session in order, and abort the connection if that takes too long."""
         if not self.is_leaving:
             self._stop_clock()
             self.leave(why)
-            self._deadline = self._connections.reactor.callLater(_FAREWELL, self._cut_off)
+            self._deadline = self._connections.reactor.callLater(_CLOSE_TIMEOUT, self._abort)
 
-    def _cut_off(self) -> None:
+    def _abort(self) -> None:
         self._deadline = None
         self.transport.abort()
 
@@ -224,9 +228,9 @@ class AdminConnection:
 class AdminConnections:
     """All connections to the admin shell.
 
-    :param max_sessions: how many may be logged in at once; viewers leave one place to an admin.
-    :param idle_timeout: how long one who is in may be silent, in seconds; 0: for ever.
-    :param entered: is told of each login.
+    :param max_sessions: the maximum number of sessions. Viewers leave one of them to an admin.
+    :param idle_timeout: the maximum time without input, in seconds; 0: no limit.
+    :param entered: called with the grant of each login.
     """
 
     _log = PartLogger("sockd.admin")
@@ -248,67 +252,72 @@ class AdminConnections:
         self._empty_waiter: Deferred[None] | None = None
 
     def add(self, transport: Disconnectable, way: str, peer: IAddress) -> AdminConnection | None:
-        """Receive a connection; ``None``: there are too many strangers, it must go."""
-        strangers = sum(not connection.is_in for connection in self._present)
-        if strangers >= MAX_UNAUTHENTICATED:
-            self.complain(f"Admin door is full: {known_address(peer)} over {way} was turned away")
+        """Add a connection. Return ``None`` if too many are unauthenticated; it must be closed."""
+        unauthenticated = sum(not connection.is_in for connection in self._present)
+        if unauthenticated >= MAX_UNAUTHENTICATED:
+            self.complain(
+                f"Admin connection refused: {known_address(peer)} over {way}:"
+                " too many logins are pending"
+            )
             return None
         connection = AdminConnection(self, transport, way, peer)
         self._present[connection] = None
         return connection
 
     def has_room_for(self, role: Role) -> bool:
-        """Return whether one more may be in."""
-        inside = sum(connection.is_in for connection in self._present)
-        kept = 1 if role is Role.VIEWER and self.max_sessions > 1 else 0
-        return inside < self.max_sessions - kept
+        """Return whether one more session is allowed."""
+        sessions = sum(connection.is_in for connection in self._present)
+        reserved = 1 if role is Role.VIEWER and self.max_sessions > 1 else 0
+        return sessions < self.max_sessions - reserved
 
     def change(
         self, max_sessions: int, idle_timeout: float, holds: Callable[[Grant], bool]
     ) -> None:
-        """Follow new limits, and end the sessions whose grants do not hold any more.
+        """Apply new limits, and end the sessions whose grants are not valid any more.
 
-        Sessions above a lower ``max_sessions`` stay. Under another ``idle_timeout`` the idle time
-        of all begins anew.
+        Sessions above a lower ``max_sessions`` stay open. A different ``idle_timeout`` restarts the
+        timeout of all sessions.
+
+        :param holds: returns whether a grant is still valid.
         """
-        begins_anew = idle_timeout != self.idle_timeout
+        is_new_timeout = idle_timeout != self.idle_timeout
         self.max_sessions, self.idle_timeout = max_sessions, idle_timeout
         for connection in list(self._present):
             if connection.grant is not None and not holds(connection.grant):
                 connection.revoke()
-            elif begins_anew:
+            elif is_new_timeout:
                 connection.active()
 
     def tell(self, words: str) -> None:
-        """Write a line into the log."""
+        """Log a line."""
         self._log.info("{words}", words=words)
 
     def refuse(self, words: str) -> None:
-        """Write into the log that somebody was not let in."""
+        """Log a refused login."""
         self.complain(f"Admin login refused: {words}")
 
     def complain(self, words: str) -> None:
-        """Write a line that strangers can cause: not more of them than a log can take."""
+        """Log a line that unauthenticated clients can cause, within the rate limit."""
         if not self._complaints.allows():
             return
         missed = self._complaints.take_missed()
         if missed:
-            self.tell(f"Admin: {missed} lines like the next one were left out")
+            self.tell(f"Admin: {missed} similar lines were suppressed")
         self.tell(words)
 
     def remove(self, connection: AdminConnection) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         self._present.pop(connection, None)
         if not self._present and self._empty_waiter is not None:
             waiter, self._empty_waiter = self._empty_waiter, None
             waiter.callback(None)
 
     async def show_out(self) -> None:
-        """End all connections; those that do not go are cut off."""
+        """Close all connections in order, and abort those that take too long."""
         for connection in list(self._present):
-            connection.leave(_STOPS)
+            connection.leave(_SHUTDOWN)
         try:
-            await self._emptied().addTimeout(_FAREWELL, self.reactor)
+            await self._emptied().addTimeout(_CLOSE_TIMEOUT, self.reactor)
         except defer.TimeoutError:
             for connection in list(self._present):
                 connection.transport.abort()

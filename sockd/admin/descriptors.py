@@ -1,4 +1,4 @@
-"""How many descriptors the admin shell may have open. Pure."""
+"""The maximum number of descriptors of the admin shell. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from sockd.config.specs import AdminSpec
 
 MAX_UNAUTHENTICATED = 20
-"""How many connections may be open that have not logged in, beside ``max_sessions`` that have."""
+"""The maximum number of connections before the login, in addition to ``max_sessions``."""
 
 CLOSING = 10
-"""For connections that are being refused or closed."""
+"""A reserve for connections that are being refused or closed."""
 
 
 def admin_descriptors(spec: AdminSpec) -> int:
-    """Return how many a section needs: listeners, sessions, and connections before the login."""
+    """Return the maximum: listeners, sessions, and connections before the login."""
     return len(spec.ssh) + len(spec.telnet) + spec.max_sessions + MAX_UNAUTHENTICATED + CLOSING

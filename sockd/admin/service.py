@@ -1,4 +1,4 @@
-"""The admin shell as a service: prepares its keys and passwords, and listens."""
+"""The service of the admin shell: loads the keys and passwords, and listens."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _BACKLOG = 50
 
 @implementer(IReloadableView)
 class AdminService(BindingService):
-    """The shell of a daemon, over SSH and telnet.
+    """The admin shell of a daemon, over SSH and telnet.
 
-    :ivar user: an admin who can log in.
+    :ivar user: the name of an admin who can log in.
     """
 
     _log = PartLogger("sockd.admin")
@@ -76,40 +76,40 @@ class AdminService(BindingService):
 
     @property
     def ssh_listeners(self) -> tuple[Listener, ...]:
-        """Where SSH listens now."""
+        """The listeners of SSH that are bound."""
         return self._ssh.bound
 
     @property
     def telnet_listeners(self) -> tuple[Listener, ...]:
-        """Where telnet listens now."""
+        """The listeners of telnet that are bound."""
         return self._telnet.bound
 
     @property
     def password_notice(self) -> str | None:
-        """What the log says about the first password, if there is one."""
+        """The log line about the first password, or ``None``."""
         return self._first.notice()
 
     def _bind(self) -> None:
-        """Read or make the keys and passwords, and bind.
+        """Load or generate the keys and passwords, and bind.
 
-        :raise ConfigurationError: if a file, or the state directory, cannot be used.
-        :raise BindError: if an endpoint cannot be bound; then none is.
+        :raise ConfigurationError: if a file or the state directory is invalid.
+        :raise BindError: if an endpoint cannot be bound; then none stays bound.
         """
         host_key = self._load_host_key()
         self._accept(self._load(self._spec, self._first.find_or_make))
         self._listen(host_key)
 
     def startService(self) -> None:
-        """Serve, and show a password that was made for it."""
+        """Serve, and show a password that was generated at this start."""
         super().startService()
         self._first.show()
 
     def prepare(self, configuration: Configuration) -> Callable[[], None]:
-        """Read keys, passwords and viewers again; return what follows them, which cannot fail.
+        """Read keys, passwords and viewers again; return a function that applies them.
 
-        Sessions that have logged in with what is not valid any more are ended.
+        The function cannot fail. It ends the sessions whose credentials are not valid any more.
 
-        :raise ConfigurationError: with every line of the files that is wrong.
+        :raise ConfigurationError: with every invalid line of the files.
         """
         spec = configuration.admin
         if spec is None:
@@ -129,7 +129,7 @@ class AdminService(BindingService):
         self._access.change(known.grants)
 
     def stopService(self) -> Deferred[None]:
-        """Stop listening and end the sessions; the Deferred fires when that is done."""
+        """Stop listening and end the sessions. Return a Deferred that fires when this is done."""
         if not self.running:
             self._first.take_back()
         self.end()
@@ -157,7 +157,7 @@ class AdminService(BindingService):
         return ()
 
     def _load_host_key(self) -> Key:
-        """Return the host key: the section's, or the one in the state directory."""
+        """Return the host key of the section, or the one in the state directory."""
         given = credentials.given_host_key(self._spec)
         if given is not None:
             return given
@@ -171,9 +171,9 @@ class AdminService(BindingService):
             raise self._state.damaged(HOST_KEY, invalid) from None
 
     def _load(self, spec: AdminSpec, first: Callable[[str], bytes]) -> Credentials:
-        """Return the section's credentials, or the first password where it names none.
+        """Return the section's credentials, or the first password if it has none.
 
-        :param first: returns the hash of that for a user.
+        :param first: returns the hash of the first password of a user.
         """
         given = credentials.load_credentials(spec)
         if spec.authorized_keys is not None or spec.passwd is not None:
@@ -181,16 +181,16 @@ class AdminService(BindingService):
         return replace(given, hashes={spec.user: first(spec.user)})
 
     def _found(self, spec: AdminSpec) -> bytes:
-        """Return the hash of the first password, which only a start makes: it takes its time."""
+        """Return the hash of the first password. Only a start generates it, as bcrypt is slow."""
         found = self._first.find()
         if found is None:
-            message = "there is no first password yet, and neither authorized_keys nor passwd"
-            problem = Problem(spec.locations["passwd"], message, "name one of them, or restart")
+            message = "no first password exists, and neither authorized_keys nor passwd is set"
+            problem = Problem(spec.locations["passwd"], message, "set one of them, or restart")
             raise ConfigurationError([problem])
         return found
 
     def _runner(self, role: Role, connection: AdminConnection, console: Console) -> Runner:
-        """Return what runs the commands of somebody: Python for an admin alone."""
+        """Return the runner of a session: Python for admins, a fixed table for viewers."""
         if role is Role.ADMIN:
             commands = Commands(self._daemon, console, self._reactor.seconds)
             runner: Runner = Interpreter(

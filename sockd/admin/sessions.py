@@ -1,4 +1,4 @@
-"""A session over SSH: a shell on a terminal, a script from standard input, or one command."""
+"""SSH sessions: a shell on a terminal, a script from standard input, or one command."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _FAILED = 1
 
 @implementer(ISession)
 class Session:
-    """Serves one channel.
+    """The session of one channel.
 
-    :param role: a viewer's input is paced, and is cut into lines in place of statements.
-    :param greeting: what a person sees first.
-    :param is_congested: whether the client does not take what it is sent.
+    :param role: a viewer's input is paced, and split into lines instead of statements.
+    :param greeting: the first line of an interactive shell.
+    :param is_congested: returns whether the client reads too slowly.
     """
 
     def __init__(
@@ -51,22 +51,22 @@ class Session:
         self._channel: SSHSessionProcessProtocol | None = None
         self._terminal: Terminal | None = None
         self._script: _Script | None = None
-        self._paced: InputPacer | None = None
+        self._pacer: InputPacer | None = None
         self._screen = Screen(reactor, self._out, self._is_congested)
 
     def getPty(self, term: bytes, windowSize: tuple[int, ...], modes: object) -> None:
-        """Take note that the client has a terminal; the size is rows, columns and pixels."""
+        """Store the size of the client's terminal, in rows, columns and pixels."""
         self._size = windowSize[1], windowSize[0]
 
     def windowChanged(self, newWindowSize: tuple[int, ...]) -> None:
-        """Take note of a new size of the client's terminal."""
+        """Handle a new size of the client's terminal."""
         if self._terminal is not None:
             self._terminal.resize(newWindowSize[1], newWindowSize[0])
         elif self._size is not None:
             self._screen.resize(newWindowSize[1], newWindowSize[0])
 
     def openShell(self, proto: SSHSessionProcessProtocol) -> None:
-        """Begin a shell: with a prompt on a terminal, else as a reader of scripts."""
+        """Start an interactive shell on a terminal; without one, run a script from the input."""
         self._channel = proto
         if self._size is None:
             job = self._job()
@@ -81,31 +81,31 @@ class Session:
         proto.makeConnection(self._input(self._terminal.dataReceived))
 
     def execCommand(self, proto: SSHSessionProcessProtocol, command: bytes) -> None:
-        """Run one command; the exit status tells whether all went well."""
+        """Run one command. Its exit status is 0 on success."""
         self._channel = proto
         if self._size is not None:
             self._screen.resize(*self._size)
         self._connection.screens.add(self._screen)
         proto.makeConnection(_Input(lambda _: self._screen.key()))
-        # The client must hear that its request was granted before it sees the end.
+        # The client must receive the reply to its request before the channel closes.
         self._reactor.callLater(0, self._job().run_all, command.decode("utf-8", "replace"))
 
     def eofReceived(self) -> None:
-        """Take note that the client sends no more."""
+        """Handle the end of the client's input."""
         if self._terminal is not None:
             self._terminal.loseConnection()
-        if self._script is not None and self._paced is not None:
-            self._paced.end(self._script.end)
+        if self._script is not None and self._pacer is not None:
+            self._pacer.end(self._script.end)
         elif self._script is not None:
             self._script.end()
 
     def closed(self) -> None:
-        """Take note that the channel is closed."""
+        """Clean up after the channel was closed."""
         self._channel = None
         self._connection.screens.discard(self._screen)
         self._screen.close()
-        if self._paced is not None:
-            self._paced.close()
+        if self._pacer is not None:
+            self._pacer.close()
         if self._terminal is not None:
             self._terminal.hung_up()
 
@@ -114,14 +114,14 @@ class Session:
         return _Job(self._make_runner(console).run, console, self._finish)
 
     def _input(self, feed: Callable[[bytes], None]) -> _Input:
-        """Return where the channel writes what the client sends."""
+        """Return the receiver of the client's input."""
         if self._role is Role.ADMIN:
             return _Input(feed)
-        self._paced = InputPacer(self._reactor, feed, self._is_congested, self._overflow)
-        return _Input(self._paced.write)
+        self._pacer = InputPacer(self._reactor, feed, self._is_congested, self._overflow)
+        return _Input(self._pacer.write)
 
     def _overflow(self) -> None:
-        self._err(f"more than {MAX_PENDING} bytes wait to be run\n")
+        self._err(f"more than {MAX_PENDING} bytes of input are waiting\n")
         self._screen.close()
         self._finish(_FAILED)
 
@@ -136,13 +136,13 @@ class Session:
             self._channel.errReceived(self._encoded(text))
 
     def _encoded(self, text: str) -> bytes:
-        """Return what to send; a terminal wants a carriage return with each new line."""
+        """Encode text; a terminal needs CR LF line ends."""
         if self._size is not None:
             text = text.replace("\n", "\r\n")
         return text.encode("utf-8", "backslashreplace")
 
     def _finish(self, status: int) -> None:
-        """Tell the client the exit status, and close the channel."""
+        """Send the exit status to the client, and close the channel."""
         channel, self._channel = self._channel, None
         if channel is not None:
             end = ProcessTerminated(exitCode=status) if status else ProcessDone(None)
@@ -150,10 +150,10 @@ class Session:
 
 
 class _Job:
-    """Source to run without a prompt, and the exit status that comes of it.
+    """A run of source code without a prompt, and its exit status.
 
-    :param run: runs source; returns whether that went well.
-    :param finish: is told the exit status.
+    :param run: runs source; returns whether it succeeded.
+    :param finish: called with the exit status.
     """
 
     def __init__(
@@ -165,18 +165,18 @@ class _Job:
         self._is_over = False
 
     def run(self, source: str) -> None:
-        """Run source, unless something has failed before."""
+        """Run source, unless the job has ended."""
         if self._is_over:
             return
         try:
             if not self._run(source):
                 self.end()
-        except SystemExit as leave:
+        except SystemExit as request:
             self._is_over = True
-            self._finish(self._status(leave.code))
+            self._finish(self._status(request.code))
 
     def end(self) -> None:
-        """Finish, once all that was begun is done."""
+        """Finish when all pending work is done."""
         if not self._is_over:
             self._is_over = True
             self._console.idle().addCallback(lambda _: self._finish(int(self._console.failed)))
@@ -187,12 +187,12 @@ class _Job:
         self.end()
 
     def complain(self, text: str) -> None:
-        """Finish because of something that is wrong with the input."""
+        """Report invalid input, and finish."""
         self._console.complain(text)
         self.end()
 
     def _status(self, code: object) -> int:
-        """Return the exit status of a :class:`SystemExit`, as Python has it."""
+        """Return the exit status of a :class:`SystemExit`, as Python computes it."""
         if code is None or isinstance(code, int):
             return (code or 0) & 0xFF
         self._console.complain(str(code))
@@ -200,14 +200,14 @@ class _Job:
 
 
 class _Script:
-    """A job that comes in pieces."""
+    """A job whose input arrives in pieces."""
 
     def __init__(self, job: _Job, script: Script | Lines) -> None:
         self._job = job
         self._script = script
 
     def feed(self, data: bytes) -> None:
-        """Run the statements that are complete with this piece."""
+        """Run the statements that this piece completes."""
         try:
             statements = self._script.feed(data)
         except ValueError as error:
@@ -217,15 +217,15 @@ class _Script:
             self._job.run(source)
 
     def end(self) -> None:
-        """Run what is left."""
+        """Run the rest of the input."""
         self._job.run_all(self._script.end())
 
 
 class _Input:
-    """Where a channel writes what the client sends."""
+    """The receiver of a channel's input."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self.write = write
 
     def loseConnection(self) -> None:
-        """Do nothing: the session hears of the end by :meth:`Session.closed`."""
+        """Do nothing: :meth:`Session.closed` handles the end."""

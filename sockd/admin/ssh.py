@@ -1,10 +1,10 @@
-"""The admin shell over SSH (RFC 4251 to 4254): the door, the logins, and what may be opened.
+"""The admin shell over SSH (RFC 4251 to 4254): the transport, the logins and the sessions.
 
-There is no forwarding of any kind, no agent, no file transfer and no compression: a small packet
-of that, from anybody who has not even logged in, could fill the memory.
+Forwarding, agents, file transfer and compression are not supported. With compression, a small
+packet could fill the memory, even before the login.
 """
 # mypy: allow-untyped-calls
-# Most of conch has no types.
+# Most of conch is not typed.
 
 from __future__ import annotations
 
@@ -62,43 +62,43 @@ from sockd.admin.congestion import Congestion, IStream
 from sockd.admin.connections import AdminConnection, AdminConnections
 from sockd.support.text import exception_summary, printable
 
-_TRIES = 5
-"""How many logins may fail before the one that closes the connection."""
+_MAX_REFUSALS = 5
+"""The number of logins that may fail; the next failure closes the connection."""
 
-_MOST_CHANNELS = 10
-"""How many sessions one connection may have at once, as with OpenSSH."""
+_MAX_CHANNELS = 10
+"""The maximum number of sessions of a connection, as with OpenSSH."""
 
-_LEAST_PACKET = 256
-"""What a client must take in one packet, in bytes; conch sends nothing for ever to one of 0."""
+_MIN_PACKET_SIZE = 256
+"""The smallest accepted maximum packet size, in bytes; with 0, conch would loop forever."""
 
-_FIRST_OF_SERVICES = 50
-"""Messages from this number on are not about the connection itself (RFC 4251, 7)."""
+_FIRST_SERVICE_MESSAGE = 50
+"""Messages from this number on belong to services above the transport (RFC 4251, 7)."""
 
 _SESSION = b"session"
 _PASSWORD = b"password"
 _PUBLIC_KEY = b"publickey"
 
 _CREDENTIALS = {ISSHPrivateKey: KEY, IUsernamePassword: PASSWORD}
-"""The methods of logging in by what conch calls them."""
+"""The methods of a login by conch's interfaces."""
 
 SessionMaker = Callable[[Role, AdminConnection, Callable[[], bool]], ISession]
-"""Makes what serves a channel; the last argument tells whether its client is slow."""
+"""Creates a session; the last argument returns whether the client reads too slowly."""
 
 Proof = SSHPrivateKey | UsernamePassword
 Admission = tuple[type[IConchUser], IConchUser, Callable[[], None]]
 
 
 def _quiet() -> Logger:
-    """Return a logger for conch, which tells of every step of every key exchange."""
+    """Return a logger for conch that drops its messages about each step of a key exchange."""
     warnings = LogLevelFilterPredicate(LogLevel.warn)
     return Logger(observer=FilteringLogObserver(globalLogPublisher, [warnings]))
 
 
 class SSHServerFactory(SSHFactory):
-    """Receives the SSH clients of one listener.
+    """The protocol factory of the SSH listeners.
 
-    :param access: checks the logins; a method by which nobody can log in is not offered.
-    :param make_session: makes what serves one channel.
+    :param access: checks the logins. Only methods that have credentials are offered.
+    :param make_session: creates the session of a channel.
     """
 
     noisy = False
@@ -119,14 +119,14 @@ class SSHServerFactory(SSHFactory):
         self.connections = connections
 
     def logPrefix(self) -> str:
-        """Return what Twisted's own log lines call it."""
+        """Return the name for Twisted's own log lines."""
         return "admin over SSH"
 
 
 class SSHClient(SSHServerTransport):
-    """The connection of one client.
+    """The SSH transport of one client.
 
-    :ivar is_changing_keys: whether an exchange of keys is under way, which the client has begun.
+    :ivar is_changing_keys: whether the client has started a key exchange that is not complete.
     """
 
     factory: SSHServerFactory
@@ -138,7 +138,7 @@ class SSHClient(SSHServerTransport):
     _log = _quiet()
 
     def connectionMade(self) -> None:
-        """Begin the protocol, unless too many are at the door."""
+        """Start the protocol, unless too many connections are unauthenticated."""
         self.connection = self.factory.connections.add(self, "ssh", self.transport.getPeer())
         if self.connection is None:
             self.transport.abortConnection()
@@ -147,46 +147,46 @@ class SSHClient(SSHServerTransport):
             super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        """Go on with the protocol; a client that breaks it is cut off."""
+        """Process input; abort the connection if the client violates the protocol."""
         if self.connection is None or self.connection.is_leaving or self.connection.is_gone:
             return
         try:
             super().dataReceived(data)
-        except Exception as error:  # what a client sends may be anything, and what conch raises too
+        except Exception as error:  # conch may raise anything for malformed input
             self.connection.broke_off(exception_summary(error))
             self.abort()
 
     def dispatchMessage(self, messageNum: int, payload: bytes) -> None:
-        """Take a message, unless it must wait for the end of an exchange of keys (RFC 4253, 7.1).
+        """Process a message; refuse those that are not allowed in a key exchange (RFC 4253, 7.1).
 
-        Its answer would have to wait too, in memory, for as long as the client likes.
+        Conch would keep the answers in memory until the client completes the key exchange.
         """
-        if self.is_changing_keys and messageNum >= _FIRST_OF_SERVICES:
-            message = "a message within an exchange of keys"
+        if self.is_changing_keys and messageNum >= _FIRST_SERVICE_MESSAGE:
+            message = "a message during a key exchange"
             raise ConchError(message)
         if messageNum in (MSG_KEXINIT, MSG_NEWKEYS):
             self.is_changing_keys = messageNum == MSG_KEXINIT
         super().dispatchMessage(messageNum, payload)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Close what was open."""
+        """Clean up."""
         if self.connection is not None:
             super().connectionLost(reason)
             self.connection.gone()
 
     def sendExtInfo(self, extensions: list[tuple[bytes, bytes]]) -> None:
-        """Say which signatures a login may have (RFC 8308, 3.1).
+        """Send the signature algorithms of a login (RFC 8308, 3.1).
 
-        Conch names those of the host key, and clients with another sort of key would not try it.
+        Conch lists only those of the host key. Clients would not try keys of other types.
         """
-        named = {**dict(extensions), b"server-sig-algs": b",".join(SIGNATURES)}
-        super().sendExtInfo(list(named.items()))
+        corrected = {**dict(extensions), b"server-sig-algs": b",".join(SIGNATURES)}
+        super().sendExtInfo(list(corrected.items()))
 
     def receiveError(self, reasonCode: int, description: bytes) -> None:
-        """Take note that the client says why it goes: the log has its logout anyway."""
+        """Ignore the client's disconnect reason. The log has the logout."""
 
     def leave(self, why: str) -> None:
-        """Tell the client that this is the end."""
+        """Send the reason to the client, and close the connection."""
         self.sendDisconnect(DISCONNECT_BY_APPLICATION, why.encode())
 
     def abort(self) -> None:
@@ -195,33 +195,33 @@ class SSHClient(SSHServerTransport):
 
 
 class Login(SSHUserAuthServer):
-    """Logs a client in (RFC 4252), one attempt at a time."""
+    """The login of a client (RFC 4252), one attempt at a time."""
 
     transport: SSHClient
     _log = _quiet()
-    attemptsBeforeDisconnect = _TRIES
+    attemptsBeforeDisconnect = _MAX_REFUSALS
 
     def serviceStarted(self) -> None:
-        """Offer the ways to log in that can succeed."""
+        """Offer the methods that have credentials."""
         connection = self.transport.connection
         self.clock = self.transport.factory.connections.reactor
-        self._is_judging = False
+        self._is_checking = False
         super().serviceStarted()
-        self.loginAttempts = connection.refusals if connection is not None else _TRIES
+        self.loginAttempts = connection.refusals if connection is not None else _MAX_REFUSALS
 
     def tryAuth(self, kind: bytes, user: bytes, data: bytes) -> Deferred[Admission]:
-        """Judge an attempt; a client that does not wait for the verdict must go."""
-        if self._is_judging:
+        """Check an attempt; disconnect a client that starts another one meanwhile."""
+        if self._is_checking:
             self.transport.sendDisconnect(DISCONNECT_PROTOCOL_ERROR, b"one login at a time")
             return fail(UnauthorizedLogin("one login at a time"))
-        self._is_judging = True
+        self._is_checking = True
         attempt = Deferred.fromCoroutine(self._attempt(kind, user, data))
-        return attempt.addBoth(self._judged, kind, user, _method(kind, data))
+        return attempt.addBoth(self._checked, kind, user, _method(kind, data))
 
     async def _attempt(self, kind: bytes, user: bytes, data: bytes) -> Admission:
-        """Judge an attempt; a password only when it is the turn of where it comes from.
+        """Check an attempt. A password waits for the delay after failed attempts of its source.
 
-        A key cannot be guessed: whoever has one is not held up by those who guess.
+        Keys cannot be guessed, so they do not wait.
         """
         connection = self.transport.connection
         if connection is None or connection.is_in:
@@ -239,8 +239,8 @@ class Login(SSHUserAuthServer):
     def auth_publickey(self, packet: bytes) -> Deferred[Admission]:
         """Check a login with a public key.
 
-        Conch logs what a client calls a key that it cannot read as a format string, which could
-        name any attribute of this object, down to the private host key.
+        For a key that it cannot parse, conch uses the client's text as a format string of a log
+        message. That could reveal any attribute of this object, even the private host key.
         """
         blob = getNS(packet[1:], 2)[1]
         try:
@@ -249,10 +249,10 @@ class Login(SSHUserAuthServer):
             return fail(UnauthorizedLogin("an unknown sort of key, or a damaged one"))
         return super().auth_publickey(packet)
 
-    def _judged(
+    def _checked(
         self, result: Admission | Failure, kind: bytes, user: bytes, method: str
     ) -> Admission | Failure:
-        self._is_judging = False
+        self._is_checking = False
         connection = self.transport.connection
         if connection is None or connection.is_gone:
             return Failure(UnauthorizedLogin("the client is gone"))
@@ -272,45 +272,45 @@ class Login(SSHUserAuthServer):
 
     def _no_room(self) -> Failure:
         most = self.transport.factory.connections.max_sessions
-        words = f"all of the {most} sessions are taken, try again later"
+        words = f"the limit of {most} sessions is reached, try again later"
         self.transport.sendDisconnect(DISCONNECT_TOO_MANY_CONNECTIONS, words.encode())
         return Failure(UnauthorizedLogin(words))
 
 
 def _method(kind: bytes, data: bytes) -> str:
-    """Return how somebody tries to log in, for the log: a key with its fingerprint."""
+    """Return the method of a login for the log, with the fingerprint of a key."""
     name = printable(kind.decode("utf-8", "backslashreplace")[:20])
     if kind != _PUBLIC_KEY:
         return name
     try:
         blob = getNS(data[1:], 2)[1]
-    except Exception:  # conch says so too, in an attempt that fails
+    except Exception:  # malformed; the attempt fails in conch
         return name
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     return f"{name} SHA256:{digest}"
 
 
 class Channels(SSHConnection):
-    """What a client that is logged in may open (RFC 4254): sessions."""
+    """The channels of a client after the login (RFC 4254): sessions only."""
 
     transport: SSHClient
     _log = _quiet()
 
     def ssh_CHANNEL_OPEN(self, packet: bytes) -> None:
-        """Open a session, or refuse whatever else it is."""
+        """Open a session; refuse other types of channels."""
         kind, rest = getNS(packet)
         sender, _, size = unpack_from(">3L", rest)
         if kind != _SESSION:
             self._refuse(sender, OPEN_ADMINISTRATIVELY_PROHIBITED, b"only sessions can be opened")
-        elif len(self.channels) >= _MOST_CHANNELS:
+        elif len(self.channels) >= _MAX_CHANNELS:
             self._refuse(sender, OPEN_RESOURCE_SHORTAGE, b"too many sessions")
-        elif size < _LEAST_PACKET:
+        elif size < _MIN_PACKET_SIZE:
             self._refuse(sender, OPEN_RESOURCE_SHORTAGE, b"the packets are too small")
         else:
             super().ssh_CHANNEL_OPEN(packet)
 
     def ssh_CHANNEL_DATA(self, packet: bytes) -> None:
-        """Take what a person types."""
+        """Process input, and restart the idle timeout."""
         if self.transport.connection is not None:
             self.transport.connection.active()
         super().ssh_CHANNEL_DATA(packet)
@@ -321,7 +321,7 @@ class Channels(SSHConnection):
 
 
 class Channel(SSHSession):
-    """One session (RFC 4254, 6). It logs nothing itself: the guest does, within bounds."""
+    """The channel of a session (RFC 4254, 6). :class:`AdminConnection` logs for it."""
 
     conn: Channels
     avatar: Avatar
@@ -329,12 +329,12 @@ class Channel(SSHSession):
     _log = _quiet()
 
     def is_congested(self) -> bool:
-        """Whether the client does not take what it is sent, or cannot be sent anything yet."""
+        """Return whether output would wait: for a slow client, or for a key exchange."""
         client = self.conn.transport
         return bool(self.buf or self.extBuf or client.congestion.is_on or client.is_changing_keys)
 
     def request_shell(self, data: bytes) -> int:
-        """Begin a shell."""
+        """Start a shell."""
         return self._begin(lambda session, client: session.openShell(client))
 
     def request_exec(self, data: bytes) -> int:
@@ -343,22 +343,22 @@ class Channel(SSHSession):
         return self._begin(lambda session, client: session.execCommand(client, command))
 
     def request_pty_req(self, data: bytes) -> int:
-        """Take note that the client has a terminal."""
+        """Pass the client's terminal to the session."""
         self._own_session().getPty(*parseRequest_pty_req(data))
         return 1
 
     def request_window_change(self, data: bytes) -> int:
-        """Take note of a new size of the client's terminal."""
+        """Pass the new size of the client's terminal to the session."""
         columns, rows, width, height = unpack_from(">4L", data)
         self._own_session().windowChanged((rows, columns, width, height))
         return 1
 
     def request_subsystem(self, data: bytes) -> int:
-        """Refuse: there is none."""
+        """Refuse subsystems."""
         return 0
 
     def request_env(self, data: bytes) -> int:
-        """Refuse: there is no environment."""
+        """Refuse environment variables."""
         return 0
 
     def _begin(self, start: Callable[[ISession, SSHSessionProcessProtocol], None]) -> int:
@@ -376,9 +376,9 @@ class Channel(SSHSession):
 
 
 class Avatar(ConchUser):
-    """Somebody who is logged in, and may have sessions.
+    """A user who has logged in.
 
-    :ivar grant: what it has logged in with, which says what sort of sessions.
+    :ivar grant: the credential of the login, with the role of the sessions.
     """
 
     conn: Channels
@@ -390,7 +390,7 @@ class Avatar(ConchUser):
         self._make_session = make_session
 
     def session(self, channel: Channel) -> ISession:
-        """Return what serves a channel."""
+        """Return the session of a channel."""
         connection = self.conn.transport.connection
         if connection is None:
             message = "nobody is logged in"
@@ -399,9 +399,9 @@ class Avatar(ConchUser):
 
 
 class _Portal:
-    """What conch asks about logins, as it would ask :class:`twisted.cred.portal.Portal`.
+    """A replacement for :class:`twisted.cred.portal.Portal`.
 
-    That one knows who has logged in by a name alone; here it is a grant, which can be revoked.
+    That class identifies a login by a name. This one returns a grant, which can be revoked.
     """
 
     def __init__(self, access: Access, make_session: SessionMaker) -> None:
@@ -409,14 +409,14 @@ class _Portal:
         self._make_session = make_session
 
     def listCredentialsInterfaces(self) -> list[type[Interface]]:
-        """Return what can be logged in with now."""
+        """Return the credential interfaces of the methods that are offered now."""
         methods = self._access.methods
         return [one for one, method in _CREDENTIALS.items() if method in methods]
 
     def login(
         self, credentials: Proof, mind: object, *interfaces: type[Interface]
     ) -> Deferred[Admission]:
-        """Return a Deferred of an avatar; it fails as the checks of :class:`Access` do."""
+        """Return a Deferred that fires with an avatar, or with an error of :class:`Access`."""
         return Deferred.fromCoroutine(self._login(credentials))
 
     async def _login(self, credentials: Proof) -> Admission:

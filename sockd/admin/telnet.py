@@ -1,9 +1,9 @@
-"""The admin shell over telnet (RFC 854): a user name, a password, and the same shell.
+"""The admin shell over telnet (RFC 854): a login with user name and password, then the shell.
 
-All of it is plain text, so the configuration lets it listen on loopback and unix sockets only.
+Telnet is not encrypted, so the configuration allows only loopback addresses and unix sockets.
 """
 # mypy: allow-untyped-calls
-# Most of conch has no types.
+# Most of conch is not typed.
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from sockd.admin.prompt.terminal import Shell, Terminal
 from sockd.support.logger import PartLogger
 from sockd.support.text import exception_summary
 
-_TRIES = 3
-_LONGEST_LINE = 1024
-_LONGEST_AHEAD = 64 * 1024
-_DELAY = 1.0
-"""How long the answer to a wrong password takes, in seconds."""
+_MAX_ATTEMPTS = 3
+_MAX_LINE = 1024
+_MAX_TYPE_AHEAD = 64 * 1024
+_REFUSAL_DELAY = 1.0
+"""The delay of the answer to a wrong password, in seconds."""
 
 ShellMaker = Callable[[Role, AdminConnection, Callable[[], bool]], Shell]
-"""Makes a shell; the last argument tells whether its client is slow."""
+"""Creates a shell; the last argument returns whether the client reads too slowly."""
 
 
 class TelnetServerFactory(Factory):
-    """Receives the telnet clients of one listener."""
+    """The protocol factory of the telnet listeners."""
 
     noisy = False
 
@@ -56,31 +56,31 @@ class TelnetServerFactory(Factory):
         self._make_shell = make_shell
 
     def logPrefix(self) -> str:
-        """Return what Twisted's own log lines call it."""
+        """Return the name for Twisted's own log lines."""
         return "admin over telnet"
 
     def buildProtocol(self, addr: IAddress | None) -> TelnetConnection:
-        """Return what serves one client."""
+        """Return the protocol of one client."""
         return TelnetConnection(TelnetLogin, self._access, self._connections, self._make_shell)
 
 
 class TelnetConnection(TelnetTransport):
-    """The connection of one client, with telnet's own commands taken out of the text."""
+    """The connection of one client; it processes telnet's commands."""
 
     transport: ITCPTransport
     protocol: TelnetLogin
     _log = PartLogger("sockd.admin")
 
     def connectionMade(self) -> None:
-        """Begin, with an eye on what waits to be sent."""
+        """Start the protocol with flow control."""
         self.congestion = Congestion(cast(IStream, self.transport))
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        """Go on; a client that breaks the protocol is cut off."""
+        """Process input; abort the connection if the client violates the protocol."""
         try:
             super().dataReceived(data)
-        except Exception as error:  # what a client sends may be anything, and what conch raises too
+        except Exception as error:  # conch may raise anything for malformed input
             self.protocol.broke_off(exception_summary(error))
             self.abort()
 
@@ -90,7 +90,7 @@ class TelnetConnection(TelnetTransport):
 
 
 class TelnetLogin(TelnetProtocol):
-    """Asks one client who it is, and then hands its bytes to a shell."""
+    """The login of one client; after it, input is passed to a shell."""
 
     _log = PartLogger("sockd.admin")
     transport: TelnetConnection  # type: ignore[assignment]
@@ -107,15 +107,15 @@ class TelnetLogin(TelnetProtocol):
         self._connection: AdminConnection | None = None
         self._receive: Callable[[bytes], None] = self._user_name
         self._line = b""
-        self._is_judging = False
+        self._is_checking = False
         self._typed_ahead = bytearray()
-        self._tries = 0
+        self._attempts = 0
         self._terminal: Terminal | None = None
-        self._paced: InputPacer | None = None
+        self._pacer: InputPacer | None = None
         self._feed: Callable[[bytes], None] | None = None
 
     def connectionMade(self) -> None:
-        """Ask for the user's name, unless too many are at the door."""
+        """Ask for the user name, unless too many connections are unauthenticated."""
         self._connection = self._connections.add(self, "telnet", self.transport.getPeer())
         if self._connection is None:
             self.abort()
@@ -124,7 +124,7 @@ class TelnetLogin(TelnetProtocol):
             self._say("Username: ")
 
     def dataReceived(self, data: bytes) -> None:
-        """Gather lines until the shell takes over."""
+        """Collect lines during the login; then pass input to the shell."""
         if self._connection is not None and self._connection.is_leaving:
             return
         if self._feed is not None and self._connection is not None:
@@ -135,35 +135,35 @@ class TelnetLogin(TelnetProtocol):
             self._typed(bytes([number]))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Close what was open."""
-        if self._paced is not None:
-            self._paced.close()
+        """Clean up."""
+        if self._pacer is not None:
+            self._pacer.close()
         if self._terminal is not None:
             self._terminal.hung_up()
         if self._connection is not None:
             self._connection.gone()
 
     def enableLocal(self, option: bytes) -> bool:
-        """Agree to echo what is typed, and to do so character by character (RFC 857, 858)."""
+        """Accept to echo input, character by character (RFC 857, 858)."""
         return option in {ECHO, SGA}
 
     def enableRemote(self, option: bytes) -> bool:
-        """Agree to hear of the size of the window (RFC 1073)."""
+        """Accept the negotiation of the window size (RFC 1073)."""
         return option in {NAWS, SGA}
 
     def disableLocal(self, option: bytes) -> None:
-        """Take note that the client wants no echo."""
+        """Ignore that the client disables an option."""
 
     def disableRemote(self, option: bytes) -> None:
-        """Take note that the client does not tell the size of its window any more."""
+        """Ignore that the client stops sending its window size."""
 
     def broke_off(self, why: str) -> None:
-        """Take note that what the client sends makes no sense."""
+        """Log that the client violated the protocol."""
         if self._connection is not None:
             self._connection.broke_off(why)
 
     def leave(self, why: str) -> None:
-        """Tell the client that this is the end."""
+        """Send the reason, and close the connection."""
         self._say(f"\r\n{why[:1].upper()}{why[1:]}.\r\n")
         self.transport.loseConnection()
 
@@ -174,8 +174,8 @@ class TelnetLogin(TelnetProtocol):
     def _typed(self, character: bytes) -> None:
         if self._feed is not None:
             self._feed(character)
-        elif self._is_judging:
-            self._typed_ahead += character[: _LONGEST_AHEAD - len(self._typed_ahead)]
+        elif self._is_checking:
+            self._typed_ahead += character[: _MAX_TYPE_AHEAD - len(self._typed_ahead)]
         elif character in {b"\r", b"\n"}:
             line, self._line = self._line, b""
             self._receive(line)
@@ -183,7 +183,7 @@ class TelnetLogin(TelnetProtocol):
             self.transport.loseConnection()
         elif character in {b"\b", b"\x7f"}:
             self._line = self._line[:-1]
-        elif len(self._line) < _LONGEST_LINE:
+        elif len(self._line) < _MAX_LINE:
             self._line += character
 
     def _user_name(self, line: bytes) -> None:
@@ -196,26 +196,27 @@ class TelnetLogin(TelnetProtocol):
 
     def _password(self, line: bytes) -> None:
         self._receive = self._user_name
-        self._is_judging = True
-        judgement = Deferred.fromCoroutine(self._log_in(self._user, line))
-        judgement.addCallbacks(lambda _: self._go_on(), self._give_up)
+        self._is_checking = True
+        login = Deferred.fromCoroutine(self._log_in(self._user, line))
+        login.addCallbacks(lambda _: self._process_type_ahead(), self._check_failed)
 
-    def _go_on(self) -> None:
-        """Take what was typed while the password was judged, unless this is the end."""
-        if self._tries == _TRIES or self._connection is None or self._connection.is_gone:
+    def _process_type_ahead(self) -> None:
+        """Process what was typed during the check of a password, unless the login has failed."""
+        is_last = self._attempts == _MAX_ATTEMPTS
+        if is_last or self._connection is None or self._connection.is_gone:
             return
-        self._is_judging = False
+        self._is_checking = False
         data, self._typed_ahead = bytes(self._typed_ahead), bytearray()
         self.dataReceived(data)
 
-    def _give_up(self, failure: Failure) -> None:
-        self._log.failure("A password could not be judged", failure)
+    def _check_failed(self, failure: Failure) -> None:
+        self._log.failure("A password could not be checked", failure)
         self.abort()
 
     async def _log_in(self, user: bytes, password: bytes) -> None:
-        """Judge a password, and open the shell or ask again."""
+        """Check a password, and open the shell or ask again."""
         self._say("\r\n")
-        grant = await self._judge(user, password)
+        grant = await self._check(user, password)
         if self._connection is None or self._connection.is_gone:
             return
         if grant is None:
@@ -223,10 +224,10 @@ class TelnetLogin(TelnetProtocol):
         elif self._connection.logged_in(grant, "password"):
             self._open_shell(grant.role, self._connection)
         else:
-            self.leave(f"all of the {self._connections.max_sessions} sessions are taken")
+            self.leave(f"the limit of {self._connections.max_sessions} sessions is reached")
 
-    async def _judge(self, user: bytes, password: bytes) -> Grant | None:
-        """Return what a password grants; ``None`` if that is nothing."""
+    async def _check(self, user: bytes, password: bytes) -> Grant | None:
+        """Return the grant of a password, or ``None`` if it is refused."""
         if self._connection is None or not await self._connection.turn():
             return None
         try:
@@ -238,12 +239,12 @@ class TelnetLogin(TelnetProtocol):
         if self._connection is None or self._connection.is_gone:
             return
         self._connection.refused(user, "password")
-        self._tries += 1
-        await deferLater(self._connections.reactor, _DELAY)
+        self._attempts += 1
+        await deferLater(self._connections.reactor, _REFUSAL_DELAY)
         if self._connection.is_gone:
             return
         self._say("Login incorrect\r\n")
-        if self._tries == _TRIES:
+        if self._attempts == _MAX_ATTEMPTS:
             self.transport.loseConnection()
             return
         _agree(self.transport.wont(ECHO))
@@ -261,13 +262,13 @@ class TelnetLogin(TelnetProtocol):
         self._terminal = Terminal(shell, self._send, self.transport.loseConnection)
         self._feed = self._terminal.dataReceived
         if role is Role.VIEWER:
-            self._paced = InputPacer(
+            self._pacer = InputPacer(
                 self._connections.reactor,
                 self._feed,
                 self._is_congested,
                 self.transport.loseConnection,
             )
-            self._feed = self._paced.write
+            self._feed = self._pacer.write
 
     def _is_congested(self) -> bool:
         return self.transport.congestion.is_on
@@ -281,10 +282,10 @@ class TelnetLogin(TelnetProtocol):
         self._send(text.encode("utf-8"))
 
     def _send(self, data: bytes) -> None:
-        """Send text; the transport makes each line end the network's."""
+        """Send text; the transport converts newlines to CR LF."""
         self.transport.write(data.replace(b"\r\n", b"\n"))
 
 
 def _agree(answer: Deferred[bool]) -> None:
-    """Go on whatever the client says to an option, or if it leaves without an answer."""
+    """Ignore a refused option, and a connection that closes before the answer."""
     answer.addErrback(lambda failure: failure.trap(NegotiationError, ConnectionClosed) and None)

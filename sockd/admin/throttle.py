@@ -1,4 +1,4 @@
-"""How many lines may be said in a row: a bounded rate, and a count of what was left out. Pure."""
+"""A rate limit for log lines that counts the suppressed ones. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 
 class Throttle:
-    """Lets so many through at once, and so many a second after that.
+    """A token bucket.
 
     :param clock: returns a time in seconds.
-    :param burst: how many may come in a row after a silence.
-    :param rate: how many a second in the long run.
+    :param burst: the size of the bucket.
+    :param rate: the tokens per second.
     """
 
     def __init__(self, clock: Callable[[], float], burst: int, rate: float) -> None:
@@ -22,7 +22,7 @@ class Throttle:
         self._missed = 0
 
     def allows(self) -> bool:
-        """Return whether one more may come now; if not, it is counted."""
+        """Return whether one more is allowed now; if not, it is counted as missed."""
         now = self._clock()
         self._room = min(self._burst, self._room + max(0.0, now - self._last) * self._rate)
         self._last = now
@@ -33,10 +33,10 @@ class Throttle:
         return True
 
     def miss(self) -> None:
-        """Count one that was left out for another reason."""
+        """Count one that was suppressed for another reason."""
         self._missed += 1
 
     def take_missed(self) -> int:
-        """Return how many were left out since this was asked last."""
+        """Return the number of suppressed ones since the last call."""
         missed, self._missed = self._missed, 0
         return missed

@@ -1,8 +1,10 @@
 """Logins: keys, passwords, roles and the delay after failed attempts.
 
-- :mod:`~sockd.admin.auth.roles`: what an admin and a viewer may do
+- :mod:`~sockd.admin.auth.roles`: the permissions of admins and viewers
+- :mod:`~sockd.admin.auth.grants`: credentials as values
 - :mod:`~sockd.admin.auth.credentials`: ``authorized_keys`` and htpasswd files, read and checked
-- :mod:`~sockd.admin.auth.passwords`: passwords made, hashed with bcrypt and verified
-- :mod:`~sockd.admin.auth.checkers`: twisted.cred checkers for passwords and public keys
-- :mod:`~sockd.admin.auth.attempts`: how long a source waits before its next password is checked
+- :mod:`~sockd.admin.auth.passwords`: generating, hashing and verifying passwords with bcrypt
+- :mod:`~sockd.admin.auth.first_password`: the generated password of a new installation
+- :mod:`~sockd.admin.auth.access`: checks passwords and public keys
+- :mod:`~sockd.admin.auth.attempts`: the delay before the next password of a source is checked
 """

@@ -1,6 +1,6 @@
-"""Checks passwords and public keys against the credentials in force.
+"""Checks of passwords and public keys against the current credentials.
 
-A refused password takes as long for a user who does not exist as for one who does.
+Refusing a password takes the same time for existing and for unknown users.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ SIGNATURES = (
     b"rsa-sha2-512",
     b"rsa-sha2-256",
 )
-"""The signatures that are taken: those of OpenSSH, and so none that rests on SHA-1."""
+"""The accepted signature algorithms: those of OpenSSH, which exclude SHA-1."""
 
 
 class Access:
-    """The grants in force; a reload replaces them."""
+    """The current grants. A reload replaces them."""
 
     def __init__(self, reactor: IReactor, grants: Iterable[Grant] = ()) -> None:
         self._reactor = reactor
         self.change(grants)
 
     def change(self, grants: Iterable[Grant]) -> None:
-        """Accept these grants from now on, and no others."""
+        """Replace the grants."""
         self._grants = frozenset(grants)
         of_passwords = [grant for grant in self._grants if grant.method == PASSWORD]
         self._passwords = {grant.user: grant for grant in of_passwords}
@@ -52,30 +52,30 @@ class Access:
 
     @property
     def methods(self) -> frozenset[str]:
-        """The methods by which anybody can log in."""
+        """The methods that have at least one grant."""
         return frozenset(grant.method for grant in self._grants)
 
     def holds(self, grant: Grant) -> bool:
-        """Return whether a grant is still in force."""
+        """Return whether a grant is still valid."""
         return grant in self._grants
 
     async def by_password(self, user: bytes, password: bytes) -> Grant:
-        """Return what a password grants; bcrypt runs in a thread, as it is slow on purpose.
+        """Return the grant of a password. bcrypt is slow on purpose, so it runs in a thread.
 
-        The credentials may change meanwhile: what they do not grant any more is refused.
+        A grant that was removed in the meantime is refused.
 
         :raise UnauthorizedLogin: if the user or the password is wrong.
         """
         grant, verify = self._passwords.get(user), self._table.verify
         pool = self._reactor.getThreadPool()
-        is_right = await deferToThreadPool(self._reactor, pool, verify, user, password)
-        if not is_right or grant is None or not self.holds(grant):
+        is_correct = await deferToThreadPool(self._reactor, pool, verify, user, password)
+        if not is_correct or grant is None or not self.holds(grant):
             message = "wrong user or password"
             raise UnauthorizedLogin(message)
         return grant
 
     def by_key(self, credentials: SSHPrivateKey) -> Grant:
-        """Return what a public key grants, if its owner has signed.
+        """Return the grant of a public key, if the signature is correct.
 
         :raise UnauthorizedLogin: if the key is unknown, or the signature is wrong.
         :raise ValidPublicKey: if the key is known, and the client has not signed yet.
@@ -93,9 +93,9 @@ class Access:
 
 
 def _has_signed(key: Key, credentials: SSHPrivateKey) -> bool:
-    """Return whether a signature is the key's, and its owner was there to touch it if it can tell.
+    """Return whether a signature is valid; a security key must also report user presence.
 
-    See PROTOCOL.u2f of OpenSSH for the flags that follow the signature of a security key.
+    The flags that follow the signature of a security key are in OpenSSH's PROTOCOL.u2f.
     """
     try:
         if getNS(credentials.signature)[0] not in SIGNATURES:
@@ -103,5 +103,5 @@ def _has_signed(key: Key, credentials: SSHPrivateKey) -> bool:
         if key.isSecurityKey() and not getNS(credentials.signature, 2)[2][0] & _USER_PRESENT:
             return False
         return bool(key.verify(credentials.signature, credentials.sigData))
-    except Exception:  # what a client sends may be anything, and then so is what it raises
+    except Exception:  # parsing malformed input may raise anything
         return False

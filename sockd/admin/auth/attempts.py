@@ -1,8 +1,8 @@
-"""How long a source must wait before a password of its is judged. Pure: time is handed in.
+"""The delay before a password of a source is checked. Pure: time is passed in.
 
-Each attempt counts as failed until it has succeeded, so that many at once gain nothing. The waits
-double, and a source that has too many attempts waiting already is turned away unheard. The table
-is bounded, and a source that stays quiet is forgotten.
+Each attempt counts as failed until it has succeeded, so parallel attempts have no advantage. The
+delay doubles with each failure. If too many attempts of a source are waiting, further ones are
+refused without a check. The table is bounded, and inactive sources are evicted.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from sockd.limits import sources
 from sockd.model.address import Address
 
 FIRST_WAIT = 0.5
-"""How long the second attempt of a source waits after the first, in seconds."""
+"""The delay of a source's second attempt after the first, in seconds."""
 
 LONGEST_WAIT = 8.0
-"""What lies between two attempts of a source at most, in seconds."""
+"""The maximum delay between two attempts of a source, in seconds."""
 
 LONGEST_QUEUE = 30.0
-"""An attempt that would have to wait longer than this, in seconds, is not judged at all."""
+"""An attempt that would have to wait longer, in seconds, is refused without a check."""
 
 SOURCES = 1000
-"""How many sources are remembered."""
+"""The maximum number of sources in the table."""
 
 _MEMORY = 600.0
-"""For how many seconds after its last attempt."""
+"""How long a source is kept after its last attempt, in seconds."""
 
 
 @dataclass(slots=True)
 class _Source:
-    """What is known of a source.
+    """The state of a source.
 
-    :ivar failures: how many attempts did not succeed, or have not yet.
-    :ivar free: when the next one may be judged.
+    :ivar failures: the number of attempts that failed or have not been checked yet.
+    :ivar free: when the next attempt may be checked.
     """
 
     failures: int = 0
@@ -44,7 +44,7 @@ class _Source:
 
 
 class Attempts:
-    """The sources of passwords, and when each may try again.
+    """The sources of passwords, with the delay of each.
 
     :param clock: returns a time in seconds.
     """
@@ -54,7 +54,7 @@ class Attempts:
         self._sources: OrderedDict[str, _Source] = OrderedDict()
 
     def reserve(self, source: str) -> float | None:
-        """Enter an attempt; return how long it has to wait, ``None`` if it is turned away."""
+        """Add an attempt. Return its delay in seconds, or ``None`` if it is refused."""
         now = self._clock()
         known = self._known(source, now)
         wait = max(0.0, known.free - now)
@@ -66,10 +66,10 @@ class Attempts:
         return wait
 
     def succeeded(self, source: str, *, forgives: bool) -> None:
-        """Enter that an attempt was right.
+        """Record that an attempt was successful.
 
-        :param forgives: whether those that failed before are forgotten with it. Somebody who may
-            come in, but not everywhere, could else guess for ever in between.
+        :param forgives: whether this resets the failures of the source. It does for admins only:
+            otherwise a viewer could log in between attempts to guess an admin's password.
         """
         known = self._sources.get(source)
         if known is not None and forgives:
@@ -88,7 +88,7 @@ class Attempts:
 
 
 def attempt_source(address: Address) -> str:
-    """Return what an address counts as, as for the limits; all unix clients are one source."""
+    """Return the source of an address, as for the limits. All unix clients are one source."""
     source = sources.source_of(address)
     if source is None:
         return "unix"

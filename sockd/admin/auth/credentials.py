@@ -1,8 +1,7 @@
-"""Who may come in: reads ``authorized_keys`` and htpasswd files, and says what is wrong in them.
+"""The parser of ``authorized_keys`` and htpasswd files.
 
-All of it is read before the daemon starts, and again at a reload. A line that sockd cannot honour
-as it is written is a problem, never a line that is skipped: a restriction that nobody enforces
-would be worse.
+The files are read before the daemon starts, and again at a reload. A line that sockd does not
+support is an error and is never skipped, as it could contain a restriction.
 """
 
 from __future__ import annotations
@@ -37,7 +36,9 @@ _GRANTED = frozenset(
         "x11-forwarding",
     }
 )
-"""Options of sshd(8) that are true of the admin shell already, or only allow what it has not."""
+"""The accepted options of sshd(8). They have no effect: the admin shell has none of the features
+that they restrict or allow, except for terminals.
+"""
 
 _KEY_LINE = re.compile(
     r"""(?: (?P<options> (?: "(?:\\.|[^"\\])*" | [^\s"] )+ ) [ \t]+ )??
@@ -53,9 +54,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens the door. No name and no key stands for both roles.
+    """The credentials of both roles. No user name or key has both.
 
-    :ivar user: whom the keys belong to.
+    :ivar user: the user name of the keys.
     :ivar hashes: bcrypt hashes by user name, in the order of the file.
     :ivar viewer_keys: the keys of the user :data:`sockd.admin.auth.roles.VIEWER`.
     :ivar viewer_hashes: bcrypt hashes of viewers by user name.
@@ -70,12 +71,12 @@ class Credentials:
     @property
     def somebody(self) -> str:
         """An admin who can log in: the user of the keys, or the first one with a password."""
-        has_way = bool(self.keys) or self.user in self.hashes
-        return self.user if has_way else next(iter(self.hashes), self.user)
+        can_log_in = bool(self.keys) or self.user in self.hashes
+        return self.user if can_log_in else next(iter(self.hashes), self.user)
 
     @property
     def grants(self) -> frozenset[Grant]:
-        """Every way to log in."""
+        """All credentials as grants."""
         return frozenset(
             (
                 *_grants(Role.ADMIN, self.user, self.keys, self.hashes),
@@ -99,16 +100,16 @@ def _grants(
 
 
 def check(spec: AdminSpec) -> list[Problem]:
-    """Return everything that is wrong with the files that the section names."""
+    """Return the problems of the files that the section names."""
     return [*_problems(given_host_key, spec), *check_logins(spec)]
 
 
 def check_logins(spec: AdminSpec) -> list[Problem]:
-    """Return what is wrong with the files of keys and passwords, which a reload reads again."""
+    """Return the problems of the key and password files, which a reload reads again."""
     problems = [*_problems(load_credentials, spec)]
     if spec.telnet and not _has_passwords(spec):
-        message = "nobody can log in by telnet, which takes passwords only"
-        problems.append(Problem(spec.locations["telnet"], message, "add passwd, or drop telnet"))
+        message = "nobody can log in over telnet, which requires a password"
+        problems.append(Problem(spec.locations["telnet"], message, "add passwd, or remove telnet"))
     return problems
 
 
@@ -121,9 +122,9 @@ def _problems(read: Callable[[AdminSpec], object], spec: AdminSpec) -> tuple[Pro
 
 
 def load_credentials(spec: AdminSpec) -> Credentials:
-    """Return what the section's files hold.
+    """Read the credentials from the section's files.
 
-    :raise ConfigurationError: with every line that is wrong.
+    :raise ConfigurationError: with every invalid line.
     """
     problems: list[Problem] = []
     keys: tuple[Key, ...] = ()
@@ -144,9 +145,9 @@ def load_credentials(spec: AdminSpec) -> Credentials:
 
 
 def _has_passwords(spec: AdminSpec) -> bool:
-    """Return whether anybody can log in with a password, as far as the files can be read."""
+    """Return whether there is a password, as far as the files can be read."""
     if spec.passwd is not None or spec.authorized_keys is None:
-        return True  # one is made where neither is named
+        return True  # without either option, a password is generated
     try:
         return bool(load_credentials(spec).viewer_hashes)
     except ConfigurationError:
@@ -154,7 +155,7 @@ def _has_passwords(spec: AdminSpec) -> bool:
 
 
 def _with_viewers(admins: Credentials, spec: AdminSpec, problems: list[Problem]) -> Credentials:
-    """Return the credentials with those of the viewers' files."""
+    """Add the credentials of the viewers' files."""
     keys: list[Key] = []
     hashes: dict[str, bytes] = {}
     for path in spec.viewers:
@@ -171,24 +172,24 @@ def _with_viewers(admins: Credentials, spec: AdminSpec, problems: list[Problem])
 
 
 def _check_is_no_admin(entry: Key | tuple[str, bytes], admins: Credentials) -> None:
-    """Make sure that what stands for a viewer does not stand for an admin too.
+    """Check that a viewer's key or user name is not an admin's too.
 
-    :raise InvalidValue: if it does.
+    :raise InvalidValue: if it is.
     """
-    hint = "give each role its own"
+    hint = "use separate ones for each role"
     if isinstance(entry, Key) and entry.blob() in {key.blob() for key in admins.keys}:
-        message = "the key of a viewer is in authorized_keys too"
+        message = "the viewer's key is also in authorized_keys"
         raise InvalidValue(message, hint)
     name = VIEWER if isinstance(entry, Key) else entry[0]
     if name in admins.admins:
-        message = f"the user {quoted(name)} of a viewer is an admin's too, by user or passwd"
+        message = f"the viewer {quoted(name)} is also an admin, by user or passwd"
         raise InvalidValue(message, hint)
 
 
 def given_host_key(spec: AdminSpec) -> Key | None:
-    """Return the host key that the section names, ``None`` if it names none.
+    """Return the host key of the section, or ``None`` if it is not set.
 
-    :raise ConfigurationError: if there is none in the file.
+    :raise ConfigurationError: if the file is invalid.
     """
     if spec.host_key is None:
         return None
@@ -199,21 +200,21 @@ def given_host_key(spec: AdminSpec) -> Key | None:
 
 
 def private_key(data: bytes, where: str = "") -> Key:
-    """Return a private key in one of OpenSSH's formats.
+    """Parse a private key in one of OpenSSH's formats.
 
-    :param where: which one it is, for error messages.
-    :raise InvalidValue: if it is not one, or is locked with a passphrase.
+    :param where: the file, for error messages.
+    :raise InvalidValue: if it is not a private key, or has a passphrase.
     """
     hint = "a private key of OpenSSH without a passphrase, from `ssh-keygen -t ed25519`"
     try:
         key: Key = Key.fromString(data)
-    except Exception as error:  # the parser lets out whatever its parts raise
+    except Exception as error:  # the parser may raise anything
         is_locked = isinstance(error, EncryptedKeyError) or _PKCS8_ENCRYPTED in data
-        how = "is locked with a passphrase" if is_locked else "cannot be read as one"
+        how = "has a passphrase" if is_locked else "is not a private key"
         message = f"the host key{where} {how}"
         raise InvalidValue(message, hint) from error
     if key.isPublic():
-        message = f"the host key{where} is a public one"
+        message = f"the host key{where} is a public key"
         raise InvalidValue(message, hint)
     return key
 
@@ -221,7 +222,7 @@ def private_key(data: bytes, where: str = "") -> Key:
 def _read_entries(
     path: Path, location: SourceLocation, parse: Callable[[str], T], problems: list[Problem]
 ) -> list[tuple[SourceLocation, T]]:
-    """Return what the lines of a file stand for; a file that holds nothing is a problem too."""
+    """Parse the lines of a file. A file without entries is a problem."""
     entries: list[tuple[SourceLocation, T]] = []
     count = len(problems)
     try:
@@ -234,13 +235,13 @@ def _read_entries(
     except InvalidValue as invalid:
         problems.append(invalid.at(location))
     if not entries and len(problems) == count:
-        message = f"{quoted(str(path))} lets nobody in: it holds no entry"
-        problems.append(Problem(location, message, "add one, or drop the option"))
+        message = f"{quoted(str(path))} has no entries"
+        problems.append(Problem(location, message, "add one, or remove the option"))
     return entries
 
 
 def _entry_lines(data: bytes) -> Iterator[tuple[int, str]]:
-    """Return the lines that are neither empty nor a remark, with their numbers."""
+    """Return the lines that are not empty or comments, with their numbers."""
     for number, line in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
         text = line.strip()
         if text and not text.startswith("#"):
@@ -255,14 +256,14 @@ def _authorized_key(line: str) -> Key:
     for option in _key_options(match["options"] or ""):
         if option.lower() not in _GRANTED:
             name = option.partition("=")[0]
-            message = f"the option {quoted(name)} asks for what the admin shell does not do"
+            message = f"the option {quoted(name)} is not supported by the admin shell"
             raise InvalidValue(
-                message, "drop the option if the key may do everything, else the line"
+                message, "remove the option if the key may be used without it, otherwise the line"
             )
     try:
         key: Key = Key.fromString(f"{match['type']} {match['blob']}".encode(), "PUBLIC_OPENSSH")
         is_sound = key.sshType().decode() == match["type"]
-    except Exception:  # the parser lets out whatever its parts raise
+    except Exception:  # the parser may raise anything
         is_sound = False
     if not is_sound:
         message = f"the {match['type']} key is damaged, or of a sort that is not a valid value"
@@ -271,7 +272,7 @@ def _authorized_key(line: str) -> Key:
 
 
 def _viewer(line: str) -> Key | tuple[str, bytes]:
-    """Return what a line stands for that may be of either sort: a key looks like nothing else."""
+    """Parse a line that is a key or a password; the pattern of a key is unambiguous."""
     if _KEY_LINE.fullmatch(line) is not None:
         return _authorized_key(line)
     if ":" in line:
@@ -281,7 +282,7 @@ def _viewer(line: str) -> Key | tuple[str, bytes]:
 
 
 def _key_options(text: str) -> Iterator[str]:
-    """Return the options before a key; commas inside quotation marks do not end one."""
+    """Split the options before a key at commas that are not quoted."""
     return (found[0] for found in re.finditer(r'(?:"(?:\\.|[^"\\])*"|[^",])+', text))
 
 

@@ -1,8 +1,8 @@
-"""The password that sockd makes where ``[admin]`` names neither keys nor passwords.
+"""The generated password for an ``[admin]`` section without keys and passwords.
 
-Its hash stays in the state directory. The password itself is shown once, on the terminal that the
-daemon was started on. Without one it is in a file of the state directory until somebody has logged
-in with it. It never gets into a log.
+Its hash is kept in the state directory. The password itself is shown once, on the terminal that the
+daemon was started on. Without a terminal, it is written to a file in the state directory, which is
+deleted after the first login. It is never logged.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from sockd.support.text import printable
 
 
 class PasswordDisplay(Protocol):
-    """A terminal, or the lack of one."""
+    """The terminal that the daemon was started on, if any."""
 
     @property
     def is_there(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a terminal."""
 
     def show(self, text: str) -> bool:
-        """Print lines on it and nowhere else; return whether that was done."""
+        """Print text on the terminal only; return whether this succeeded."""
 
 
 class FirstPassword:
-    """The first password, from the start that makes it to the first login."""
+    """The first password, from its generation to the first login."""
 
     _log = PartLogger("sockd.admin")
 
@@ -43,7 +43,7 @@ class FirstPassword:
         self._is_shown = False
 
     def find(self) -> bytes | None:
-        """Return the hash of the password, ``None`` if none was made yet.
+        """Return the hash of the password, or ``None`` if it does not exist yet.
 
         :raise ConfigurationError: if it cannot be read, or is damaged.
         """
@@ -55,9 +55,9 @@ class FirstPassword:
         return self._hash
 
     def find_or_make(self, user: str) -> bytes:
-        """Return the hash of the password; make a password if there is none.
+        """Return the hash of the password; generate a password if it does not exist.
 
-        What a process writes that is still root belongs to the user that it becomes.
+        If the process is still root, the files are owned by the user that it switches to.
 
         :raise ConfigurationError: if the state directory cannot be used.
         """
@@ -67,7 +67,7 @@ class FirstPassword:
         password = random_password()
         made = f"{user}:{hashed(password)}\n".encode()
         kept = self._state.keep(PASSWORD, made)
-        if kept == made:  # else another process was first, and shows its own
+        if kept == made:  # otherwise another process was faster, and shows its password
             self._made = password
             self._state.discard(FIRST_PASSWORD)
             if not self._screen.is_there:
@@ -76,9 +76,10 @@ class FirstPassword:
         return self._hash
 
     def show(self) -> None:
-        """Show a password that was made at this start, now that the start has succeeded.
+        """Show a password that was generated at this start, after the start has succeeded.
 
-        It happens before a daemon lets go of its terminal; if that is gone, a file has to do.
+        This is called before the daemon detaches from its terminal. If the terminal is closed, the
+        password is written to the file.
         """
         if self._made is None or self._is_in_file or self._is_shown:
             return
@@ -89,7 +90,7 @@ class FirstPassword:
             self._write(self._made)
 
     def take_back(self) -> None:
-        """Forget a password that was made at this start, which has failed: nobody has seen it."""
+        """Delete a password that was generated at this start if the start has failed."""
         if self._made is not None:
             self._state.discard(FIRST_PASSWORD)
             self._state.discard(PASSWORD)
@@ -97,7 +98,7 @@ class FirstPassword:
             self._is_in_file = False
 
     def notice(self) -> str | None:
-        """Return what the log says about it: where it is, or how to get another one."""
+        """Return the log line: the file of the password, or how to get a new one."""
         if self._hash is None or self._is_shown:
             return None
         if self._is_in_file:
@@ -106,7 +107,7 @@ class FirstPassword:
         return f"the first password is not shown again; for a new one, delete {path} and restart"
 
     def entered(self, grant: Grant) -> None:
-        """Delete the file at the first login with the password."""
+        """Delete the file after the first login with the password."""
         if not self._is_in_file or grant.method != BY_PASSWORD or grant.evidence != self._hash:
             return
         self._is_in_file = False
@@ -121,7 +122,7 @@ class FirstPassword:
         self._is_in_file = True
 
     def _hash_in(self, data: bytes) -> bytes:
-        """Return the hash in an htpasswd file of one line, whoever it was made for."""
+        """Return the hash in an htpasswd file of one line, for any user."""
         try:
             return checked_hash(data.strip().rpartition(b":")[2])
         except InvalidValue as invalid:

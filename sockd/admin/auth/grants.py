@@ -1,4 +1,4 @@
-"""The ways to log in to the admin shell, as values. Pure."""
+"""Credentials of the admin shell as values. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 from sockd.admin.auth.roles import Role
 
-PASSWORD = "password"  # noqa: S105 - the name that RFC 4252 has for the method
+PASSWORD = "password"  # noqa: S105 - the name of the method in RFC 4252
 KEY = "publickey"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One credential, and the user and the role that it logs in as.
+    """A credential with its user and role.
 
-    A session holds the grant that it began with. When the credentials change, it may go on if and
-    only if that very grant is still among them.
+    A session keeps the grant of its login. When the credentials change, the session continues only
+    if they still contain an equal grant.
 
-    :ivar user: the user name in UTF-8, as it comes from the client.
+    :ivar user: the user name in UTF-8, as the client sends it.
     :ivar method: :data:`PASSWORD` or :data:`KEY`.
     :ivar evidence: the bcrypt hash of the password, or the blob of the public key.
     """

@@ -1,6 +1,6 @@
-"""Passwords: how they are made, read from a person, hashed with bcrypt and verified.
+"""Passwords: generating, reading, hashing with bcrypt and verifying.
 
-bcrypt takes a good fraction of a second on purpose: on a running reactor, verify in a thread.
+bcrypt takes a large fraction of a second on purpose. With a running reactor, verify in a thread.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import bcrypt
 from sockd.errors import InvalidValue
 
 MAX_PASSWORD = 72
-"""How many bytes of a password bcrypt looks at; longer ones are refused."""
+"""The number of bytes of a password that bcrypt uses; longer passwords are refused."""
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _GROUPS = 4
 _GROUP_LENGTH = 5
 _HASH = re.compile(rb"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}([./A-Za-z0-9])[./A-Za-z0-9]{31}")
 _SALT_ENDS = b".Oeu"
-"""The characters that the 22nd of a salt can be: only two of its six bits belong to the salt."""
+"""The valid 22nd characters of a salt: only two of the six bits belong to the salt."""
 
 _COSTS = range(4, 18)
 _DEFAULT_COST = b"12"
@@ -32,7 +32,7 @@ _HTPASSWD = "make the line with `htpasswd -B`"
 
 
 def random_password() -> str:
-    """Return a new password of 100 random bits, without letters that look alike."""
+    """Generate a password of 100 random bits, without characters that look alike."""
     groups = (
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS)
     )
@@ -42,29 +42,29 @@ def random_password() -> str:
 def hashed(password: str) -> str:
     """Return the bcrypt hash of a password.
 
-    :raise InvalidValue: if the password is empty, or longer than bcrypt looks at.
+    :raise InvalidValue: if the password is empty, too long, or contains a zero byte.
     """
     data = password.encode("utf-8", "surrogateescape")
     if not data:
         message = "the password is empty"
         raise InvalidValue(message, f"1 to {MAX_PASSWORD} bytes")
     if len(data) > MAX_PASSWORD:
-        message = f"the password is {len(data)} bytes long, and bcrypt looks at {MAX_PASSWORD}"
+        message = f"the password is {len(data)} bytes long, and bcrypt uses only {MAX_PASSWORD}"
         raise InvalidValue(message, f"1 to {MAX_PASSWORD} bytes")
     if b"\0" in data:
-        message = "the password holds a zero byte"
+        message = "the password contains a zero byte"
         raise InvalidValue(message, f"1 to {MAX_PASSWORD} bytes of text")
     return bcrypt.hashpw(data, bcrypt.gensalt()).decode("ascii")
 
 
 def checked_hash(text: bytes) -> bytes:
-    """Return a bcrypt hash if it is one that can be verified in reasonable time.
+    """Check a bcrypt hash, and that it can be verified in reasonable time.
 
-    :raise InvalidValue: if it is not.
+    :raise InvalidValue: if it is invalid.
     """
     match = _HASH.fullmatch(text)
     if match is None:
-        message = "the hash is not bcrypt's"
+        message = "the hash is not a bcrypt hash"
         raise InvalidValue(message, _HTPASSWD)
     if int(match[1]) not in _COSTS:
         message = f"the hash has cost {int(match[1])}"
@@ -76,14 +76,14 @@ def checked_hash(text: bytes) -> bytes:
 
 
 class PasswordTable:
-    """bcrypt hashes by user name; to refuse a password takes the same work for every user name.
+    """bcrypt hashes by user name. Refusing a password takes the same time for every user name.
 
-    The cost of a hash shows in the time that it takes. So each attempt is checked against one hash
-    of each cost in use, the user's own hash among them if there is one: the same number of
-    calls of bcrypt, of the same costs, in the same order.
+    The time of a check depends on the cost of the hash. So each attempt is checked against one hash
+    of each cost in use, including the user's own hash if there is one: the same number of bcrypt
+    calls, with the same costs, in the same order.
 
     :param hashes: hashes that :func:`checked_hash` accepts.
-    :param check: returns whether a password belongs to a hash.
+    :param check: returns whether a password matches a hash.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class PasswordTable:
         self._decoys = {cost: b"$2b$" + cost + b"$" + b"." * 53 for cost in costs}
 
     def verify(self, user: bytes, password: bytes) -> bool:
-        """Return whether a password is the user's; an empty or overlong one never is."""
+        """Return whether a password is correct. An empty or too long one never is."""
         own = self._hashes.get(user)
         is_possible = 0 < len(password) <= MAX_PASSWORD and b"\0" not in password
         data = password if is_possible else b"-"
@@ -111,9 +111,9 @@ def _cost(known: bytes) -> bytes:
 
 
 def read_and_hash(stdin: TextIO | None = None, ask: Callable[[str], str] = getpass) -> str:
-    """Read a password, unseen on a terminal, else one line of input; return its hash.
+    """Read a password from the terminal without echo, or from a line of input; return its hash.
 
-    :raise SystemExit: with one line that says why the password will not do.
+    :raise SystemExit: with an error message of one line if the password is invalid.
     """
     source = sys.stdin if stdin is None else stdin
     try:

@@ -1,17 +1,17 @@
-"""What somebody who is logged in may do. Pure."""
+"""The roles of users. Pure."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 VIEWER = "viewer"
-"""The login name of those who come in as viewers with a key."""
+"""The user name of viewers who log in with a key."""
 
 
 class Role(StrEnum):
-    """The two ways to be in."""
+    """The role of a user, which determines the permissions."""
 
     ADMIN = "admin"
-    """Runs Python in the daemon, and so may do everything that its user can."""
+    """Runs Python in the daemon, with all permissions of the daemon's user."""
     VIEWER = "viewer"
-    """Reads: the commands of :mod:`sockd.admin.commands.viewer`, and nothing else."""
+    """Reads only, with the commands of :mod:`sockd.admin.commands.viewer`."""

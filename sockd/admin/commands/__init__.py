@@ -1,7 +1,7 @@
 """The commands of the admin shell.
 
-- :mod:`~sockd.admin.commands.commands`: the tables, and the commands that change something
-- :mod:`~sockd.admin.commands.live`: the commands that keep the screen: ``top()``, ``watch()``
+- :mod:`~sockd.admin.commands.commands`: the tables, and the commands that make changes
+- :mod:`~sockd.admin.commands.live`: the live commands ``top()`` and ``watch()``
 - :mod:`~sockd.admin.commands.top`: the busiest connections, redrawn every second
 - :mod:`~sockd.admin.commands.watch`: events as they happen
 - :mod:`~sockd.admin.commands.capture`: ``capture``, ``capture.start()``, ``capture.stop()``

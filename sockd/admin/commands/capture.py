@@ -1,4 +1,4 @@
-"""The shell's ``capture``: called it shows how the capture goes, and it can start and stop it."""
+"""The ``capture`` command: shows the status of the capture, starts it and stops it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sockd.interfaces import ICapture, IDaemon
 from sockd.render.tables import pairs
 
 _ROWS = 20
-"""How many files are listed at most; the newest."""
+"""The maximum number of files in the list; the newest are shown."""
 
 
 class CaptureCommand:
-    """Show what is captured; capture.start() and capture.stop() begin and end it."""
+    """Show the capture; capture.start() and capture.stop() start and stop it."""
 
     __name__ = "capture"
 
@@ -22,32 +22,34 @@ class CaptureCommand:
         self._console = console
 
     def __repr__(self) -> str:
-        """Return what a person sees who forgets the parentheses."""
-        return "capture() shows it, capture.start() and capture.stop() begin and end it"
+        """Return a hint for a user who omits the parentheses."""
+        return "capture() shows the capture; capture.start() and capture.stop() start and stop it"
 
     def __call__(self) -> None:
-        """Show how the capture goes."""
+        """Show the status of the capture."""
         capture = self._capture()
         if capture is not None:
             self._show(capture)
 
     def start(self) -> None:
-        """Begin to write files."""
+        """Start the capture."""
         capture = self._capture()
         if capture is not None:
             self._report(capture, capture.start())
 
     def stop(self) -> None:
-        """End the files."""
+        """Stop the capture."""
         capture = self._capture()
         if capture is not None:
             self._report(capture, capture.stop())
 
     def _capture(self) -> ICapture | None:
-        """Return the capture, or say what is missing."""
+        """Return the capture, or report that it is not configured."""
         capture = self._daemon.capture
         if capture is None:
-            self._console.complain("nothing is captured: the configuration has no [capture]")
+            self._console.complain(
+                "capture is not configured: the configuration has no [capture] section"
+            )
         return capture
 
     def _report(self, capture: ICapture, work: Deferred[None]) -> None:

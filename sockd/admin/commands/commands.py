@@ -1,7 +1,7 @@
-"""The commands of the admin shell. Each prints a table made for reading and returns nothing.
+"""The commands of the admin shell. Each prints a table for people and returns nothing.
 
-A wrong name or number is one helpful line, never a traceback. No table is longer than its limit:
-nobody walks 20,000 connections at once on the reactor.
+An unknown name or number is an error message of one line without a traceback. The length of a table
+is limited, so that a command does not block the reactor with 20,000 connections.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from sockd.render.tables import pairs, seconds, table
 from sockd.support.text import nearest, printable, quoted
 
 DEFAULT_ROWS = 200
-"""How long a table is unless its `limit` says otherwise."""
+"""The default maximum number of rows of a table."""
 
 COUNTED = 2000
-"""How many connections `ports()` counts."""
+"""The maximum number of connections that `ports()` counts."""
 
 
 class Commands:
-    """What one session can ask of the daemon.
+    """The commands of one session.
 
     :param clock: returns the time in seconds since the epoch.
     """
@@ -52,7 +52,7 @@ class Commands:
         self._live = LiveCommands(daemon, console)
 
     def namespace(self) -> dict[str, object]:
-        """Return the names that the session begins with."""
+        """Return the initial namespace of the session."""
         return {"daemon": self._daemon, **{entry.__name__: entry for entry in self._commands()}}
 
     def status(self) -> None:
@@ -72,12 +72,12 @@ class Commands:
         self._console.say(pairs([*facts, *totals.items()]))
 
     def services(self) -> None:
-        """Show the services: where they listen and what has passed."""
+        """Show the services: their listeners and counters."""
         rows = [service_row(service) for service in self._daemon.services.values()]
         self._console.say(table(SERVICE_COLUMNS, rows))
 
     def connections(self, service: str | None = None, limit: int = DEFAULT_ROWS) -> None:
-        """Show open connections, oldest first; connections('NAME') those of one service."""
+        """Show open connections, oldest first; connections('NAME') shows those of one service."""
         if service is None:
             records = list(self._daemon.ledger.services.values())
             found: Iterable[Connection] = self._daemon.ledger.open_connections()
@@ -95,7 +95,7 @@ class Commands:
             self._console.say(more)
 
     def connection(self, number: int) -> None:
-        """Show all about one connection: connection(ID)."""
+        """Show the details of a connection: connection(ID)."""
         found = self._connection(number)
         if found is None:
             return
@@ -107,7 +107,7 @@ class Commands:
         self._console.say(pairs([*view.items(), *kernel]))
 
     def ports(self, limit: int = DEFAULT_ROWS) -> None:
-        """Show what stays and what changes: each server port, its clients, and what is true."""
+        """Show each server port with its clients: which ports differ and which are the same."""
         ledger = self._daemon.ledger
         ports = PortsTable(ledger.services.values())
         shown: dict[tuple[str, Listener], list[str]] = {}
@@ -126,7 +126,7 @@ class Commands:
             self._console.say(f"only the {COUNTED} oldest of {total} connections are counted")
 
     def lesson(self) -> None:
-        """Take a short tour of the lab: what to type, what to see, and why."""
+        """Show a short tour of the lab: commands to type, and what they show."""
         self._console.say("\n".join(tour(self._daemon.ledger.services.values())))
 
     def disconnect(self, number: int) -> None:
@@ -135,7 +135,7 @@ class Commands:
         if found is None:
             return
         if not self._daemon.disconnect(found.id):
-            self._console.complain(f"connection {found.id} is closed already ({found.reason})")
+            self._console.complain(f"connection {found.id} is already closed ({found.reason})")
             return
         self._console.say(f"closing connection {found.id}: {found.peer} on {found.local}")
 
@@ -146,11 +146,13 @@ class Commands:
             return
         record = service.record
         if record.state is State.STOPPED and not record.active:
-            self._console.complain(f"{record.name} is stopped already")
+            self._console.complain(f"{record.name} is already stopped")
             return
         stopping: Deferred[object] = maybeDeferred(self._daemon.stop, record.name)
         if record.active:
-            drains = f"{record.name} listens no more; {record.active} open connections may finish"
+            drains = (
+                f"{record.name} has stopped listening; {record.active} open connections may finish"
+            )
             self._console.say(drains)
         self._report(stopping, lambda: _now(service))
 
@@ -162,14 +164,14 @@ class Commands:
         record = service.record
         if record.listeners:
             self._console.complain(
-                f"{record.name} listens already on {listening_on(record.listeners)}"
+                f"{record.name} already listens on {listening_on(record.listeners)}"
             )
             return
         starting: Deferred[object] = maybeDeferred(self._daemon.start, record.name)
         self._report(starting, lambda: _now(service))
 
     def reload(self) -> None:
-        """Read the configuration again and follow it; if it is wrong, nothing changes."""
+        """Reload the configuration; if it is invalid, nothing changes."""
         reloading = maybeDeferred(self._daemon.reload)
         reloading.addCallbacks(
             lambda plan: self._console.say("\n".join(plan.lines())), self._complain_of
@@ -182,8 +184,8 @@ class Commands:
             (f"{entry.__name__}()", (entry.__doc__ or "").partition("\n")[0])
             for entry in self._commands()
         ]
-        rows.append(("daemon", "The live object, for everything else."))
-        rows.append(("exit()", "End the session, as Ctrl-D does; the daemon goes on."))
+        rows.append(("daemon", "The live object, for anything else."))
+        rows.append(("exit()", "End the session, as Ctrl-D does; the daemon keeps running."))
         self._console.say(pairs(rows))
 
     def _commands(self) -> tuple[Callable[..., None], ...]:
@@ -205,7 +207,7 @@ class Commands:
         )
 
     def _service(self, name: object) -> INetworkService | None:
-        """Return a service, or say which there are."""
+        """Return a service, or report the similar or known names."""
         service = self._daemon.services.get(name) if isinstance(name, str) else None
         if service is None:
             known = nearest(str(name), self._daemon.services)
@@ -213,7 +215,7 @@ class Commands:
         return service
 
     def _connection(self, number: object) -> Connection | None:
-        """Return a connection that is open or remembered, or say how to find one."""
+        """Return a connection that is open or in the history, or report how to find one."""
         found = self._daemon.ledger.find(number) if isinstance(number, int) else None
         if found is None:
             hint = "connections() shows the numbers"
@@ -221,7 +223,7 @@ class Commands:
         return found
 
     def _report(self, work: Deferred[object], done: Callable[[], str]) -> None:
-        """Say how some work ended, now or later."""
+        """Report the result of some work when it is done."""
         work.addCallbacks(lambda _: self._console.say(done()), self._complain_of)
         self._console.follow(work)
 
@@ -234,17 +236,17 @@ class Commands:
 
 
 def _now(service: INetworkService) -> str:
-    """Return where a service is after a stop or a start, or one upon the other."""
+    """Return the state of a service after a stop or a start, even if they overlap."""
     record = service.record
     if record.listeners:
         return f"{record.name} listens on {listening_on(record.listeners)}"
     if service.running and record.state is State.STOPPED:
-        return f"{record.name} starts; services() shows when it listens"
+        return f"{record.name} is starting; services() shows when it listens"
     return f"{record.name} is {record.state}"
 
 
 def _port_lines(row: PortRow, lines: list[str]) -> Iterator[str]:
-    """Return a port, those of its connections that are shown, and the sentence about them all."""
+    """Return the lines of a port: some of its connections, and a summary of all."""
     yield f"{row.service}: {row.listener.transport} {row.listener.address}"
     yield from lines
     if row.connections > len(lines):

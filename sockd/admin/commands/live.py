@@ -1,4 +1,4 @@
-"""The shell's live commands: what goes on changing until a key is pressed."""
+"""The live commands, whose output is updated until a key is pressed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class LiveCommands:
         self._console = console
 
     def top(self, sort: str = "traffic") -> None:
-        """Show the busiest connections, again each second; any key ends it."""
+        """Show the busiest connections, updated each second; any key ends it."""
         order = str(sort)
         if order not in SORTS:
             known = nearest(order, SORTS)
-            self._console.complain(f"nothing is sorted by {quoted(order)} ({known})")
+            self._console.complain(f"cannot sort by {quoted(order)} ({known})")
             return
         self._show(lambda screen: Top(self._daemon, screen, order))
 
@@ -35,6 +35,6 @@ class LiveCommands:
     def _show(self, make: Callable[[Screen], View]) -> None:
         screen = self._console.screen
         if screen is None:
-            self._console.complain("there is no screen here")
+            self._console.complain("live views are not available in this session")
         else:
             self._console.follow(screen.show(make(screen)))

@@ -1,6 +1,6 @@
-"""The live table of the busiest connections: drawn again each second, until a key is pressed.
+"""The live table of the busiest connections: redrawn each second until a key is pressed.
 
-However many connections there are, a turn of the reactor looks at a few hundred of them.
+With many connections, each turn of the reactor processes only a few hundred of them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from sockd.render.tables import seconds, table
 from sockd.support.text import printable
 
 REDRAW_INTERVAL = 1.0
-"""From one picture to the next, in seconds."""
+"""The interval between two updates, in seconds."""
 
 CONNECTIONS_PER_TURN = 256
-"""How many connections a turn of the reactor looks at."""
+"""The number of connections that are processed in a turn of the reactor."""
 
 TOP_ROWS = 200
-"""How many connections are shown at most."""
+"""The maximum number of connections that are shown."""
 
 _FIELDS = table_fields("id", "service", "local", "peer", "opened", "bytes_in", "bytes_out")
 _COLUMNS = (*headings(_FIELDS), "bytes/s")
 
 TrafficRow = tuple[Connection, float | None]
-"""A connection and its traffic in bytes a second, ``None`` where nothing was measured yet."""
+"""A connection and its traffic in bytes per second; ``None`` before the second measurement."""
 
 Ranking = Callable[[TrafficRow], tuple[float, ...]]
 
@@ -53,9 +53,9 @@ SORTS: Mapping[str, Ranking] = {"traffic": _by_traffic, "bytes": _by_bytes, "age
 
 
 class Meter:
-    """Measures all connections again and again, and ranks them.
+    """Measures the traffic of all connections, and ranks them.
 
-    :ivar rows: the first of them, as of the last time.
+    :ivar rows: the highest-ranked connections of the last measurement.
     """
 
     def __init__(self, rank: Ranking) -> None:
@@ -65,7 +65,7 @@ class Meter:
         self.rows: list[TrafficRow] = []
 
     def walk(self, connections: Iterable[Connection], now: float) -> Iterator[None]:
-        """Look at all of them, so many each step; :attr:`rows` is new after the last."""
+        """Measure in steps of :data:`CONNECTIONS_PER_TURN`; the last step updates :attr:`rows`."""
         seen: dict[int, int] = {}
         best: list[TrafficRow] = []
         rest = iter(connections)
@@ -84,7 +84,7 @@ class Meter:
 
 
 class Top:
-    """The view itself; where there is no terminal it is one table, and the end.
+    """The view of ``top()``. Without a terminal it prints one table and ends.
 
     :param sort: one of :data:`SORTS`.
     """
@@ -99,17 +99,17 @@ class Top:
         self._rates = ""
 
     def begin(self) -> None:
-        """Measure for the first time."""
+        """Start the measurements."""
         if self._screen.size is not None:
             self._screen.write(ENTER)
         self._measure()
 
     def resized(self) -> None:
-        """Draw what is known into the new window."""
+        """Redraw in the new window size."""
         self._draw()
 
     def end(self) -> None:
-        """Bring back what the screen showed before."""
+        """Restore the screen."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -122,7 +122,7 @@ class Top:
         self._step(self._meter.walk(self._daemon.ledger.open_connections(), now))
 
     def _step(self, walk: Iterator[None]) -> None:
-        """Look at a part of the connections, and at the next one in the next turn."""
+        """Process some connections, and the others in the following turns."""
         for _ in walk:
             self._timer = self._screen.clock.callLater(0, self._step, walk)
             return
@@ -135,7 +135,7 @@ class Top:
         self._timer = self._screen.clock.callLater(REDRAW_INTERVAL, self._measure)
 
     def _draw(self) -> None:
-        """Draw over the last picture, unless that one is still on its way."""
+        """Redraw, unless the last output has not been sent yet."""
         if self._screen.size is None or self._screen.is_congested():
             return
         width, height = self._screen.size
@@ -163,14 +163,15 @@ class Top:
         )
 
     def _add_up(self, now: float) -> None:
-        """Compare the totals with those of the last time."""
+        """Compute the rates from the totals and those of the last measurement."""
         records = list(self._daemon.ledger.services.values())
-        came, went = sum(r.bytes_in for r in records), sum(r.bytes_out for r in records)
+        total_in, total_out = sum(r.bytes_in for r in records), sum(r.bytes_out for r in records)
         if self._bytes is not None and now > self._bytes[0]:
-            then, came_then, went_then = self._bytes
-            rates = (came - came_then) / (now - then), (went - went_then) / (now - then)
+            before, in_before, out_before = self._bytes
+            elapsed = now - before
+            rates = (total_in - in_before) / elapsed, (total_out - out_before) / elapsed
             self._rates = f"  {rates[0]:.0f} bytes/s in, {rates[1]:.0f} out"
-        self._bytes = now, came, went
+        self._bytes = now, total_in, total_out
 
 
 def _cells(row: TrafficRow, now: float) -> list[object]:

@@ -1,8 +1,7 @@
-"""The shell of a viewer: reads one command a line out of a fixed table, and knows no Python.
+"""The shell of a viewer: one command of a fixed table per line, without Python.
 
-A line is a word, and literals in parentheses behind it: ``connections('echo', limit=20)``. It is
-matched against expressions that are spelled out here; nothing of it is compiled, evaluated or
-looked up on an object. What is not in the table does not exist.
+A line is a name with optional literals in parentheses: ``connections('echo', limit=20)``. It is
+parsed with regular expressions. Nothing is compiled, evaluated or looked up on an object.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from sockd.render.tables import pairs
 from sockd.support.text import nearest, quoted
 
 MAX_COMMAND = 256
-"""In characters."""
+"""The maximum length of a line, in characters."""
 
 MOST_ROWS = 1000
-"""How long a table for a viewer may be."""
+"""The maximum number of rows of a table for a viewer."""
 
 _CALL = re.compile(
     r"[ ]* (?P<name> [a-z]{1,20} ) [ ]* (?: \( (?P<arguments> [^()]* ) \) [ ]* )?",
@@ -44,9 +43,9 @@ Literal = str | int
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A line that was understood.
+    """A parsed line.
 
-    :ivar arguments: values with their names; the empty name where none was given.
+    :ivar arguments: names and values; the name of a positional argument is empty.
     """
 
     name: str
@@ -57,9 +56,9 @@ class Call:
 class ViewerCommand:
     """A command of the table.
 
-    :ivar run: is given the values of the parameters by their names.
-    :ivar parameters: the parameters in order, each with the type of its values.
-    :ivar required: how many of them must be given.
+    :ivar run: called with the arguments by name.
+    :ivar parameters: the parameters in order, with their types.
+    :ivar required: the number of required parameters.
     """
 
     run: Callable[..., None]
@@ -69,7 +68,7 @@ class ViewerCommand:
 
 
 class ViewerShell:
-    """What one session of a viewer can ask.
+    """The commands of a viewer's session.
 
     :param clock: returns the time in seconds since the epoch.
     """
@@ -88,24 +87,24 @@ class ViewerShell:
             "top": _entry(live.top, sort=str),
             "watch": _entry(live.watch),
             "lesson": _entry(commands.lesson),
-            "capture": ViewerCommand(capture.__call__, "Show how the capture goes.", {}),
+            "capture": ViewerCommand(capture.__call__, "Show the status of the capture.", {}),
             "commands": _entry(self._commands),
             "exit": _entry(_leave),
             "quit": _entry(_leave),
         }
 
     def enter(self, source: str) -> bool:
-        """Run a line; return that no further one is needed.
+        """Run a line; return ``False``, as a line is always complete.
 
-        :raise SystemExit: if it asks for the end of the session.
+        :raise SystemExit: if it ends the session.
         """
         self.run(source)
         return False
 
     def run(self, source: str) -> bool:
-        """Run a line; return whether it was understood.
+        """Run a line; return whether it was valid.
 
-        :raise SystemExit: if it asks for the end of the session.
+        :raise SystemExit: if it ends the session.
         """
         try:
             call = parse_call(source)
@@ -129,9 +128,9 @@ class ViewerShell:
 
 
 def parse_call(line: str) -> Call | None:
-    """Return the call that a line stands for, ``None`` for an empty one.
+    """Parse a line. Return ``None`` for an empty one.
 
-    :raise InvalidValue: if it is none.
+    :raise InvalidValue: if the line is invalid.
     """
     text = line.rstrip("\r\n")
     if not text.strip(" "):
@@ -160,9 +159,9 @@ def _argument(text: str) -> tuple[str, Literal]:
 
 
 def _bound(call: Call, entry: ViewerCommand) -> dict[str, Literal]:
-    """Return the values of a call by the names of the parameters.
+    """Return the arguments of a call by the names of the parameters.
 
-    :raise InvalidValue: if they do not fit.
+    :raise InvalidValue: if they do not match the parameters.
     """
     takes = ", ".join(entry.parameters) or "nothing"
     bound: dict[str, Literal] = {}
@@ -171,15 +170,15 @@ def _bound(call: Call, entry: ViewerCommand) -> dict[str, Literal]:
         name = given or next(unnamed, "")
         kind = entry.parameters.get(name)
         if kind is None or name in bound or type(value) is not kind:
-            message = f"{quoted(str(value))} does not fit {call.name}()"
+            message = f"{quoted(str(value))} is not a valid argument of {call.name}()"
             raise InvalidValue(message, f"it takes {takes}")
         bound[name] = value
     if len(bound) < entry.required:
-        message = f"{call.name}() needs more"
+        message = f"{call.name}() needs an argument"
         raise InvalidValue(message, f"it takes {takes}")
     limit = bound.get("limit", DEFAULT_ROWS)
     if isinstance(limit, int) and limit > MOST_ROWS:
-        message = f"limit={limit} is too many"
+        message = f"limit={limit} is too large"
         raise InvalidValue(message, f"{MOST_ROWS} at most")
     return bound
 
@@ -191,5 +190,5 @@ def _entry(
 
 
 def _leave() -> NoReturn:
-    """End the session, as Ctrl-D does; the daemon goes on."""
+    """End the session, as Ctrl-D does; the daemon keeps running."""
     raise SystemExit

@@ -1,4 +1,4 @@
-"""The events as they happen, a line each, until a key is pressed."""
+"""The events as they happen, one line each, until a key is pressed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from sockd.model.ledger import Ledger
 from sockd.support.text import rfc3339
 
 LINES_PER_SECOND = 50
-"""How many events are told a second; the others are counted."""
+"""The maximum number of events that are shown per second; the others are counted."""
 
 _SECOND = 1.0
 
 
 class Watch:
-    """The view itself. Of what comes too fast for it or for its reader only the number is told."""
+    """The view of ``watch()``.
+
+    Events above the rate limit, or while the client reads too slowly, are only counted.
+    """
 
     def __init__(self, ledger: Ledger, screen: Screen) -> None:
         self._ledger = ledger
@@ -30,26 +33,26 @@ class Watch:
         self._missed = 0
 
     def begin(self) -> None:
-        """Tell what happens from now on."""
+        """Subscribe to the events."""
         if self._screen.size is not None:
             self._screen.write("events as they happen; any key ends this\n")
-        self._unsubscribe = self._ledger.subscribe(self._tell)
+        self._unsubscribe = self._ledger.subscribe(self._show)
         self._timer = self._screen.clock.callLater(_SECOND, self._tick)
 
     def resized(self) -> None:
-        """Do nothing: lines are lines."""
+        """Do nothing: lines are not redrawn."""
 
     def end(self) -> None:
-        """Tell no more."""
+        """Unsubscribe."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
-        self._tell_missed()
+        self._show_missed()
 
-    def _tell(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         if not self._left or self._missed or self._screen.is_congested():
             self._missed += 1
             return
@@ -60,9 +63,9 @@ class Watch:
     def _tick(self) -> None:
         self._timer = self._screen.clock.callLater(_SECOND, self._tick)
         self._left = LINES_PER_SECOND
-        self._tell_missed()
+        self._show_missed()
 
-    def _tell_missed(self) -> None:
+    def _show_missed(self) -> None:
         if self._missed and not self._screen.is_congested():
             self._screen.write(f"… and {self._missed:,} more\n")
             self._missed = 0

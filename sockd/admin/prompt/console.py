@@ -1,4 +1,4 @@
-"""What a session says and how it fares: the one thing that the commands know of their user."""
+"""The output of commands, their errors and their pending work."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Writer = Callable[[str], None]
 class Console:
     """The output of a session.
 
-    :param out: writes what was asked for.
-    :param err: writes complaints.
-    :param screen: where live views are shown; ``None`` where there can be none.
-    :ivar failed: whether anything went wrong; the exit status of a command tells it.
+    :param out: writes output.
+    :param err: writes error messages.
+    :param screen: shows live views; ``None`` if they are not available.
+    :ivar failed: whether there was an error. It determines the exit status of a command.
     """
 
     def __init__(self, out: Writer, err: Writer, screen: Screen | None = None) -> None:
@@ -31,21 +31,21 @@ class Console:
         self._waiters: list[Deferred[None]] = []
 
     def say(self, text: str) -> None:
-        """Write a line, or several."""
+        """Write one or more lines."""
         self.out(text + "\n")
 
     def complain(self, text: str) -> None:
-        """Write what is wrong."""
+        """Write an error message."""
         self.failed = True
         self.err(text + "\n")
 
     def follow(self, work: Deferred[T]) -> None:
-        """Keep a session that runs one command open until some work is done."""
+        """Keep the session of a single command open until some work is done."""
         self._pending += 1
         work.addBoth(self._done)
 
     def idle(self) -> Deferred[None]:
-        """Return what fires when there is no more work to follow."""
+        """Return a Deferred that fires when no work is pending."""
         if not self._pending:
             return succeed(None)
         waiter: Deferred[None] = Deferred()

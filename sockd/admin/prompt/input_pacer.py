@@ -1,7 +1,7 @@
-"""Hands input on a line at a time, with a pause after each: nobody holds the daemon up with many.
+"""A pacer of a viewer's input: one line at a time, with a pause after each.
 
-What a viewer types or pipes in goes through here; the commands of the shell are quick, but a pasted
-book of them is not. While the client does not read the answers, no further question is asked.
+A single command is fast, but thousands of pasted lines would block the reactor. Input also waits
+while the client does not read the output.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 PAUSE = 0.05
-"""How long the next line waits after one, in seconds."""
+"""The pause between two lines, in seconds."""
 
 MAX_PENDING = 64 * 1024
-"""How many bytes may wait."""
+"""The maximum number of bytes that wait."""
 
 _PIECE = 256
-"""How many bytes are handed on at once, where no line ends among them."""
+"""The number of bytes that are passed on at once if they contain no line end."""
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 
 
 class InputPacer:
-    """Between a client and what runs its lines.
+    """A bounded input queue between a client and the code that runs its lines.
 
-    :param feed: takes input that ends with a line, or holds none.
-    :param is_congested: whether the answers pile up.
-    :param overflow: called when too much waits; nothing is handed on any more.
+    :param feed: called with one line, or a piece of a long line.
+    :param is_congested: returns whether the client reads too slowly.
+    :param overflow: called when too much input waits. After it, all input is discarded.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class InputPacer:
         self._is_closed = False
 
     def write(self, data: bytes) -> None:
-        """Take input."""
+        """Add input to the queue."""
         if self._is_closed:
             return
         if len(self._waiting) + len(data) > MAX_PENDING:
@@ -59,13 +59,16 @@ class InputPacer:
         self._go_on()
 
     def end(self, then: Callable[[], None]) -> None:
-        """Take note that there is no more input; call when all of it is handed on."""
+        """Mark the end of the input.
+
+        :param then: called when all input has been passed on.
+        """
         if not self._is_closed:
             self._at_end = then
             self._go_on()
 
     def close(self) -> None:
-        """Forget what waits."""
+        """Discard the queue and all further input."""
         self._is_closed = True
         self._waiting = b""
         self._at_end = None
@@ -79,13 +82,13 @@ class InputPacer:
         if self._waiting and self._is_congested():
             self._pause()
         elif self._waiting:
-            self._hand_on()
+            self._pass_on()
         elif self._at_end is not None:
             then = self._at_end
             self.close()
             then()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         found = _LINE_END.search(self._waiting, 0, _PIECE)
         size = found.end() if found else _PIECE
         piece, self._waiting = self._waiting[:size], self._waiting[size:]

@@ -1,7 +1,7 @@
-"""Runs Python for a session: in its own namespace, with output, input and errors of its own.
+"""The Python interpreter of a session, with its own namespace and standard streams.
 
-The daemon's standard streams are never in reach of what is run: its output goes to the session,
-its input is at an end, and ``exit()`` ends the session.
+Code cannot use the daemon's standard streams: its output goes to the session, its input is at end
+of file, and ``exit()`` ends the session.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from sockd.admin.prompt.interruption import SHELL, Interrupter
 from sockd.admin.prompt.script import ParseBudget
 
 LONGEST_OUTPUT = 16 * 1024 * 1024
-"""How much a statement may print, in characters: nothing is sent before the statement ends."""
+"""The maximum output of a statement, in characters: nothing is sent before the statement ends."""
 
-_NO_TIME = "the error cannot be shown: its text could not be made in time"
+_FORMAT_TIMEOUT = "the error cannot be displayed: formatting it took too long"
 
 D = TypeVar("D")
 T = TypeVar("T")
@@ -38,8 +38,8 @@ class SessionEnd:
     """The ``exit`` and ``quit`` of a session."""
 
     def __repr__(self) -> str:
-        """Return what a person sees who forgets the parentheses."""
-        return "exit() or Ctrl-D ends the session; the daemon goes on"
+        """Return a hint for a user who omits the parentheses."""
+        return "exit() or Ctrl-D ends the session; the daemon keeps running"
 
     def __call__(self, code: object = None) -> NoReturn:
         """End the session."""
@@ -47,11 +47,11 @@ class SessionEnd:
 
 
 class Interpreter:
-    """Runs what one session types.
+    """Runs the Python code of one session.
 
-    :param namespace: the names that it begins with; ``exit`` and ``quit`` are added.
-    :param interrupter: has the time limit of a statement; without it there is none.
-    :param tell: is told why a statement was interrupted.
+    :param namespace: the initial names; ``exit`` and ``quit`` are added.
+    :param interrupter: enforces the timeout of statements; ``None``: no timeout.
+    :param tell: called with the reason when a statement is interrupted.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Interpreter:
         self._deferreds = 0
 
     def enter(self, source: str) -> bool:
-        """Run source as a prompt does; return whether it is not complete yet.
+        """Run source as a prompt does; return whether it is incomplete.
 
-        :raise SystemExit: if it asks for the end of the session.
+        :raise SystemExit: if it ends the session.
         """
         before, _, last = source.rpartition("\n")
         if not before:
             self._budget = ParseBudget()
         if last.strip() and not self._budget.allows(len(source)):
-            return True  # an empty line has it parsed
+            return True  # it is parsed at the next empty line
         try:
             code = self._compile(source, SHELL, "single")
         except (SyntaxError, ValueError, OverflowError) as error:
@@ -91,10 +91,10 @@ class Interpreter:
         return code is None
 
     def run(self, source: str) -> bool:
-        """Run whole statements, and show the values of those that are expressions.
+        """Run complete statements up to the first error, and show the values of expressions.
 
-        :return: whether all of them ran; the first that fails is the last that runs.
-        :raise SystemExit: if one asks for the end of the session.
+        :return: whether all of them succeeded.
+        :raise SystemExit: if one ends the session.
         """
         try:
             tree = ast.parse(source, SHELL)
@@ -117,11 +117,11 @@ class Interpreter:
         return True
 
     def _limited(self, work: Callable[[], T]) -> T:
-        """Do what may run code of the session: all of that has a time limit."""
+        """Do some work that may run code of the session, with the timeout of a statement."""
         return self._interrupter.run(work, self._tell)
 
     def _or_else(self, work: Callable[[], T], default: D) -> T | D:
-        """Return what some work returns, or a default if it fails or takes too long."""
+        """Return the result of some work, or a default if it fails or times out."""
         try:
             return self._limited(work)
         except BaseException:
@@ -129,7 +129,7 @@ class Interpreter:
 
     @contextmanager
     def _streams(self) -> Iterator[None]:
-        """Lend the interpreter's standard streams to what runs now."""
+        """Redirect the standard streams of the process to the session."""
         kept = sys.stdin, sys.stdout, sys.stderr, sys.displayhook
         sys.stdin = io.StringIO()
         sys.stdout = _Stream(partial(self._print, self._console.out))
@@ -141,18 +141,18 @@ class Interpreter:
             sys.stdin, sys.stdout, sys.stderr, sys.displayhook = kept
 
     def _print(self, write: Writer, text: str) -> None:
-        """Write what there is still room for."""
+        """Write text up to the limit of the output."""
         if self._room < 0:
             return
         room = self._room
         self._room -= len(text)
         write(text[:room])
         if self._room < 0:
-            self._console.complain(f"\nthe output is cut after {LONGEST_OUTPUT} characters")
+            self._console.complain(f"\noutput truncated after {LONGEST_OUTPUT} characters")
 
     def _complain_of(self, error: BaseException) -> None:
-        """Show a traceback of what the session typed."""
-        text = self._or_else(partial(_traceback, error), _NO_TIME)
+        """Show the traceback of an error."""
+        text = self._or_else(partial(_traceback, error), _FORMAT_TIMEOUT)
         self._console.complain(text[:LONGEST_OUTPUT])
 
     def _display(self, value: object) -> None:
@@ -165,14 +165,14 @@ class Interpreter:
             self._print(self._console.out, f"{value!r}\n")
 
     def _watch(self, deferred: Deferred[object]) -> None:
-        """Show a Deferred by its number, and its result when it comes."""
+        """Show a number for a Deferred, and its result when it fires."""
         name = f"Deferred #{self._deferreds}"
         self._deferreds += 1
 
         def fired(result: object) -> object:
             is_failure = isinstance(result, Failure)
             show = self._console.complain if is_failure else self._console.say
-            text = self._or_else(partial(_result, result), "with a value that cannot be shown")
+            text = self._or_else(partial(_result, result), "with a value that cannot be displayed")
             show(f"{name} {text}"[:LONGEST_OUTPUT])
             return result
 
@@ -198,7 +198,7 @@ class _Stream(io.TextIOBase):
 
 
 def _exit_status(code: object) -> str | int:
-    """Return the code of a :class:`SystemExit` as a value of Python's own types."""
+    """Return the code of a :class:`SystemExit` as an integer or a string."""
     if code is None or isinstance(code, int):
         return int(code or 0)
     return str(code)
@@ -215,7 +215,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _result(result: object) -> str:
-    """Return what became of a Deferred."""
+    """Return the result of a Deferred as text."""
     if isinstance(result, Failure):
         return f"failed: {result.getErrorMessage()}"
     return f"fired: {result!r}"

@@ -1,18 +1,18 @@
-"""Interrupts a statement that runs too long, or that a signal is meant to end.
+"""The interruption of statements by a timeout or a signal.
 
-Python runs a signal handler between two bytecodes of the main thread, so a handler can raise in the
-statement that the reactor runs: SIGALRM (setitimer(2)) does at the time limit, SIGINT and the
-signals that shut down do when they come. One call of a function in C is not interrupted, unless it
-looks for signals itself, as ``re`` and ``time.sleep`` do.
+Python runs signal handlers between two bytecodes of the main thread. So a handler can raise an
+exception in the statement that the reactor runs: for SIGALRM (setitimer(2)) at the timeout, and for
+SIGINT and the signals that shut the daemon down. A C function is not interrupted, unless it checks
+for signals itself, as ``re`` and ``time.sleep`` do.
 
-What is raised is not an :class:`Exception`: ``except OSError`` would catch a :class:`TimeoutError`.
-``finally`` and ``except`` clauses have :data:`AGAIN` seconds to clean up; then they are interrupted
-as well. Where the exception is swallowed, for example by a bare ``except:`` in a loop, it is raised
-again before the next line.
+The exception is not an :class:`Exception`, as ``except OSError`` would catch a
+:class:`TimeoutError`. ``finally`` and ``except`` clauses have :data:`AGAIN` seconds to clean up;
+then they are interrupted as well. If the exception is swallowed, for example by a bare ``except:``
+in a loop, it is raised again before the next line.
 
 Only the statement and the libraries that it calls are interrupted, never the code of sockd or of
-the reactor: a record could stay half changed, or a packet half encrypted. If the limit passes
-there, the exception is raised before the first line of the statement that runs afterwards.
+the reactor: that could leave a record half changed, or a packet half encrypted. If the timeout
+expires there, the exception is raised before the next line of the statement.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
 SHELL = "<shell>"
-"""The file name of the code that people type."""
+"""The file name of code that is typed in the shell."""
 
 AGAIN = 1.0
-"""How long after an interruption the next one comes, in seconds."""
+"""The interval between two interruptions of a statement, in seconds."""
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGBREAK")
 _UNTOUCHED = ("sockd.", "twisted.internet.", "twisted.conch.", "twisted.logger.")
@@ -48,7 +48,7 @@ _TOUCHED = (
 T = TypeVar("T")
 
 Timer = Callable[[int, float, float], tuple[float, float]]
-"""Is ``signal.setitimer``."""
+"""The type of ``signal.setitimer``."""
 
 SYSTEM_TIMER: Timer | None = getattr(signal, "setitimer", None)
 
@@ -64,15 +64,15 @@ class Interruption(BaseException):
         self._dropped = dropped
 
     def __del__(self) -> None:
-        """Tell that nobody handles this exception any more."""
+        """Report that the last reference to the exception was dropped."""
         self._dropped(sys._getframe().f_back)
 
 
 class Interrupter:
     """Runs statements, one at a time.
 
-    :param limit: how long one may take, in seconds; 0: as long as it likes.
-    :param timer: sets the timer of the process; ``None``, as on Windows: there is no limit.
+    :param limit: the timeout of a statement, in seconds; 0: none.
+    :param timer: sets the timer of the process; ``None``, as on Windows: no timeout.
     """
 
     def __init__(self, limit: float, timer: Timer | None = SYSTEM_TIMER) -> None:
@@ -81,13 +81,13 @@ class Interrupter:
         self._running: _Statement | None = None
 
     def run(self, work: Callable[[], T], tell: Callable[[str], object]) -> T:
-        """Do some work in the main thread; in another one nothing interrupts it.
+        """Do some work that can be interrupted in the main thread only.
 
-        Work that a statement has the reactor do meanwhile is a part of that statement.
+        If a statement runs the reactor, nested work belongs to that statement.
 
-        :param tell: is told why the work was interrupted.
-        :raise TimeoutError: if it was interrupted at the limit.
-        :raise KeyboardInterrupt: if it was interrupted by a signal.
+        :param tell: called with the reason of an interruption.
+        :raise TimeoutError: if the timeout interrupted the work.
+        :raise KeyboardInterrupt: if a signal interrupted the work.
         """
         if threading.current_thread() is not threading.main_thread():
             return work()
@@ -102,22 +102,19 @@ class Interrupter:
 
 
 class _Statement:
-    """A statement that runs.
-
-    :ivar cause: what the statement is reported to have failed with; ``None`` while it may run.
-    """
+    """A running statement."""
 
     def __init__(self, limit: float, timer: Timer | None) -> None:
         self._limit = limit
         self._timer = timer
         self._base: FrameType | None = None
-        self._cause: BaseException | None = None
+        self._cause: BaseException | None = None  # reported as the error of the statement
         self._is_interrupted = False
         self._handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
-        self._unheard: Callable[[], object] | None = None
+        self._pending_sigint: Callable[[], object] | None = None
 
     def outcome(self, work: Callable[[], T], tell: Callable[[str], object]) -> T:
-        """Return what some work returns, unless it is interrupted."""
+        """Return the result of some work, unless it is interrupted."""
         try:
             result = self._inside(work)
         except BaseException as error:
@@ -129,7 +126,7 @@ class _Statement:
         return result
 
     def part(self, work: Callable[[], T], tell: Callable[[str], object]) -> T:
-        """Return what some work within the statement returns, unless it is interrupted."""
+        """Return the result of nested work, unless it is interrupted."""
         try:
             return work()
         except Interruption as error:
@@ -137,7 +134,10 @@ class _Statement:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Have the signals interrupt what runs inside; leave everything as it was before."""
+        """Let signals interrupt the context, and restore the handlers, timer and tracer after it.
+
+        A SIGINT that has not interrupted the statement is passed to the previous handler.
+        """
         tracer = sys.gettrace()
         try:
             with ExitStack() as stack:
@@ -146,8 +146,8 @@ class _Statement:
         finally:
             if sys.gettrace() != tracer:
                 sys.settrace(tracer)
-            if self._unheard is not None and not self._is_interrupted:
-                self._unheard()
+            if self._pending_sigint is not None and not self._is_interrupted:
+                self._pending_sigint()
 
     def _take_signals(self, stack: ExitStack) -> None:
         for name in _ENDING:
@@ -163,7 +163,7 @@ class _Statement:
             stack.callback(self._timer, signal.ITIMER_REAL, *previous)
 
     def _inside(self, work: Callable[[], T]) -> T:
-        """Do the work, with this frame as the mark of where it begins."""
+        """Do the work, with this frame as the base of the statement's stack."""
         self._base = sys._getframe()
         try:
             return work()
@@ -177,10 +177,10 @@ class _Statement:
         self._interrupt(frame)
 
     def _ends(self, number: int, frame: FrameType | None) -> None:
-        """Interrupt; leave the first SIGINT at that, and begin the shutdown at any other signal."""
+        """Interrupt the statement; also begin the shutdown, unless this is the first SIGINT."""
         handler = self._handlers[number]
-        if number == signal.SIGINT and self._unheard is None:
-            self._unheard = partial(handler, number, None)
+        if number == signal.SIGINT and self._pending_sigint is None:
+            self._pending_sigint = partial(handler, number, None)
         else:
             handler(number, frame)
         if self._cause is None:
@@ -190,7 +190,7 @@ class _Statement:
         self._interrupt(frame)
 
     def _interrupt(self, frame: FrameType | None) -> None:
-        """Raise here, or before the next line of the statement if it may not be here."""
+        """Raise here if that is allowed, otherwise before the next line of the statement."""
         self._raise_in(frame)
         self._trace(frame)
 
@@ -205,7 +205,7 @@ class _Statement:
             self._trace(frame)
 
     def _trace(self, frame: FrameType | None) -> None:
-        """Have the frames of the statement call :meth:`_at_event` at their next line."""
+        """Trace the frames of the statement: they call :meth:`_at_event` at their next line."""
         while frame is not None and frame is not self._base:
             if not _is_untouched(frame):
                 frame.f_trace = self._at_event
@@ -213,9 +213,10 @@ class _Statement:
         sys.settrace(self._at_event)
 
     def _at_event(self, frame: FrameType, event: str, _: object) -> TraceFunction | None:
-        """Raise before a line or a call, if that is allowed; Python ends the tracing with it.
+        """Raise before a line or a call, if that is allowed. Python then ends the tracing.
 
-        Showing a result, and dropping an exception, are not calls that the statement makes.
+        Calls of this module and of the interpreter are excluded: they show a result or drop an
+        exception, and are not calls of the statement.
         """
         if event == "line":
             self._raise_in(frame)
@@ -224,7 +225,7 @@ class _Statement:
         return self._at_event if _is_typed(frame) else None
 
     def _may_raise(self, frame: FrameType | None) -> bool:
-        """Return whether what runs belongs to the statement more closely than to the daemon."""
+        """Return whether the innermost code of the shell or the daemon is the statement's."""
         is_inside = False
         while frame is not None and frame is not self._base:
             if _is_typed(frame) or _is_untouched(frame):
@@ -234,14 +235,14 @@ class _Statement:
         return is_inside and frame is not None
 
     def _reported(self, tell: Callable[[str], object]) -> BaseException:
-        """Return what to raise for an interruption, and tell that there was one."""
+        """Return the exception that reports an interruption, and log the interruption."""
         cause = self._cause or KeyboardInterrupt()
         tell(f"{type(cause).__name__}: {cause}")
         return cause
 
 
 def _other(error: BaseException) -> BaseException | None:
-    """Return what a statement raised in place of the interruption."""
+    """Return an exception that a statement raised instead of the interruption, or ``None``."""
     return None if isinstance(error, Interruption) else error
 
 
@@ -250,7 +251,7 @@ def _is_typed(frame: FrameType) -> bool:
 
 
 def _is_untouched(frame: FrameType) -> bool:
-    """Return whether a frame is one of the daemon's own."""
+    """Return whether a frame belongs to the daemon."""
     name = _module(frame)
     is_daemons = f"{name}.".startswith(_UNTOUCHED) and name not in _TOUCHED
     return is_daemons and not _is_typed(frame)

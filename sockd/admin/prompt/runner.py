@@ -1,4 +1,4 @@
-"""What runs the lines of a session: Python for an admin, a fixed table for a viewer."""
+"""The interface that runs the input of a session, and the audit log."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from sockd.admin.prompt.console import Console
 
 
 class Runner(Protocol):
-    """Runs what one session types."""
+    """Runs the input of one session: Python for admins, a fixed table for viewers."""
 
     def enter(self, source: str) -> bool:
-        """Run source as a prompt does; return whether it is not complete yet.
+        """Run source as a prompt does; return whether it is incomplete.
 
-        :raise SystemExit: if it asks for the end of the session.
+        :raise SystemExit: if it ends the session.
         """
 
     def run(self, source: str) -> bool:
-        """Run source without a prompt; return whether all went well.
+        """Run source without a prompt; return whether it succeeded.
 
-        :raise SystemExit: if it asks for the end of the session.
+        :raise SystemExit: if it ends the session.
         """
 
 
@@ -28,10 +28,10 @@ RunnerMaker = Callable[[Console], Runner]
 
 
 class AuditedRunner:
-    """A runner whose every command is told before it runs.
+    """A runner that logs each command before it runs.
 
-    :param tell: is given what was typed.
-    :param is_over: returns whether the session is being ended: then nothing runs any more.
+    :param tell: logs the input.
+    :param is_over: returns whether the session is ending. Then nothing is run.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class AuditedRunner:
         self._is_over = is_over
 
     def enter(self, source: str) -> bool:
-        """Tell the last line, as the ones before it were told when they came, and run."""
+        """Log the last line, as the previous ones have been logged already, and run."""
         self._record(source.rpartition("\n")[2])
         return self._runner.enter(source)
 
     def run(self, source: str) -> bool:
-        """Tell all of it, and run."""
+        """Log all of the source, and run."""
         self._record(source)
         return self._runner.run(source)
 

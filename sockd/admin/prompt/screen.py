@@ -1,4 +1,4 @@
-"""What a live view draws on: one view at a time, until a key is pressed or the session ends."""
+"""The screen of live views: one at a time, until a key is pressed or the session ends."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 ENTER = "\x1b[?1049h\x1b[?7l\x1b[?25l"
-"""Another screen, where long lines are cut and no cursor is seen."""
+"""Switches to the alternate screen, without line wrapping and cursor."""
 
 LEAVE = "\x1b[?25h\x1b[?7h\x1b[?1049l"
-"""Back to the screen as it was."""
+"""Switches back to the main screen."""
 
-_MOST_COLUMNS = 500
-_MOST_LINES = 200
+_MAX_COLUMNS = 500
+_MAX_LINES = 200
 
 
 class View(Protocol):
-    """Something that changes while a person looks at it."""
+    """A live view, such as ``top()``."""
 
     def begin(self) -> None:
-        """Draw for the first time, and go on with that."""
+        """Draw, and start the updates."""
 
     def resized(self) -> None:
-        """Take note that the window has another size."""
+        """Handle a new window size."""
 
     def end(self) -> None:
-        """Leave the terminal as it was, and let go of everything."""
+        """Stop the updates, and restore the terminal."""
 
 
 class Screen:
-    """The output of one session as a live view sees it.
+    """The output of one session for live views.
 
-    :param write: sends text; it does nothing once there is nobody to read it.
-    :param is_congested: whether the person's terminal does not keep up.
-    :ivar size: columns and lines; ``None`` where there is no terminal.
+    :param write: sends text; does nothing after the end of the session.
+    :param is_congested: returns whether the client reads too slowly.
+    :ivar size: columns and lines; ``None`` without a terminal.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Screen:
         return self._view is not None
 
     def resize(self, columns: int, lines: int) -> None:
-        """Take note of the size of the window, whatever the client calls one."""
-        self.size = max(1, min(columns, _MOST_COLUMNS)), max(1, min(lines, _MOST_LINES))
+        """Set the window size. A client may send any numbers, so they are limited."""
+        self.size = max(1, min(columns, _MAX_COLUMNS)), max(1, min(lines, _MAX_LINES))
         if self._view is not None:
             self._view.resized()
 
     def show(self, view: View) -> Deferred[None]:
-        """Show a view in place of the one that is shown; return what fires at its end."""
+        """Replace the current view. Return a Deferred that fires when the new view ends."""
         self.end()
         if not self._is_closed:
             self._view = view
@@ -74,13 +74,13 @@ class Screen:
         return self.ended()
 
     def ended(self) -> Deferred[None]:
-        """Return what fires when nothing is shown any more."""
+        """Return a Deferred that fires when no view is shown."""
         waiter: Deferred[None] = Deferred()
         self._ended.addCallback(lambda _: waiter.callback(None))
         return waiter
 
     def key(self) -> bool:
-        """Take a key; return whether it was for the view, which it ends."""
+        """Handle a key: it ends the view. Return whether there was a view."""
         is_taken = self.is_taken
         self.end()
         return is_taken
@@ -93,6 +93,6 @@ class Screen:
             self._ended.callback(None)
 
     def close(self) -> None:
-        """End the view, and show none any more: the session is over."""
+        """End the view, and show no others: the session has ended."""
         self._is_closed = True
         self.end()

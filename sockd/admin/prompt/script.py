@@ -1,8 +1,7 @@
-"""Cuts the input of a session without a terminal into statements that can run. Pure.
+"""Splitting the input of a session without a terminal into statements. Pure.
 
-``ssh HOST < FILE`` runs each statement as soon as it is known to be complete, so that a program
-that writes a line and waits for the answer gets it. A block is complete with the next line that
-does not belong to it.
+``ssh HOST < FILE`` runs each statement as soon as it is complete, so that a program can write a
+line and wait for the output. A block is complete when a line follows that does not belong to it.
 """
 
 from __future__ import annotations
@@ -10,21 +9,20 @@ from __future__ import annotations
 import ast
 
 MAX_STATEMENT = 1024 * 1024
-"""How many bytes may wait for the end of a statement."""
+"""The maximum length of a statement, in bytes."""
 
 MAX_SCRIPT_LINE = 64 * 1024
-"""How many bytes a line may have where no more than one is a statement."""
+"""The maximum length of a viewer's line, in bytes."""
 
-
-_CHEAP = 64 * 1024
-"""How many bytes may be parsed before a statement that is not complete is parsed less often."""
+_FREE_BYTES = 64 * 1024
+"""The number of bytes that are parsed before an incomplete statement is parsed less often."""
 
 
 class ParseBudget:
-    """Says when a statement that grows line by line is worth parsing again.
+    """Decides when a growing statement is parsed again.
 
-    To parse all of it at each line takes time that grows with the square of its length, and the
-    services wait. So a long one is parsed again only when it is twice as long as the last time.
+    Parsing it at each line would take quadratic time and block the reactor. So a long statement is
+    parsed again only when its length has doubled.
     """
 
     def __init__(self) -> None:
@@ -32,8 +30,8 @@ class ParseBudget:
         self._last = 0
 
     def allows(self, size: int) -> bool:
-        """Return whether to parse a statement of so many bytes now."""
-        if self._spent + size > _CHEAP and size < 2 * self._last:
+        """Return whether a statement of this size, in bytes, is parsed now."""
+        if self._spent + size > _FREE_BYTES and size < 2 * self._last:
             return False
         self._spent += size
         self._last = size
@@ -41,7 +39,7 @@ class ParseBudget:
 
 
 class Script:
-    """The input so far that has not run."""
+    """The input that has not run yet, as Python statements."""
 
     def __init__(self) -> None:
         self._partial_line = b""
@@ -50,15 +48,15 @@ class Script:
         self._budget = ParseBudget()
 
     def feed(self, data: bytes) -> list[str]:
-        """Add input; return the statements that are complete with it.
+        """Add input; return the statements that it completes.
 
-        :raise ValueError: if too much waits for the end of a statement.
+        :raise ValueError: if a statement is too long.
         """
         *lines, self._partial_line = (self._partial_line + data).split(b"\n")
         complete: list[str] = []
         for number, line in enumerate(lines, 1):
             self._add(line)
-            # The client may wait for an answer to the last line.
+            # Always parse at the last line, as the client may wait for its output.
             if self._budget.allows(self._size) or number == len(lines):
                 complete += self._complete()
         if self._size + len(self._partial_line) > MAX_STATEMENT:
@@ -80,7 +78,7 @@ class Script:
         self._size += len(line) + 1
 
     def _complete(self) -> list[str]:
-        """Take out the statements that no further line can change."""
+        """Remove and return the statements that no further line can change."""
         try:
             statements = ast.parse("\n".join(self._lines)).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -97,15 +95,15 @@ class Script:
 
 
 class Lines:
-    """The input so far of somebody whose every line is a statement, and is no Python."""
+    """The input of a viewer, as lines."""
 
     def __init__(self) -> None:
         self._partial = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """Add input; return the lines that are complete with it.
+        """Add input; return the lines that it completes.
 
-        :raise ValueError: if a line has no end.
+        :raise ValueError: if a line is too long.
         """
         *lines, self._partial = (self._partial + data).split(b"\n")
         if len(self._partial) > MAX_SCRIPT_LINE:
@@ -120,5 +118,5 @@ class Lines:
 
 
 def _is_open(statement: ast.stmt) -> bool:
-    """Return whether the next line may still belong to a statement: it may if that is a block."""
+    """Return whether the next line may belong to a statement, which is so for blocks."""
     return "body" in statement._fields or isinstance(statement, ast.Match)

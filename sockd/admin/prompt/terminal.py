@@ -1,11 +1,10 @@
-"""The interactive shell: a Manhole with a prompt, on whatever terminal it is given.
+"""The interactive shell: a Manhole with a prompt on a terminal.
 
-It leaves the terminal as it found it. Twisted's Manhole resets the screen when it begins and when
-it ends, switches on the insert mode of the terminal, and clears everything whenever the window
-changes its size.
+It does not change the state of the terminal. Twisted's Manhole resets the screen at the start and
+at the end, enables the terminal's insert mode, and clears the screen when the window is resized.
 """
 # mypy: allow-untyped-calls
-# Manhole and what it is made of have no types.
+# Manhole and its base classes are not typed.
 
 from __future__ import annotations
 
@@ -22,27 +21,27 @@ from sockd.admin.prompt.console import Console
 from sockd.admin.prompt.runner import Runner, RunnerMaker
 from sockd.admin.prompt.screen import LEAVE, Screen
 
-_LONGEST_LINE = 4096
-"""How many bytes can be typed into a line: each key shows again what is right of it."""
+_MAX_LINE = 4096
+"""The maximum length of a line, in bytes: each key redraws the text to the right of the cursor."""
 
-_LONGEST_HISTORY = 200
-"""In lines."""
+_MAX_HISTORY = 200
+"""The maximum length of the history, in lines."""
 
-_LONGEST_SEQUENCE = 32
-"""How many bytes a key of several can have."""
+_MAX_SEQUENCE = 32
+"""The maximum length of an escape sequence, in bytes."""
 
-_MOST_HELD = 64 * 1024
-"""How much output waits for the end of a live view, in characters."""
+_MAX_HELD = 64 * 1024
+"""The maximum output that is held back during a live view, in characters."""
 
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
 class Shell(Manhole):
-    """Reads lines with history and editing, and runs them.
+    """A line editor with history that runs the lines.
 
-    :param greeting: the first line that a person sees.
-    :param is_congested: whether the person's terminal does not keep up.
-    :ivar screen: where live views are shown.
+    :param greeting: the first line of output.
+    :param is_congested: returns whether the client reads too slowly.
+    :ivar screen: the screen of live views.
     """
 
     interpreter: _Lines  # type: ignore[assignment]
@@ -64,34 +63,34 @@ class Shell(Manhole):
         self._characters = _UTF8("ignore")
 
     def connectionMade(self) -> None:
-        """Greet, and prompt for the first line."""
+        """Show the greeting and the first prompt."""
         super().connectionMade()
         console = Console(self.addOutput, self.addOutput, self.screen)
         self.interpreter = _Lines(self._make_runner(console))
 
     def initializeScreen(self) -> None:
-        """Begin below what the screen shows already."""
+        """Start below the existing contents of the screen."""
         self.setInsertMode()
         self.terminal.write(self._greeting)
         self.terminal.nextLine()
         self.drawInputLine()
 
     def setInsertMode(self) -> None:
-        """Insert what is typed, without the terminal's own insert mode."""
+        """Insert typed characters, without the terminal's own insert mode."""
         self.mode = "insert"
 
     def setTypeoverMode(self) -> None:
-        """Overwrite with what is typed."""
+        """Overwrite with typed characters."""
         self.mode = "typeover"
 
     def terminalSize(self, width: int, height: int) -> None:
-        """Take note of the size; the terminal itself moves its lines."""
+        """Set the window size. Lines are not redrawn, as the terminal rewraps them."""
         self.width = width
         self.height = height
         self.screen.resize(width, height)
 
     def keystrokeReceived(self, keyID: bytes, modifier: object) -> None:
-        """Handle a key; a character of several bytes comes as several keys."""
+        """Handle a key. Each byte of a multibyte character arrives as a key."""
         if len(keyID) == 1 and keyID[0] >= 0x80:
             character = self._characters.decode(keyID)
             if character.isprintable() and character:
@@ -100,8 +99,8 @@ class Shell(Manhole):
             super().keystrokeReceived(keyID, modifier)
 
     def characterReceived(self, ch: bytes, moreCharactersComing: bool) -> None:
-        """Put a character into the line, and show it with what is right of it."""
-        if len(self.lineBuffer) >= _LONGEST_LINE:
+        """Add a character to the line, and redraw the text to the right of it."""
+        if len(self.lineBuffer) >= _MAX_LINE:
             self.terminal.write(b"\a")
             return
         is_inserted = self.mode == "insert"
@@ -121,17 +120,17 @@ class Shell(Manhole):
             return
         finally:
             self._is_running = False
-        del self.historyLines[:-_LONGEST_HISTORY]
+        del self.historyLines[:-_MAX_HISTORY]
         self.historyPosition = len(self.historyLines)
         self.screen.ended().addCallback(lambda _: self._prompt())
 
     def addOutput(self, data: str, isAsync: object = None) -> None:
-        """Write output: between two prompts, or above the line that is being typed."""
+        """Write output: of the running command, or above the line that is being edited."""
         if self._is_running:
             self._write(data)
             return
         if self.screen.is_taken:
-            self._held = (self._held + data)[-_MOST_HELD:]
+            self._held = (self._held + data)[-_MAX_HELD:]
             return
         self.terminal.write(b"\r")
         self.terminal.eraseToLineEnd()
@@ -144,18 +143,18 @@ class Shell(Manhole):
             self.terminal.cursorBackward(right_of_cursor)
 
     def handle_QUIT(self) -> None:
-        """End the session; the shell of the person goes on in a line of its own."""
+        """End the session, with the cursor at the start of a line."""
         if self._needsNewline():
             self.terminal.nextLine()
         self.terminal.loseConnection()
 
     def _needsNewline(self) -> bool:
-        """Return whether the cursor is behind text; a live view puts it back where it was."""
+        """Return whether the cursor is behind text. A live view restores its position."""
         is_back = self.terminal.lastWrite.endswith(LEAVE.encode())
         return not is_back and bool(super()._needsNewline())
 
     def _prompt(self) -> None:
-        """Prompt for the next line, below what has been held back."""
+        """Show the output that was held back, and the next prompt."""
         held, self._held = self._held, ""
         self._write(held)
         if self._needsNewline():
@@ -167,10 +166,9 @@ class Shell(Manhole):
 
 
 class Terminal(ServerProtocol):
-    """Between the bytes of a connection and the keys and lines of a shell.
+    """A terminal protocol that converts the bytes of a connection to keys for a shell.
 
-    :param shell: what the person talks to.
-    :param write: sends bytes to the person.
+    :param write: sends bytes to the client.
     :param leave: ends the session.
     """
 
@@ -184,9 +182,9 @@ class Terminal(ServerProtocol):
         self.makeConnection(_Wire(write))
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand over keys, until the shell has left.
+        """Pass keys to the shell until the session ends.
 
-        What comes together with the key that ends a live view is part of that key.
+        Bytes that arrive together with the key that ends a live view belong to that key.
         """
         if self._screen.key():
             return
@@ -194,28 +192,28 @@ class Terminal(ServerProtocol):
             if self._has_left:
                 return
             super().dataReceived(bytes([number]))
-            if self.state == b"bracket-escaped" and len(self.escBuf) > _LONGEST_SEQUENCE:
+            if self.state == b"bracket-escaped" and len(self.escBuf) > _MAX_SEQUENCE:
                 self.state = b"data"
 
     def resize(self, width: int, height: int) -> None:
-        """Tell the shell how large the window is now."""
+        """Pass the window size to the shell."""
         if self.terminalProtocol is not None:
             self.terminalProtocol.terminalSize(width, height)
 
     def write(self, data: bytes | str) -> None:
-        """Send output, unless there is nobody any more to read it."""
+        """Send output, unless the session has ended."""
         if not self._has_left:
             super().write(data)
 
     def loseConnection(self) -> None:
-        """End the session, without a reset of the terminal."""
+        """End the session without resetting the terminal."""
         if not self._has_left:
             self._screen.close()
             self._has_left = True
             self._leave()
 
     def hung_up(self) -> None:
-        """Take note that the person is gone."""
+        """Clean up after the client has disconnected."""
         self._has_left = True
         self._screen.close()
         self.connectionLost(Failure(ConnectionDone()))
@@ -229,7 +227,7 @@ class _Wire:
 
 
 class _Lines:
-    """Gathers lines until they make a statement, the way Manhole asks for it."""
+    """Collects lines until they are a statement, with the interface that Manhole expects."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -248,5 +246,5 @@ class _Lines:
         return is_partial
 
     def resetBuffer(self) -> None:
-        """Forget the lines that wait."""
+        """Discard the collected lines."""
         self._lines = []
