@@ -1,4 +1,4 @@
-"""Who guesses passwords waits longer and longer; who reads the log is not flooded by it."""
+"""The delay after failed passwords, and the rate limit of log lines."""
 
 from __future__ import annotations
 

@@ -26,19 +26,19 @@ class OneWriter:
         self.listens = True
 
     def addWriter(self, writer: object) -> None:
-        """Take note."""
+        """Record the call."""
         self.is_asked = True
 
     def removeWriter(self, writer: object) -> None:
-        """Take note."""
+        """Record the call."""
         self.is_asked = False
 
     def addReader(self, reader: object) -> None:
-        """Take note."""
+        """Record the call."""
         self.listens = True
 
     def removeReader(self, reader: object) -> None:
-        """Take note."""
+        """Record the call."""
         self.listens = False
 
 

@@ -1,4 +1,4 @@
-"""Whoever comes to the door of the shell is logged, timed, counted, and shown out."""
+"""Connections to the admin shell: their limits, timeouts and log lines."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class FakeConnection:
         self.told: list[str] = []
 
     def leave(self, why: str) -> None:
-        """Take note."""
+        """Record the call."""
         self.told.append("leave")
 
     def abort(self) -> None:
-        """Take note."""
+        """Record the call."""
         self.told.append("abort")
 
 

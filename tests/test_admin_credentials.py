@@ -1,4 +1,4 @@
-"""What opens the door is read whole and before the start, or every line that is wrong is said."""
+"""Credentials are read before the start, and every invalid line is reported."""
 
 from __future__ import annotations
 

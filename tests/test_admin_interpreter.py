@@ -1,4 +1,4 @@
-"""What a session runs stays in the session: its output, its input, its end."""
+"""The Python interpreter of a session: its output, its input and its end."""
 
 from __future__ import annotations
 

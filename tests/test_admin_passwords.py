@@ -79,7 +79,7 @@ def costs_of(hashes: dict[bytes, bytes], user: bytes, password: bytes) -> list[b
 
 @pytest.mark.parametrize("user", [b"cheap", b"dear", b"viewer", b"unknown", b"", b"\xff"])
 @pytest.mark.parametrize("password", [b"wrong", b"", b"x" * 73, b"a\0b", b"x" * 100_000])
-def test_each_refusal_is_the_same_work_whoever_it_is_for(user: bytes, password: bytes) -> None:
+def test_refusals_take_the_same_work_for_every_user(user: bytes, password: bytes) -> None:
     costs = {b"cheap": 4, b"dear": 6, b"viewer": 5, b"dear-too": 6}
     hashes = {name: bcrypt.hashpw(b"x", bcrypt.gensalt(cost)) for name, cost in costs.items()}
     assert costs_of(hashes, user, password) == [b"04", b"05", b"06"]

@@ -121,7 +121,7 @@ class FakeClient:
         return self.verdict
 
     def sendDisconnect(self, reason: int, description: bytes) -> None:
-        """Take note."""
+        """Record the call."""
         self.sent.append(description.decode())
 
     def leave(self, why: str) -> None:

@@ -48,24 +48,24 @@ PYTHON = (
 
 
 class Trap(FakeDaemon):
-    """A daemon that takes note of everything that changes it."""
+    """A daemon that records all changes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.changes: list[str] = []
 
     def disconnect(self, connection: int) -> bool:
-        """Take note."""
+        """Record the call."""
         self.changes.append("disconnect")
         return False
 
     def stop(self, name: str) -> Deferred[None]:
-        """Take note."""
+        """Record the call."""
         self.changes.append("stop")
         return succeed(None)
 
     def start(self, name: str) -> None:
-        """Take note."""
+        """Record the call."""
         self.changes.append("start")
 
 
@@ -206,7 +206,7 @@ class Watchman:
         self.seen: list[str] = []
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
-        """Take note; a hook stays for the life of the process, so this one sleeps mostly."""
+        """Record an event. Audit hooks cannot be removed, so this one is usually disabled."""
         if self.is_awake and event.partition(".")[0] in WATCHED:
             self.seen.append(event)
 

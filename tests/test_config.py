@@ -1,4 +1,4 @@
-"""What a right configuration file means."""
+"""Reading of valid configuration files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every mistake in a configuration file is one line that says where, what, and what is right."""
+"""Every error in a configuration file is one line with its location, a message and a hint."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         service("listen = tcp:1", kind="mutli"),
         ["2: [service:x] kind: unknown kind 'mutli' (did you mean multi?)"],
     ),
-    "remark behind a value": (
+    "comment behind a value": (
         service("listen = tcp:1", kind="tcp ; one at a time"),
         [
             (
@@ -310,7 +310,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "later line of a list": (
-        service("listen = tcp:1", "    # remark", "", "    tcp:2, tcp:x,", "    tcp:y"),
+        service("listen = tcp:1", "    # comment", "", "    tcp:2, tcp:x,", "    tcp:y"),
         [
             f"6: [service:x] listen: 'x' is not a valid port {_PORT}",
             f"7: [service:x] listen: 'y' is not a valid port {_PORT}",
@@ -606,7 +606,7 @@ def test_every_error_has_its_line(text: str, lines: list[str]) -> None:
         "endpoints that only Twisted knows",
     ],
 )
-def test_what_only_looks_like_a_collision_is_none(text: str) -> None:
+def test_endpoints_that_differ_do_not_collide(text: str) -> None:
     assert errors(text) == []
 
 
@@ -617,7 +617,7 @@ def test_one_unix_socket_has_one_service(tmp_path: Path) -> None:
     assert errors(text, file=file) == [f"{file}:{n}: [service:x] {taken}" for n in (4, 5)]
 
 
-def test_an_unknown_word_tells_of_the_plugins_that_are_broken() -> None:
+def test_an_unknown_kind_or_reply_lists_the_broken_plugins() -> None:
     text = service("listen = tcp:1", "reply = late", kind="sctp")
     assert errors(text, missing="; broken plugins: /lib/a.py") == [
         (
@@ -631,7 +631,7 @@ def test_an_unknown_word_tells_of_the_plugins_that_are_broken() -> None:
     ]
 
 
-def test_whoever_binds_has_the_last_word_on_an_endpoint() -> None:
+def test_an_endpoint_is_also_checked_by_the_caller() -> None:
     def check(endpoint: Endpoint) -> None:
         if endpoint.kind not in {"tcp", "unix"}:
             msg = f"no {endpoint.description}"
@@ -663,7 +663,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert file_errors(path) == [f"{path}:1: {message}"]
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_directory_is_an_error(tmp_path: Path) -> None:
     message = "the file cannot be read: Is a directory (check the path after -c)"
     assert file_errors(tmp_path) == [f"{tmp_path}:1: {message}"]
 
@@ -681,7 +681,7 @@ def test_a_file_without_read_permission_is_named(tmp_path: Path) -> None:
         assert load(path, KINDS, REPLIES).services[0].name == "echo"
 
 
-def test_an_impossible_path_is_no_traceback(tmp_path: Path) -> None:
+def test_an_invalid_path_is_an_error_without_traceback(tmp_path: Path) -> None:
     (line,) = file_errors(tmp_path / "a\0b")
     hint = "(check the path after -c)"
     assert line == rf"{tmp_path}/a\x00b:1: the file cannot be read: embedded null byte {hint}"
@@ -720,7 +720,7 @@ FILES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("data", "line"), FILES.values(), ids=FILES)
-def test_a_file_that_is_no_text_is_one_error(data: bytes, line: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_one_error(data: bytes, line: str, tmp_path: Path) -> None:
     path = tmp_path / "lab.ini"
     path.write_bytes(data)
     assert file_errors(path) == [f"{path}:{line}"]

@@ -1,4 +1,4 @@
-"""What the texts of options mean."""
+"""Parsing of option values."""
 
 from __future__ import annotations
 

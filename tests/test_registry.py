@@ -1,4 +1,4 @@
-"""What is installed is found, and what is broken is named with its file and line."""
+"""Discovery of plugins; broken ones are reported with file and line."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ BROKEN: dict[str, tuple[str, int, str]] = {
         1,
         "'shout' is not a valid IReply: BrokenMethodImplementation: The object",
     ),
-    "name that is no text": (
+    "name that is not a string": (
         reply().replace('name = "shout"', "name = 5"),
         1,
         "'shout' is not a valid IReply: TypeError: its name is not a string",

@@ -33,10 +33,10 @@ LONGEST_COMMAND = 1000
 
 _LONGEST_NAME = 64
 _CLOSE_TIMEOUT = 1.0
-"""How long an orderly close may take, in seconds. Then the connection is aborted."""
+"""The timeout of an orderly close, in seconds. Then the connection is aborted."""
 
 _SCREEN_RESTORE_TIME = 0.2
-"""How long a client gets to restore its screen after a live view, in seconds."""
+"""The delay of a close after a live view, in seconds, so that the client restores its screen."""
 
 _SHUTDOWN = "the daemon is shutting down"
 

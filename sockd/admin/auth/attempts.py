@@ -28,7 +28,7 @@ SOURCES = 1000
 """The maximum number of sources in the table."""
 
 _MEMORY = 600.0
-"""How long a source is kept after its last attempt, in seconds."""
+"""The time after its last attempt when a source is evicted, in seconds."""
 
 
 @dataclass(slots=True)
