@@ -1,4 +1,4 @@
-"""The joints of sockd: what a reply, a kind, a running service and the daemon promise.
+"""The interfaces of replies, kinds, running services, the capture and the daemon.
 
 A plugin provides :class:`IReply` or :class:`IServiceKind`; see ``docs/plugins.md``.
 """
@@ -26,115 +26,119 @@ if TYPE_CHECKING:
 
 
 class IConversation(Interface):
-    """What is said to one peer: bytes in, bytes out, and no socket in sight."""
+    """The conversation of a reply with one peer. It converts bytes to bytes, without a socket."""
 
-    done: bool = Attribute("True once there is nothing more to say: the connection is closed.")
+    done: bool = Attribute("True when the conversation is over: the connection is then closed.")
 
     def greet() -> bytes:
-        """Return what is said before the peer says anything; datagram services do not ask."""
+        """Return the bytes to send when a connection is accepted; not called for datagrams."""
 
     def answer(data: bytes) -> bytes | None:
-        """Return the reply to what the peer said, or ``None`` where it gets none.
+        """Return the answer to input of the peer, or ``None`` to send nothing.
 
-        Over a stream ``data`` is whatever one read brought; over UDP it is one datagram, and the
-        reply is one too, an empty one included; one that is longer than ``data`` is not sent.
+        On a stream, ``data`` is the result of one read. Over UDP, ``data`` is one datagram and the
+        answer is one datagram, which may be empty. An answer that is longer than its request is
+        not sent over UDP.
         """
 
 
 class IReply(IPlugin):
-    """What a service says. One object serves all its peers."""
+    """A reply: it determines the answers of a service. One object serves all peers."""
 
-    name: str = Attribute("The word behind `reply =`.")
+    name: str = Attribute("The value of `reply =` that selects it.")
 
     identity: bool = Attribute(
-        "True if every answer is the very bytes that were received, and the conversation is never"
-        " done: then sockd need not ask."
+        "True if every answer equals the input and the conversation is never done; sockd may then"
+        " bypass the reply."
     )
 
-    options: Sequence[Option[object]] = Attribute("Options of its own, read into `settings`.")
+    options: Sequence[Option[object]] = Attribute("Its own options, read into `settings`.")
 
     def converse(service: ServiceSpec, peer: Address) -> IConversation:
-        """Begin a conversation with a peer of a service."""
+        """Return a conversation with a peer of a service."""
 
 
 class IServiceKind(IPlugin):
-    """How peers are served. One object makes the services of all sections that name it."""
+    """A kind of services. One object creates the services of all sections that name it."""
 
-    name: str = Attribute("The word behind `kind =`.")
+    name: str = Attribute("The value of `kind =` that selects it.")
 
     datagrams: bool = Attribute("True if it listens on `udp:` endpoints, False for streams.")
 
-    options: Sequence[Option[object]] = Attribute("Options of its own, read into `settings`.")
+    options: Sequence[Option[object]] = Attribute("Its own options, read into `settings`.")
 
     def serve(spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
-        """Return the service of a section, not yet started."""
+        """Return a new service for a section, not started yet."""
 
 
 class ICountsDescriptors(Interface):
-    """A kind that knows how many descriptors its services need; an option for kinds.
+    """An optional interface of kinds that know how many descriptors their services need.
 
-    For others the listeners and ``max_connections`` of the section are counted.
+    For other kinds, sockd counts the listeners and ``max_connections`` of the section.
     """
 
     def descriptors(spec: ServiceSpec) -> int:
-        """Return how many a section may need, its listeners included."""
+        """Return the number of descriptors that a section may need, listeners included."""
 
 
 class INetworkService(IService):
-    """A running section of the configuration."""
+    """A running service."""
 
-    record: ServiceRecord = Attribute("Its account in the ledger.")
+    record: ServiceRecord = Attribute("Its record in the ledger.")
 
     def privilegedStartService() -> None:
         """Bind the endpoints.
 
-        :raise sockd.errors.BindError: if one of them cannot be had; then none is held.
+        :raise sockd.errors.BindError: if an endpoint cannot be bound; then none stays bound.
         """
 
     def startService() -> None:
-        """Serve; bind the endpoints unless that was done."""
+        """Start serving; bind the endpoints unless they are bound."""
 
     def stopService() -> Deferred[None]:
-        """Stop accepting, let live connections finish for the drain time, close the rest."""
+        """Stop accepting, drain open connections, and close the rest after the drain time.
+
+        :return: a Deferred that fires when all connections are closed.
+        """
 
     def waiting(listener: Listener) -> int | None:
-        """Return how many clients the kernel has connected that were not accepted yet."""
+        """Return the number of clients in a listener's accept queue; ``None`` if unknown."""
 
     def disconnect(connection: int) -> bool:
-        """Close a connection by its number; return whether it was one of this service's."""
+        """Close a connection by its number; return whether this service had it."""
 
     def hurry() -> None:
-        """Close what is left at once, if it is draining; otherwise do nothing."""
+        """Close the remaining connections if the service is draining; otherwise do nothing."""
 
     def tcp_info(connection: int) -> Mapping[str, object] | None:
-        """Return the kernel's view of an open connection, ``None`` where it has none."""
+        """Return the kernel's view of an open connection; ``None`` if there is none."""
 
 
 class IReloadableService(INetworkService):
     """A service whose section may change while it runs.
 
-    A reload first prepares all services, which may fail, and lets the reactor have its turn in
-    between. Then it has services release what they do not need any more, and reconfigures them,
-    which cannot fail. For services that give sockets to each other that is one call from the
-    reactor: nobody is accepted in between.
+    A reload first calls :meth:`prepare` of all services, which may fail; the reactor runs in
+    between. Then it calls :meth:`release` and :meth:`reconfigure`, which must not fail. For
+    services that pass sockets to each other, these calls happen in one reactor turn, so that no
+    client is accepted in between.
     """
 
     def prepare(spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
-        """Bind endpoints of a section to come, and leave them, unread, with the spare sockets.
+        """Bind endpoints of the new section and add them to the spare sockets, without accepting.
 
-        It is called for a few of them at a time, and with none if there are none to bind.
+        It is called for a few endpoints at a time, and once without any if there are none to bind.
 
-        :raise sockd.errors.BindError: if one of them cannot be had.
+        :raise sockd.errors.BindError: if an endpoint cannot be bound.
         """
 
     def release(kept: Sequence[Endpoint]) -> None:
-        """Leave the sockets that are not among these with the spare ones; they go on listening."""
+        """Move all sockets except those of ``kept`` to the spare sockets; they keep listening."""
 
     def reconfigure(spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
-        """Serve the next clients by another section.
+        """Apply a new section to new clients.
 
-        A conversation that is under way goes on with its reply, whatever the section says now.
-        What it listens on, and does not hold already, is among the spare sockets.
+        Open conversations keep their reply. The sockets of the section that the service does not
+        have yet are among the spare sockets.
         """
 
 
@@ -142,81 +146,85 @@ class IReloadableView(IService):
     """A view of the services, such as the admin shell, whose section may change while it runs."""
 
     def prepare(configuration: Configuration) -> Callable[[], None]:
-        """Read everything that may be wrong; return what follows it, which cannot fail.
+        """Check the new configuration; return a function that applies it and must not fail.
 
-        :param configuration: a configuration to come, with what stays as it is until a restart.
-        :raise sockd.errors.SockdError: with all that is wrong.
+        :param configuration: the new configuration, with the old values of options that take
+            effect after a restart.
+        :raise sockd.errors.SockdError: with all problems.
         """
 
 
 class ILiveCapture(Interface):
-    """The packets for one viewer, as they come."""
+    """A live stream of captured packets for one viewer."""
 
     def slices() -> Iterator[bytes | Deferred[None]]:
-        """Return parts of a pcapng stream, and in between what fires when there is more.
+        """Return parts of a pcapng stream.
 
-        :raise sockd.errors.CaptureError: if there are none to be had.
+        When no data is available, the iterator returns a Deferred that fires when there is more.
+
+        :raise sockd.errors.CaptureError: if packets cannot be captured.
         """
 
     def close() -> object:
-        """End it: the viewer is gone."""
+        """Stop the stream; the viewer has disconnected."""
 
 
 class ICapture(Interface):
-    """The capture of what passes through the services' ports."""
+    """The packet capture of the services' ports."""
 
-    is_live: bool = Attribute("Whether people may watch.")
+    is_live: bool = Attribute("Whether live streams are allowed.")
 
     def status() -> Mapping[str, object]:
-        """Return how it goes, as plain values."""
+        """Return the status as JSON values."""
 
     def start() -> Deferred[None]:
-        """Begin to write files; return what fires when that has begun, or failed."""
+        """Start writing files; return a Deferred that fires when that has started or failed."""
 
     def stop() -> Deferred[None]:
-        """End the files; return what fires when the last packets are written."""
+        """Stop writing files; return a Deferred that fires when the last packets are written."""
 
     def watch() -> ILiveCapture:
-        """Return the packets for one more viewer."""
+        """Return a live stream for a new viewer."""
 
 
 class IDaemon(Interface):
-    """The whole of it, as the stats endpoint and the admin shell see it."""
+    """The daemon, as the stats endpoint and the admin shell see it."""
 
     name: str = Attribute("The name of this daemon.")
-    started: float = Attribute("When it started, in seconds since the epoch.")
-    reactor_name: str = Attribute("Which reactor runs it, such as `epoll`.")
-    ledger: Ledger = Attribute("Who is connected and what has passed.")
+    started: float = Attribute("The start time, in seconds since the epoch.")
+    reactor_name: str = Attribute("The name of the reactor, such as `epoll`.")
+    ledger: Ledger = Attribute("The records of all services and connections.")
     services: Mapping[str, INetworkService] = Attribute("The services by name.")
-    draining: bool = Attribute("True once it is shutting down.")
-    capture: ICapture | None = Attribute("What is on the wire; `None` if nobody asked for it.")
+    draining: bool = Attribute("True while it is shutting down.")
+    capture: ICapture | None = Attribute("The packet capture; `None` if it is not configured.")
 
     def disconnect(connection: int) -> bool:
         """Close an open connection by its number; return whether there was one."""
 
     def tcp_info(connection: Connection) -> Mapping[str, object] | None:
-        """Return the kernel's view of an open connection, ``None`` where it has none.
+        """Return the kernel's view of an open connection; ``None`` if there is none.
 
-        A service that was replaced may have it still, under the name of the one that is there now.
+        The connection may belong to a service that was replaced and is draining, while another
+        service has its name.
         """
 
     def stop(name: str) -> Deferred[None]:
-        """Stop a service; return a Deferred that fires when its connections are gone.
+        """Stop a service; return a Deferred that fires when its connections are closed.
 
-        :raise KeyError: if there is no such service.
+        :raise KeyError: if the service does not exist.
         """
 
     def start(name: str) -> None:
         """Start a stopped service again.
 
-        :raise KeyError: if there is no such service.
-        :raise sockd.errors.BindError: if it cannot have its port any more.
-        :raise sockd.errors.ConfigurationError: if it was removed, and is only here to drain.
+        :raise KeyError: if the service does not exist.
+        :raise sockd.errors.BindError: if an endpoint cannot be bound.
+        :raise sockd.errors.ConfigurationError: if the service was removed and is draining.
         """
 
     def reload() -> Deferred[Plan]:
-        """Read the configuration again and follow it.
+        """Read the configuration again and apply it.
 
-        :return: what fires with what was done; or fails with :class:`sockd.errors.SockdError`, and
-            nothing was changed.
+        :return: a Deferred that fires with the changes. If it fails with
+            :class:`sockd.errors.SockdError`, nothing was changed.
         """

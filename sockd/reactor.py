@@ -1,7 +1,7 @@
-"""The reactor as a type: what sockd asks of the one that it is handed.
+"""The type of the reactor that sockd is given.
 
-Nothing here imports one: the first import of ``twisted.internet.reactor`` installs the default
-reactor, whatever ``twistd --reactor`` says afterwards.
+This module imports no reactor: the first import of ``twisted.internet.reactor`` installs the
+default reactor, and ``twistd --reactor`` would have no effect.
 """
 
 from __future__ import annotations
@@ -16,4 +16,4 @@ from twisted.internet.interfaces import (
 
 
 class IReactor(IReactorCore, IReactorFDSet, IReactorProcess, IReactorThreads, IReactorTime):
-    """A reactor that keeps time, watches descriptors and processes, and can be woken by threads."""
+    """A reactor with the interfaces that sockd uses."""

@@ -1,7 +1,6 @@
-"""Fakes for the authors of plugins, views and tests: a daemon and services without sockets.
+"""Fakes for tests of plugins and views: a daemon and services without sockets.
 
-They keep a real :class:`~sockd.model.ledger.Ledger` on a clock that stands still until a test
-advances it, so that the records are those of a running daemon.
+They use a real :class:`~sockd.model.ledger.Ledger`, whose clock a test advances.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from sockd.reload.plan import Plan
 from sockd.support.service import TypedService
 
 STARTED = 1_700_000_000.0
-"""When the fake clock starts, in seconds since the epoch: 2023-11-14T22:13:20Z."""
+"""The initial time of the fake clock, in seconds since the epoch: 2023-11-14T22:13:20Z."""
 
 
 @implementer(INetworkService)
 class FakeService(TypedService):
-    """A service that does nothing but keep its account; peers come and go as a test says.
+    """A service without sockets. A test opens and closes its connections in the ledger.
 
-    :ivar clients_waiting: what :meth:`waiting` answers.
-    :ivar kernel_view: what :meth:`tcp_info` answers for open connections.
-    :ivar unbindable: if set, what :meth:`privilegedStartService` raises.
-    :ivar finish: if set, what the drain of :meth:`stopService` waits for.
+    :ivar clients_waiting: the result of :meth:`waiting`.
+    :ivar kernel_view: the result of :meth:`tcp_info` for open connections.
+    :ivar unbindable: if set, :meth:`privilegedStartService` raises it.
+    :ivar finish: if set, the drain of :meth:`stopService` waits for it.
     """
 
     def __init__(
@@ -50,20 +49,20 @@ class FakeService(TypedService):
         self._next_port = 50001
 
     def privilegedStartService(self) -> None:
-        """Enter in the ledger that it listens, or raise :attr:`unbindable`."""
+        """Record in the ledger that the service listens, or raise :attr:`unbindable`."""
         if self.unbindable is not None:
             self._ledger.unbound(self.record, State.FAILED)
             raise self.unbindable
         self._ledger.bound(self.record, (self.listener,))
 
     def startService(self) -> None:
-        """Listen, if that was not done."""
+        """Start the service; record that it listens unless that was done."""
         if not self.record.listeners:
             self.privilegedStartService()
         super().startService()
 
     def stopService(self) -> Deferred[None]:
-        """Listen no more, and close what is open once :attr:`finish` has fired."""
+        """Stop listening; close open connections when :attr:`finish` has fired."""
         self.end()
         self._ledger.unbound(self.record)
         drained = succeed(None) if self.finish is None else self.finish
@@ -81,7 +80,7 @@ class FakeService(TypedService):
         return found is not None
 
     def hurry(self) -> None:
-        """Fire :attr:`finish`, if somebody waits for it."""
+        """Fire :attr:`finish` if it is set and has not fired."""
         if self.finish is not None and not self.finish.called:
             self.finish.callback(None)
 
@@ -92,9 +91,10 @@ class FakeService(TypedService):
     def open(
         self, host: str = "127.0.0.1", port: int | None = None, via: Address | None = None
     ) -> Connection:
-        """Let a peer come in; it has the next port, from 50001 on, where none is given.
+        """Open a connection and return its record.
 
-        :param via: the balancer that relays it, if one does.
+        :param port: the peer's port; ``None``: the next one, counted from 50001.
+        :param via: the load balancer that relays it, or ``None``.
         """
         if port is None:
             port, self._next_port = self._next_port, self._next_port + 1
@@ -102,11 +102,11 @@ class FakeService(TypedService):
         return self._ledger.open(self.record, self.listener, self.listener.address, peer, via)
 
     def close(self, connection: Connection, reason: EndReason = EndReason.EOF) -> None:
-        """Let a peer go."""
+        """Close a connection."""
         self._ledger.close(connection, reason)
 
     def refuse(self, host: str = "127.0.0.1", port: int = 50000) -> None:
-        """Turn a peer away."""
+        """Refuse a client."""
         self._ledger.refuse(self.record, self.listener, Address(host, port), RefusalReason.FULL)
 
     def _close_all(self) -> None:
@@ -118,9 +118,9 @@ class FakeService(TypedService):
 class FakeDaemon:
     """A daemon of fake services.
 
-    :ivar clock: the time of the ledger; advance it to let time pass.
-    :ivar plan: what :meth:`reload` did.
-    :ivar unreadable: if set, what it fails with.
+    :ivar clock: the clock of the ledger.
+    :ivar plan: the result of :meth:`reload`.
+    :ivar unreadable: if set, :meth:`reload` fails with it.
     """
 
     def __init__(self, history: int = 1000) -> None:
@@ -137,7 +137,7 @@ class FakeDaemon:
         self.unreadable: SockdError | None = None
 
     def add(self, name: str, kind: str = "multi", transport: str = "tcp") -> FakeService:
-        """Add a service that listens."""
+        """Add a service and start it."""
         service = self.services[name] = FakeService(name, self.ledger, kind, transport)
         service.startService()
         return service
@@ -147,12 +147,12 @@ class FakeDaemon:
         return any(service.disconnect(connection) for service in self.services.values())
 
     def tcp_info(self, connection: Connection) -> Mapping[str, object] | None:
-        """Return what the connection's service knows of it, if that is there still."""
+        """Return the kernel's view of a connection from its service, if that exists."""
         service = self.services.get(connection.service.name)
         return None if service is None else service.tcp_info(connection.id)
 
     def stop(self, name: str) -> Deferred[None]:
-        """Stop a service; return a Deferred that fires when its connections are gone."""
+        """Stop a service; return a Deferred that fires when its connections are closed."""
         return self.services[name].stopService()
 
     def start(self, name: str) -> None:
@@ -160,5 +160,5 @@ class FakeDaemon:
         self.services[name].startService()
 
     def reload(self) -> Deferred[Plan]:
-        """Return what fires with :attr:`plan`, or fails with :attr:`unreadable`."""
+        """Return a Deferred that fires with :attr:`plan` or fails with :attr:`unreadable`."""
         return fail(self.unreadable) if self.unreadable is not None else succeed(self.plan)

@@ -1,4 +1,4 @@
-"""The most specific network decides who may come in, whatever the order and the spelling."""
+"""Access lists: the most specific network decides, whatever the order and the notation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_peer_without_an_address_is_not_asked_for_one() -> None:
 
 
 def _networks(version: int) -> st.SearchStrategy[IPNetwork]:
-    """Return networks that are near enough to each other to overlap."""
+    """Return networks that are close enough to overlap."""
     bits, base = (32, 0xC0000200) if version == 4 else (128, 0x20010DB8 << 96)
 
     def network(low: int, length: int) -> IPNetwork:

@@ -1,4 +1,4 @@
-"""Limits at the door: rates, counts, and tables that stay small whoever comes."""
+"""Admission: rates, counts, and tables of bounded size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEBIBYTE = 1024 * 1024
 def test_a_bucket_gives_what_exact_arithmetic_gives(
     count: int, period: float, steps: list[int]
 ) -> None:
-    """Time goes in sixteenths of what one token takes; the model counts in sixteenths of one."""
+    """Compare with a model that counts sixteenths of tokens; one arrives at each step of time."""
     rate_limit = RateLimit(count, period)
     bucket = Bucket(rate_limit, 0.0)
     left, ticks = 16 * count, 0
@@ -79,7 +79,7 @@ def test_a_source_over_its_rate_is_refused_and_nobody_else() -> None:
     assert admission.admit(ONE, 0.5) is None
 
 
-def test_whoever_is_refused_by_the_rate_of_all_has_not_used_up_its_own() -> None:
+def test_a_client_refused_by_the_total_rate_takes_no_token_of_its_source() -> None:
     limits = LimitsSpec(connect_rate=RateLimit(1, 1000.0), total_rate=RateLimit(1, 1.0))
     admission = Admission(limits, 0.0)
     assert admission.admit(ONE, 0.0) is None

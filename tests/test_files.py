@@ -1,4 +1,4 @@
-"""Files that the configuration names are regular files: nothing waits for a pipe or a device."""
+"""Configured files must be regular files: a pipe or a device never blocks the daemon."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPTIONS = {
     "dhParameters": f"{TLS}:dhParameters={{odd}}\n",
     "stats": "[stats]\nlisten = ssl:0:privateKey={odd}:interface=127.0.0.1\n",
 }
-"""Every option that names a file, in a configuration where it names an odd one."""
+"""Configurations in which each option that names a file names an irregular one."""
 
 
 @pytest.mark.parametrize("option", OPTIONS)

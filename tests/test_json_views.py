@@ -1,4 +1,4 @@
-"""The ledger as plain values: exactly what the contract of the stats endpoint says."""
+"""The JSON objects of the ledger, exactly as documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger counts what passed, remembers a bounded past, and tells it in order."""
+"""The ledger: counters, a bounded history, and events in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UDP = Listener("udp", LOCAL, None)
 
 
 class Lab:
-    """A ledger with two services and a clock that a test moves."""
+    """A ledger with two services and a clock that the test advances."""
 
     def __init__(self, history: int = 1000) -> None:
         self.now = 100.0
@@ -28,11 +28,11 @@ class Lab:
         self.ledger.subscribe(self.events.append)
 
     def open(self, service: ServiceRecord | None = None) -> Connection:
-        """Let a peer come in."""
+        """Open a connection."""
         return self.ledger.open(service or self.one, TCP, LOCAL, PEER)
 
     def close(self, *connections: Connection) -> None:
-        """Let peers go."""
+        """Close connections."""
         for connection in connections:
             self.ledger.close(connection, EndReason.EOF)
 

@@ -96,7 +96,7 @@ def test_what_is_counted_without_an_event_is_in_the_sum_too() -> None:
     with logged() as lines:
         lab.refuse(1)
         for _ in range(5):
-            lab.service.turned_away(RefusalReason.FULL)
+            lab.service.count_refusal(RefusalReason.FULL)
         lab.clock.advance(SUMMARY_INTERVAL)
     assert lines[1:] == ["5 more clients were refused in the last 10 s: full 5 (echo)"]
 

@@ -1,4 +1,4 @@
-"""Plugins: a real package beside sockd, and what is said of those that are wrong."""
+"""Plugins: a real package next to sockd, and the messages about faulty ones."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ONE = "[service:one]\nkind = tcp\nlisten = tcp:0:interface=127.0.0.1\n"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> FreshEnvironment:
-    """Return an environment that has sockd, and the example plugin from a package of its own."""
+    """Return an environment with sockd and the example plugin in its own package."""
 
     def make(folder: Path) -> None:
         copy = copy_of_the_tree(folder)
@@ -69,7 +69,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> FreshEnvironment:
 def check(
     environment: FreshEnvironment, folder: Path, ini: str, path: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run sockd on a configuration that it must not accept."""
+    """Run sockd with a configuration that it must reject."""
     (folder / "sockd.ini").write_text(ini, encoding="utf-8")
     return subprocess.run(
         [environment.twistd, "-n", "sockd", "-c", "sockd.ini"],
@@ -83,7 +83,7 @@ def check(
 
 
 def plugin(folder: Path, name: str, text: str) -> Path:
-    """Write a plugin into a folder that may go on Python's path; return its file."""
+    """Write a plugin into a folder for Python's path; return its file."""
     file = folder / "path" / "sockd" / "plugins" / f"{name}.py"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")

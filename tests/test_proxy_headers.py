@@ -1,4 +1,4 @@
-"""PROXY headers of both versions, however they are cut: read, or refused with the reason."""
+"""PROXY headers of both versions, in any fragmentation: parsed, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sockd.model.address import Address
-from sockd.proxy.header import NOBODY, Header, MalformedHeader
+from sockd.proxy.header import NO_ADDRESSES, Header, MalformedHeader
 from sockd.proxy.reader import HeaderReader
 from tests.proxy_headers import LOCAL, PROXY, SIGNATURE, addresses, extension, version_2
 
@@ -18,7 +18,7 @@ SIX = Header(Address("2001:db8::1", 50412), Address("2001:db8::2", 443))
 BLOCK_4 = addresses("192.0.2.1", 50412, "198.51.100.1", 443)
 BLOCK_6 = addresses("2001:db8::1", 50412, "2001:db8::2", 443)
 LONG = extension(0x04, bytes(65535 - 12 - 3))
-"""As much as fits behind the addresses of IPv4."""
+"""The largest extensions that fit after IPv4 addresses."""
 
 READ = {
     "IPv4": (b"PROXY TCP4 192.0.2.1 198.51.100.1 50412 443\r\n", FOUR),
@@ -28,12 +28,12 @@ READ = {
         b"PROXY TCP4 192.0.2.1 198.51.100.1 0 65535\r\n",
         Header(Address("192.0.2.1", 0), Address("198.51.100.1", 65535)),
     ),
-    "unknown": (b"PROXY UNKNOWN\r\n", NOBODY),
+    "unknown": (b"PROXY UNKNOWN\r\n", NO_ADDRESSES),
     "the longest line": (
         b"PROXY UNKNOWN " + b" ".join([b"f" * 39, b"f" * 39, b"65535", b"65535"]) + b"\r\n",
-        NOBODY,
+        NO_ADDRESSES,
     ),
-    "unknown, and whatever": (b"PROXY UNKNOWN \x00\xff\r \x1b[2J\r\n", NOBODY),
+    "unknown, and whatever": (b"PROXY UNKNOWN \x00\xff\r \x1b[2J\r\n", NO_ADDRESSES),
     "2, IPv4": (version_2(PROXY, 0x11, BLOCK_4), FOUR),
     "2, IPv6": (version_2(PROXY, 0x21, BLOCK_6), SIX),
     "2, IPv4 as IPv6": (
@@ -43,10 +43,10 @@ READ = {
     "2, datagrams": (version_2(PROXY, 0x12, BLOCK_4), FOUR),
     "2, extensions": (version_2(PROXY, 0x21, BLOCK_6 + extension(0x02, b"example.org")), SIX),
     "2, the longest": (version_2(PROXY, 0x11, BLOCK_4 + LONG), FOUR),
-    "2, local": (version_2(LOCAL, 0x00, b""), NOBODY),
-    "2, local with what is to be ignored": (version_2(LOCAL, 0xFF, BLOCK_4), NOBODY),
-    "2, unspecified": (version_2(PROXY, 0x00, b"anything"), NOBODY),
-    "2, unix": (version_2(PROXY, 0x31, b"/run/lab".ljust(108, b"\0") * 2), NOBODY),
+    "2, local": (version_2(LOCAL, 0x00, b""), NO_ADDRESSES),
+    "2, local with what is to be ignored": (version_2(LOCAL, 0xFF, BLOCK_4), NO_ADDRESSES),
+    "2, unspecified": (version_2(PROXY, 0x00, b"anything"), NO_ADDRESSES),
+    "2, unix": (version_2(PROXY, 0x31, b"/run/lab".ljust(108, b"\0") * 2), NO_ADDRESSES),
 }
 
 REFUSED = {
@@ -86,7 +86,7 @@ REFUSED = {
 
 
 def fed(pieces: list[bytes]) -> tuple[Header, bytes] | str | None:
-    """Return what comes of pieces: the header and all that follows, or what is wrong."""
+    """Return the result of feeding pieces: the header and the rest, or the error message."""
     reader = HeaderReader()
     for number, piece in enumerate(pieces, 1):
         try:
@@ -100,7 +100,7 @@ def fed(pieces: list[bytes]) -> tuple[Header, bytes] | str | None:
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """Return data in pieces; some of them may be empty."""
+    """Return data in pieces, some of which may be empty."""
     ends = sorted(location % (len(data) + 1) for location in places)
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]
 

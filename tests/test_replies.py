@@ -1,4 +1,4 @@
-"""What is said to a peer: bytes in, bytes out."""
+"""Replies: bytes in, bytes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables are aligned, and nothing in them steers a terminal."""
+"""Tables are aligned, and their cells cannot control a terminal."""
 
 from __future__ import annotations
 

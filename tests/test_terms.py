@@ -1,4 +1,4 @@
-"""What was hit is said as the file says it: in the line of a refused client, with its value."""
+"""The log line of a refused client quotes the limit as in the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fakes keep the promises of the interfaces that they stand in for."""
+"""The fakes conform to the interfaces that they replace."""
 
 from __future__ import annotations
 

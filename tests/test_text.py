@@ -1,4 +1,4 @@
-"""Text from outside is fit for a terminal, whatever it holds."""
+"""Untrusted text becomes safe for a terminal."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_names_are_listed_as_a_person_does() -> None:
         ("multi" * 100_000, "known: tcp, udp, Multi"),
     ],
 )
-def test_the_nearest_word_is_the_remedy(name: str, hint: str) -> None:
+def test_the_hint_is_the_most_similar_name(name: str, hint: str) -> None:
     assert nearest(name, ["tcp", "udp", "Multi"]) == hint
 
 

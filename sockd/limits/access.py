@@ -1,4 +1,4 @@
-"""Which addresses may come in: the networks of ``allow`` and ``deny``, the most specific wins."""
+"""Access lists: ``allow`` and ``deny``, where the most specific network decides."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sockd.model.ip import IPNetwork, ip_of, plain_network
 
 
 class AccessList:
-    """Two lists of networks.
+    """A list of allowed and a list of denied networks.
 
-    The longest prefix that holds an address decides; where ``allow`` and ``deny`` name the very
-    same network, ``deny`` does. An address that is in neither is refused if there is an ``allow``
-    list, and admitted if there is none.
+    The longest prefix that contains an address decides. If ``allow`` and ``deny`` contain the same
+    network, ``deny`` decides. An address that is in neither list is denied if the ``allow`` list is
+    not empty.
     """
 
     def __init__(self, allow: Iterable[IPNetwork], deny: Iterable[IPNetwork]) -> None:
@@ -24,7 +24,7 @@ class AccessList:
         self.is_open = not (allowed or denied)
 
     def admits(self, peer: Address) -> bool:
-        """Return whether a peer may come in; one without an IP address always may."""
+        """Return whether a peer is allowed; a peer without an IP address always is."""
         if self.is_open or peer.port is None:
             return True
         address = ip_of(peer.host)
@@ -42,7 +42,7 @@ _Verdicts: TypeAlias = list[tuple[int, dict[int, bool]]]
 def _by_prefix(
     allowed: tuple[IPNetwork, ...], denied: tuple[IPNetwork, ...]
 ) -> dict[int, _Verdicts]:
-    """Return for each version the lengths of the prefixes, longest first, with who has them."""
+    """Return the verdicts of each IP version by prefix length, longest first, and by prefix."""
     found: dict[int, dict[int, dict[int, bool]]] = {4: {}, 6: {}}
     for networks, verdict in ((allowed, True), (denied, False)):
         for network in map(plain_network, networks):

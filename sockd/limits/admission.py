@@ -1,7 +1,7 @@
-"""Decides at the door of a stream service whether a client may come in.
+"""The admission of clients to a stream service.
 
-One object stands at each service's door for as long as the service exists. New limits can be
-given to it at any time: they hold for whoever comes next, and those who are in stay counted.
+Each service has one :class:`Admission` object. New limits may be applied at any time. They take
+effect for new clients; open connections remain counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """The limits of one service, and who has used how much of them.
+    """The limits of a stream service and their current use.
 
     :param now: the time, in seconds.
     """
@@ -28,46 +28,46 @@ class Admission:
         self._open = Counts()
         self._rates = LRUCache(self._full_bucket)
         self._total = Bucket(limits.total_rate, now)
-        self._look_at(limits)
+        self._set_limits(limits)
 
     def apply(self, limits: LimitsSpec, now: float) -> None:
-        """Go by other limits from now on; a rate that is another one begins with full buckets."""
+        """Apply new limits; a rate limit that changed starts with full buckets."""
         if limits.connect_rate != self._limits.connect_rate:
             self._rates = LRUCache(self._full_bucket)
         if limits.total_rate != self._limits.total_rate:
             self._total = Bucket(limits.total_rate, now)
-        self._look_at(limits)
+        self._set_limits(limits)
 
     def admit(self, peer: Address, now: float) -> RefusalReason | None:
-        """Return why a client may not come in, or ``None`` if it may.
+        """Return why a client is refused, or ``None`` if it is accepted.
 
-        Whoever is refused has used up nothing: neither of its own rate nor of everybody's.
+        A refused client takes no tokens from any bucket.
         """
         if not self._access.admits(peer):
             return RefusalReason.DENIED
         source = source_of(peer)
         if source is not None and 0 < self._limits.per_source <= self._open.of(source):
             return RefusalReason.PER_SOURCE
-        return self._too_soon(source, now) if self._has_rates else None
+        return self._exceeded_rate(source, now) if self._has_rates else None
 
     def opened(self, peer: Address) -> None:
-        """Count a connection that was opened."""
+        """Count a new connection of a peer."""
         source = source_of(peer)
         if source is not None:
             self._open.add(source)
 
     def closed(self, peer: Address) -> None:
-        """Count its end."""
+        """Count the end of a connection of a peer."""
         source = source_of(peer)
         if source is not None:
             self._open.remove(source)
 
-    def _look_at(self, limits: LimitsSpec) -> None:
+    def _set_limits(self, limits: LimitsSpec) -> None:
         self._limits = limits
         self._access = AccessList(limits.allow, limits.deny)
         self._has_rates = {limits.connect_rate, limits.total_rate} != {UNLIMITED}
 
-    def _too_soon(self, source: Source | None, now: float) -> RefusalReason | None:
+    def _exceeded_rate(self, source: Source | None, now: float) -> RefusalReason | None:
         bucket = self._bucket(source, now)
         if bucket is not None and bucket.fill(self._limits.connect_rate, now) < 1:
             return RefusalReason.CONNECT_RATE
@@ -78,7 +78,7 @@ class Admission:
         return None
 
     def _bucket(self, source: Source | None, now: float) -> Bucket | None:
-        """Return what is left of a source's rate; ``None`` where that is not limited."""
+        """Return the bucket of a source; ``None`` if its rate is unlimited."""
         if source is None or self._limits.connect_rate == UNLIMITED:
             return None
         return self._rates.of(source, now)

@@ -1,7 +1,7 @@
-"""Token buckets: so many at once, and as many again in each period.
+"""Token buckets.
 
-An :class:`RateLimit` is what is allowed, a :class:`Bucket` is what is left of it for somebody. A
-new bucket is full. Tokens come in steadily, and a full bucket takes no more of them.
+A :class:`RateLimit` is a configured limit, and a :class:`Bucket` holds the tokens that are left of
+it. A new bucket is full. Tokens are added continuously, up to the capacity of the bucket.
 """
 
 from __future__ import annotations
@@ -13,25 +13,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """So many in so many seconds, and no more than that at once."""
+    """A rate limit.
+
+    :ivar count: the number of tokens per period, and the capacity of a bucket.
+    :ivar period: in seconds.
+    """
 
     count: float
     period: float
 
     @property
     def rate(self) -> float:
-        """How many come in each second; the greatest of numbers where they never run out."""
+        """Tokens per second; the largest float if unlimited."""
         return sys.float_info.max if math.isinf(self.count) else self.count / self.period
 
 
 UNLIMITED = RateLimit(math.inf, 1.0)
-"""What never runs out."""
+"""No limit."""
 
 
 class Bucket:
-    """What is left of an allowance.
+    """A token bucket.
 
-    :ivar tokens: how many there were at the time of :attr:`stamp`.
+    :ivar tokens: the number of tokens at the time :attr:`stamp`.
     """
 
     __slots__ = ("stamp", "tokens")
@@ -41,9 +45,9 @@ class Bucket:
         self.stamp = now
 
     def fill(self, rate_limit: RateLimit, now: float) -> float:
-        """Add what has come in since the last time; return how many tokens there are.
+        """Add the tokens since the last call; return the number of tokens.
 
-        A clock that was set back adds nothing, and is believed from then on.
+        If the clock was set back, no tokens are added, and time counts from the new value.
         """
         passed = max(0.0, now - self.stamp)
         self.stamp = now
@@ -51,7 +55,7 @@ class Bucket:
         return self.tokens
 
     def take(self, rate_limit: RateLimit, now: float) -> bool:
-        """Take one token; return whether there was one."""
+        """Take one token; return ``False`` if there was none."""
         if self.fill(rate_limit, now) < 1.0:
             return False
         self.tokens -= 1.0

@@ -1,6 +1,6 @@
-"""How many datagrams and bytes a service answers: for each source, and in all.
+"""The rate limits of a datagram service: datagrams and bytes, per source and in total.
 
-An answer is never longer than its question, so what is asked bounds what is said.
+They count requests. Since an answer is never longer than its request, they limit answers too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """Two allowances in the numbers that each datagram needs."""
+    """The rate limits of datagrams and bytes, in the form that :meth:`TokenBuckets.fill` needs."""
 
     packets: float
     packet_rate: float
@@ -33,7 +33,7 @@ def _terms(packets: RateLimit, size: RateLimit) -> _Terms:
 
 
 class TokenBuckets:
-    """Two token buckets in one: what somebody may still have answered."""
+    """Two token buckets with a common time: one for datagrams, one for bytes."""
 
     __slots__ = ("bytes", "packets", "stamp")
 
@@ -43,15 +43,13 @@ class TokenBuckets:
         self.stamp = now
 
     def fill(self, terms: _Terms, now: float) -> None:
-        """Add what has come in since the last time; a clock that was set back adds nothing.
-
-        Every datagram comes by here, twice: calls of ``min`` would cost more than all the rest.
-        """
+        """Add the tokens since the last call; none if the clock was set back."""
         passed = now - self.stamp
         self.stamp = now
         if passed > 0.0:
             self.packets += passed * terms.packet_rate
             self.bytes += passed * terms.byte_rate
+        # Not min(): this runs twice for each datagram, and the calls would dominate its cost.
         if self.packets > terms.packets:
             self.packets = terms.packets
         if self.bytes > terms.bytes:
@@ -59,18 +57,18 @@ class TokenBuckets:
 
 
 class Budget:
-    """The budgets of one service.
+    """The token buckets of a datagram service.
 
-    Flows keep the purse of their source, so that a datagram of a known flow costs arithmetic only.
-    Like rates, the purses of the sources that began a flow last are remembered, and of those that
-    have one; see :mod:`sockd.limits.sources` for what that means.
+    A flow keeps a reference to the buckets of its source, so that its datagrams need no lookup.
+    Besides these, the buckets of the sources that began a flow most recently are kept; see
+    :mod:`sockd.limits.sources` for the consequences.
     """
 
     def __init__(self, limits: LimitsSpec, now: float) -> None:
         self.apply(limits, now)
 
     def apply(self, limits: LimitsSpec, now: float) -> None:
-        """Go by other budgets from now on; new flows and the sum of all begin with full purses."""
+        """Apply new limits; the total and the sources of new flows start with full buckets."""
         self._each = _terms(limits.source_packets, limits.source_bytes)
         self._all = _terms(limits.total_packets, limits.total_bytes)
         self._buckets = LRUCache(self._full_buckets)
@@ -78,13 +76,14 @@ class Budget:
         self._is_off = self._each == self._all == _terms(UNLIMITED, UNLIMITED)
 
     def buckets(self, peer: Address, now: float) -> TokenBuckets:
-        """Return the purse of a peer's source."""
+        """Return the buckets of a peer's source."""
         return self._buckets.of(source_of(peer) or peer.host, now)
 
     def spend(self, buckets: TokenBuckets, size: int, now: float) -> RefusalReason | None:
-        """Take a datagram out of a purse and of everybody's.
+        """Take the tokens of a datagram from the source's buckets and from the total.
 
-        Return why not, if there is not enough; then nothing is taken.
+        :param size: of the datagram, in bytes.
+        :return: the limit that is exceeded, and then no tokens are taken; otherwise ``None``.
         """
         if self._is_off:
             return None

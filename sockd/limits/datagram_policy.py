@@ -1,6 +1,7 @@
-"""Decides whether a datagram is answered: the one object of a datagram service for that.
+"""The admission of datagrams to a datagram service.
 
-What a peer is, is looked at when it has no flow yet; what it spends, at every datagram.
+Access lists and anti-reflection rules are checked for a peer without a flow, rate limits for every
+datagram.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DatagramPolicy:
-    """The limits of one service, and who has used how much of them.
+    """The limits of a datagram service and their current use.
 
     :param own_ports: returns the ports of this daemon's own datagram services.
     """
@@ -30,28 +31,28 @@ class DatagramPolicy:
         self._own_ports = own_ports
         self._budget = Budget(limits, now)
         self.spend = self._budget.spend
-        self._look_at(limits)
+        self._set_limits(limits)
 
     def apply(self, limits: LimitsSpec, now: float) -> None:
-        """Go by other limits from now on; open flows go on, within the new budgets."""
+        """Apply new limits; the new rate limits apply to open flows too."""
         if limits != self._limits:
             self._budget.apply(limits, now)
-            self._look_at(limits)
+            self._set_limits(limits)
 
     def refusal(self, peer: Address, is_for_many: bool) -> RefusalReason | None:
-        """Return why a peer gets no answer; ``None`` if it may have one.
+        """Return why a peer is refused, or ``None`` if it is answered.
 
-        :param is_for_many: whether it was a multicast or broadcast address that it asked.
+        :param is_for_many: whether its datagram was sent to a multicast or broadcast address.
         """
         if not self._access.admits(peer):
             return RefusalReason.DENIED
         return self._guard.refusal(peer, is_for_many)
 
     def buckets(self, peer: Address, now: float) -> TokenBuckets:
-        """Return what a flow of this peer spends from."""
+        """Return the token buckets for a flow of this peer."""
         return self._budget.buckets(peer, now)
 
-    def _look_at(self, limits: LimitsSpec) -> None:
+    def _set_limits(self, limits: LimitsSpec) -> None:
         self._limits = limits
         self._access = AccessList(limits.allow, limits.deny)
         self._guard = Guard(limits.unguarded, self._own_ports)

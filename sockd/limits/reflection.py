@@ -1,7 +1,8 @@
-"""To whom a datagram service says nothing, as the answer could harm somebody else.
+"""UDP anti-reflection rules.
 
-The sender of a datagram is easily made up. Whoever names a victim there has the answer sent to it,
-and two services that answer each other never stop (CERT CA-1996-01, US-CERT TA14-017A).
+The source address of a datagram can be forged. The answer is then sent to the victim with that
+address, and two services that answer each other form an endless loop (CERT CA-1996-01, US-CERT
+TA14-017A).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ GUARDS = MappingProxyType(
         )
     }
 )
-"""The guards by name; each has the name of the reason that it refuses for."""
+"""The rules by name. The name of a rule is the reason for its refusals."""
 
 REFLECTORS = frozenset(
     {
@@ -35,15 +36,15 @@ REFLECTORS = frozenset(
         *(5353, 11211),  # mDNS, memcached
     }
 )
-"""Ports of services that answer whoever asks, as the two alerts have them."""
+"""Ports of services that answer unauthenticated datagrams, from the two alerts."""
 
-_EVERYBODY = IPv4Address("255.255.255.255")
+_LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 
 class Guard:
-    """Looks at a peer before its first answer.
+    """The anti-reflection rules of a service.
 
-    :param unguarded: the names of the guards that are switched off.
+    :param unguarded: the names of the rules that are disabled.
     :param own_ports: returns the ports of this daemon's own datagram services.
     """
 
@@ -54,9 +55,9 @@ class Guard:
         self._own_ports = own_ports
 
     def refusal(self, peer: Address, is_for_many: bool) -> RefusalReason | None:
-        """Return why a peer gets no answer; ``None`` if it may have one.
+        """Return why a peer is refused, or ``None`` if it is answered.
 
-        :param is_for_many: whether it was a multicast or broadcast address that it asked.
+        :param is_for_many: whether its datagram was sent to a multicast or broadcast address.
         """
         if RefusalReason.BROADCAST in self._on and (is_for_many or _is_many(peer)):
             return RefusalReason.BROADCAST
@@ -71,4 +72,4 @@ class Guard:
 
 def _is_many(peer: Address) -> bool:
     address = ip_of(peer.host)
-    return address.is_multicast or address == _EVERYBODY
+    return address.is_multicast or address == _LIMITED_BROADCAST

@@ -1,12 +1,11 @@
-"""What is known of each source: how many connections it has, and what is left of its rate.
+"""The state of each source: its number of connections, and its token buckets.
 
-A source is an IPv4 address, or a /64 of IPv6: whoever has one address there has all of them.
+A source is an IPv4 address or an IPv6 /64, since one host usually has a whole /64.
 
-Both tables are bounded, in two ways. Counts are kept of sources that have a connection open and
-of no others, so there are never more of them than connections, and none is ever lost. Buckets are
-kept of the sources that came last, :data:`MOST_SOURCES` of them at most. The one that came longest
-ago makes room, and if it comes back its bucket is full: a source that can use more addresses than
-that can have more than its rate, and then the rate of the whole service is what holds.
+Both tables are bounded. Counts exist only for sources with open connections. Token buckets are kept
+for the :data:`MOST_SOURCES` most recent sources; the least recent one is evicted. A source that was
+evicted starts with a full bucket again. An attacker with more addresses than that can exceed the
+rate per source; the total rate of the service still applies.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from sockd.model.address import Address
 from sockd.model.ip import ip_of
 
 MOST_SOURCES = 16_384
-"""How many sources a table remembers."""
+"""The maximum number of sources in an :class:`LRUCache`."""
 
 Source: TypeAlias = str | int
 T = TypeVar("T")
 
 
 def source_of(peer: Address) -> Source | None:
-    """Return what a peer counts as; ``None`` for one without an IP address."""
+    """Return the source of a peer; ``None`` if it has no IP address."""
     if peer.port is None:
         return None
     if ":" not in peer.host:
@@ -36,25 +35,25 @@ def source_of(peer: Address) -> Source | None:
 
 
 class Counts:
-    """How many connections each source has open."""
+    """The number of open connections of each source."""
 
     def __init__(self) -> None:
         self._counts: dict[Source, int] = {}
 
     def __len__(self) -> int:
-        """Return how many sources have one."""
+        """Return the number of sources with open connections."""
         return len(self._counts)
 
     def of(self, source: Source) -> int:
-        """Return how many a source has."""
+        """Return the number of open connections of a source."""
         return self._counts.get(source, 0)
 
     def add(self, source: Source) -> None:
-        """Count one more."""
+        """Count a new connection."""
         self._counts[source] = self._counts.get(source, 0) + 1
 
     def remove(self, source: Source) -> None:
-        """Count one less."""
+        """Count a closed connection."""
         left = self._counts[source] - 1
         if left:
             self._counts[source] = left
@@ -63,9 +62,10 @@ class Counts:
 
 
 class LRUCache(Generic[T]):
-    """Something of each of the sources that came last.
+    """A cache with one value per source, which evicts the least recently used.
 
-    :param make: returns it for a source that is new, or was forgotten.
+    :param make: returns the value of a new source, given the time.
+    :param most: the maximum number of sources.
     """
 
     def __init__(self, make: Callable[[float], T], most: int = MOST_SOURCES) -> None:
@@ -74,11 +74,11 @@ class LRUCache(Generic[T]):
         self._found: OrderedDict[Source, T] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return how many sources are remembered."""
+        """Return the number of sources."""
         return len(self._found)
 
     def of(self, source: Source, now: float) -> T:
-        """Return what is a source's; it is the last to be forgotten now."""
+        """Return the value of a source, which becomes the most recently used."""
         found = self._found.get(source)
         if found is not None:
             self._found.move_to_end(source)

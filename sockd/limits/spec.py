@@ -1,4 +1,4 @@
-"""The limits of a service, as one frozen value."""
+"""The configured limits of a service."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _SOURCE_PACKETS = RateLimit(1000, 1.0)
 _SOURCE_BYTES = RateLimit(10 * 1024 * 1024, 1.0)
 _TOTAL_PACKETS = RateLimit(20_000, 1.0)
 _TOTAL_BYTES = RateLimit(100 * 1024 * 1024, 1.0)
-"""Out of the way of people and of most programs, and the end of a flood."""
+"""Defaults that most programs do not reach and that stop a flood."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitsSpec:
-    """What one service grants its clients. Durations are in seconds; 0 means no limit.
+    """The limits of a service. Durations are in seconds; 0 means no limit.
 
-    :ivar allow: the networks whose clients may come in; none: all may.
-    :ivar deny: the networks whose clients may not.
-    :ivar per_source: how many connections one source has at once.
-    :ivar connect_rate: how many connections one source begins.
-    :ivar total_rate: how many connections all of them begin.
-    :ivar max_lifetime: close a connection after this long.
-    :ivar max_bytes: close a connection after so many received bytes.
-    :ivar source_packets: how many datagrams of one source are answered.
-    :ivar source_bytes: how many bytes in datagrams of one source are answered.
-    :ivar total_packets: how many datagrams are answered in all.
-    :ivar total_bytes: how many bytes in datagrams are answered in all.
-    :ivar unguarded: which of :data:`~sockd.limits.reflection.GUARDS` are switched off.
+    :ivar allow: the allowed networks; empty: all networks.
+    :ivar deny: the denied networks.
+    :ivar per_source: the maximum number of open connections of a source.
+    :ivar connect_rate: the rate limit of new connections of a source.
+    :ivar total_rate: the rate limit of new connections of all sources.
+    :ivar max_lifetime: the maximum lifetime of a connection.
+    :ivar max_bytes: the maximum number of bytes that a connection may send.
+    :ivar source_packets: the rate limit of datagrams of a source.
+    :ivar source_bytes: the rate limit of bytes in datagrams of a source.
+    :ivar total_packets: the rate limit of datagrams of all sources.
+    :ivar total_bytes: the rate limit of bytes in datagrams of all sources.
+    :ivar unguarded: the disabled :data:`~sockd.limits.reflection.GUARDS`.
     """
 
     allow: tuple[IPNetwork, ...] = ()

@@ -1,4 +1,4 @@
-"""What a section grants, in the words of the file: for the line of a client that was refused."""
+"""The limits of a section as text, for the log line of a refused client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIZES = (
 
 
 def terms(limits: LimitsSpec, max_connections: int) -> Mapping[RefusalReason, str]:
-    """Return what to say of each limit that a section has when somebody has hit it."""
+    """Return the text of each limit in effect, by the reason of its refusals."""
     values = {
         RefusalReason.PER_SOURCE: str(limits.per_source or ""),
         RefusalReason.CONNECT_RATE: _rate(limits.connect_rate, _count_text),
@@ -31,13 +31,13 @@ def terms(limits: LimitsSpec, max_connections: int) -> Mapping[RefusalReason, st
         RefusalReason.SOURCE_BYTES: _rate(limits.source_bytes, _size),
         RefusalReason.TOTAL_BYTES: _rate(limits.total_bytes, _size),
     }
-    said = {reason: f"{reason} = {value}" for reason, value in values.items() if value}
-    said[RefusalReason.FULL] = f"{RefusalReason.FULL}, max_connections = {max_connections}"
-    return MappingProxyType(said)
+    texts = {reason: f"{reason} = {value}" for reason, value in values.items() if value}
+    texts[RefusalReason.FULL] = f"{RefusalReason.FULL}, max_connections = {max_connections}"
+    return MappingProxyType(texts)
 
 
 def _rate(rate_limit: RateLimit, written: Callable[[float], str]) -> str:
-    """Return a rate as text; an empty one where there is no limit."""
+    """Return a rate limit as in the configuration; an empty text if it is unlimited."""
     if rate_limit == UNLIMITED:
         return ""
     return f"{written(rate_limit.count)}/{_PERIODS[rate_limit.period]}"
@@ -48,6 +48,6 @@ def _count_text(count: float) -> str:
 
 
 def _size(count: float) -> str:
-    """Return a number of bytes in the greatest unit of which it is a multiple."""
+    """Return a number of bytes in the largest unit that divides it."""
     unit, size = next((name, size) for name, size in _SIZES if count % size == 0)
     return f"{int(count) // size}{unit}"

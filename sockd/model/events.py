@@ -1,4 +1,4 @@
-"""The events of the ledger: what happened to the sockets of a service."""
+"""The events of the ledger, named after the calls of the socket interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sockd.model.records import Connection, Listener, ServiceRecord
 
 
 class EventType(StrEnum):
-    """What happened, in the words of the socket interface."""
+    """The type of an event, named after a call of the socket interface."""
 
     BIND = "bind"
     LISTEN = "listen"
@@ -21,10 +21,11 @@ class EventType(StrEnum):
 
 
 class Event(NamedTuple):
-    """Something that happened to a service's sockets.
+    """An event of a service's sockets.
 
-    :ivar connection: what was accepted or closed; ``None`` for the other words.
-    :ivar peer: who was refused, for :attr:`EventType.REFUSE`.
+    :ivar time: in seconds since the epoch.
+    :ivar connection: the connection, for :attr:`EventType.ACCEPT` and :attr:`EventType.CLOSE`.
+    :ivar peer: the refused client, for :attr:`EventType.REFUSE`.
     """
 
     type: EventType

@@ -1,4 +1,4 @@
-"""IP addresses and networks in one spelling: IPv4 is IPv4 however it is written."""
+"""IP addresses and networks in canonical form: IPv4-mapped IPv6 addresses become IPv4."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ _MAPPED = IPv6Network("::ffff:0.0.0.0/96")
 
 
 def normalised(host: str) -> str:
-    """Return an IPv4 address that came in through an IPv6 socket as IPv4 (RFC 4291, 2.5.5.2)."""
+    """Return an IPv4-mapped address as IPv4, any other unchanged (RFC 4291, 2.5.5.2)."""
     if host.startswith(_MAPPED_PREFIX) and "." in host:
         return host.removeprefix(_MAPPED_PREFIX)
     return host
 
 
 def ip_of(host: str) -> IPAddress:
-    """Return an address without its scope, and an IPv4 one as that however it is written."""
+    """Return an address without its scope, and an IPv4-mapped one as IPv4.
+
+    :raise ValueError: if it is not an IP address.
+    """
     address = ip_address(host.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
 
 
 def plain_network(network: IPNetwork) -> IPNetwork:
-    """Return a network of IPv4 addresses as that however it is written (RFC 4291, 2.5.5.2)."""
+    """Return a network of IPv4-mapped addresses as IPv4, any other unchanged."""
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         number = int(network.network_address) & 0xFFFFFFFF
         return IPv4Network((number, network.prefixlen - _MAPPED.prefixlen))

@@ -1,7 +1,7 @@
-"""Who is connected and what has passed: the one account that every view reads.
+"""The ledger: the records of all services and connections.
 
-Services enter what happens, everything else reads. A snapshot is made when someone asks. Times are
-seconds since the epoch and come from the clock that the ledger was given.
+Services write to it; everything else reads it or subscribes to its events. Times are in seconds
+since the epoch and come from the ledger's clock.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def _surface(error: Exception) -> None:
 
 
 class Ledger:
-    """The account of all services.
+    """The records of all services and connections.
 
     :param clock: returns the time in seconds since the epoch.
-    :param history: how many closed connections are remembered, over all services.
-    :param failed: called with what an observer raises; the service and the other observers go on,
-        unless this raises in its turn, as it does by default.
+    :param history: the number of closed connections to keep, over all services.
+    :param failed: called with an exception of an observer. The service and the other observers are
+        not affected unless this function raises too, as the default does.
     """
 
     def __init__(self, clock: Clock, history: int = 1000, failed: Failed = _surface) -> None:
@@ -51,25 +51,25 @@ class Ledger:
         self._former: set[str] = set()
 
     def add_service(self, name: str, kind: str, reply: str) -> ServiceRecord:
-        """Begin a service's account, or go on with the one that there is under its name."""
+        """Add a service and return its record; return the existing record of this name, if any."""
         return self.services.setdefault(name, ServiceRecord(name, kind, reply))
 
     def remove_service(self, service: ServiceRecord) -> None:
-        """End the account of a service that has never served."""
+        """Remove a service that has never had connections."""
         del self.services[service.name]
 
     def forget(self, service: ServiceRecord) -> None:
-        """End the account of a service that is gone; its closed connections are remembered."""
+        """Remove a service; its closed connections stay in the history."""
         self.remove_service(service)
         self._former.add(service.name)
 
     @property
     def names(self) -> set[str]:
-        """Those of all services that there are, and that there were."""
+        """The names of all current and former services."""
         return self._former.union(self.services)
 
     def set_history_limit(self, history: int) -> None:
-        """Remember so many closed connections from now on."""
+        """Set the number of closed connections to keep."""
         self._history_limit = history
         self._trim()
 
@@ -79,9 +79,9 @@ class Ledger:
         listeners: tuple[Listener, ...],
         known: Collection[Listener] = (),
     ) -> None:
-        """Enter that a service listens.
+        """Record that a service listens.
 
-        :param known: the listeners that were bound already, by this service or by another.
+        :param known: the listeners that were bound before; they cause no events.
         """
         service.listeners = listeners
         self.set_state(service, State.LISTENING)
@@ -90,17 +90,17 @@ class Ledger:
         for listener in listeners:
             if listener in known:
                 continue
-            self._tell(Event(EventType.BIND, now, service, listener))
+            self._notify(Event(EventType.BIND, now, service, listener))
             if listener.backlog is not None:
-                self._tell(Event(EventType.LISTEN, now, service, listener))
+                self._notify(Event(EventType.LISTEN, now, service, listener))
 
     def unbound(self, service: ServiceRecord, state: State = State.STOPPED) -> None:
-        """Enter that a service listens no more; open connections may still finish."""
+        """Record that a service no longer listens; open connections may still finish."""
         service.listeners = ()
         self.set_state(service, state)
 
     def set_state(self, service: ServiceRecord, state: State) -> None:
-        """Enter the state of a service, and tell who observes states."""
+        """Record the state of a service and call the state observers."""
         service.state = state
         for observer in self._state_observers:
             self._call(observer, service)
@@ -113,18 +113,18 @@ class Ledger:
         peer: Address,
         via: Address | None = None,
     ) -> Connection:
-        """Enter an accepted connection, or the first datagram of a flow."""
+        """Record an accepted connection or a new flow; return its record."""
         self._last_id += 1
         now = self._clock()
         connection = Connection(self._last_id, service, listener, local, peer, now, via)
         self._by_id[connection.id] = connection
         service.connections[connection.id] = connection
         service.opened += 1
-        self._tell(Event(EventType.ACCEPT, now, service, listener, connection))
+        self._notify(Event(EventType.ACCEPT, now, service, listener, connection))
         return connection
 
     def close(self, connection: Connection, reason: EndReason) -> None:
-        """Enter that a connection ended; it is remembered until the history is full."""
+        """Record the end of a connection and move it to the history."""
         service = connection.service
         now = connection.closed = self._clock()
         connection.reason = reason
@@ -135,37 +135,37 @@ class Ledger:
             service.errors += 1
         self._history.append(connection)
         self._trim()
-        self._tell(
+        self._notify(
             Event(EventType.CLOSE, now, service, connection.listener, connection, None, reason)
         )
 
     def refuse(
         self, service: ServiceRecord, listener: Listener, peer: Address, reason: RefusalReason
     ) -> None:
-        """Enter that a client was turned away."""
-        service.turned_away(reason)
+        """Record a refused client."""
+        service.count_refusal(reason)
         now = self._clock()
-        self._tell(Event(EventType.REFUSE, now, service, listener, None, peer, reason))
+        self._notify(Event(EventType.REFUSE, now, service, listener, None, peer, reason))
 
     def find(self, number: int) -> Connection | None:
-        """Return a connection that is open or still remembered."""
+        """Return an open connection, or one from the history; ``None`` if there is none."""
         return self._by_id.get(number)
 
     def open_connections(self, after: int = 0) -> Iterator[Connection]:
-        """Return those that are open now and have a greater number than this, oldest first.
+        """Return the open connections whose number is greater than ``after``, oldest first.
 
-        One that is closed before the caller gets to it may still come.
+        A connection that is closed during the iteration may still be returned.
         """
         return self._present(
             chain.from_iterable(s.connections for s in self.services.values()), after
         )
 
     def all_connections(self, after: int = 0) -> Iterator[Connection]:
-        """Return those that are open or remembered now, as :meth:`open_connections` does."""
+        """Return open connections and the history, as :meth:`open_connections` does."""
         return self._present(self._by_id, after)
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
-        """Call an observer with every event from now on; return what ends that."""
+        """Call an observer with every event from now on; return a function that ends that."""
         self._observers += (observer,)
 
         def unsubscribe() -> None:
@@ -186,7 +186,7 @@ class Ledger:
         return unsubscribe
 
     def _present(self, numbers: Iterable[int], after: int) -> Iterator[Connection]:
-        """Look connections up one by one, as the caller gets to them; skip the forgotten."""
+        """Look up connections lazily; skip those that have left the history."""
         ordered = sorted(numbers)
         wanted = islice(ordered, bisect_right(ordered, after), None)
         find = self._by_id.get
@@ -196,12 +196,12 @@ class Ledger:
         while len(self._history) > self._history_limit:
             del self._by_id[self._history.popleft().id]
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         for observer in self._observers:
             self._call(observer, event)
 
-    def _call(self, observer: Callable[[T], None], news: T) -> None:
+    def _call(self, observer: Callable[[T], None], argument: T) -> None:
         try:
-            observer(news)
-        except Exception as error:  # an observer must not keep a service from serving
+            observer(argument)
+        except Exception as error:  # a failing observer must not affect the service
             self._failed(error)

@@ -1,6 +1,6 @@
-"""What has been counted at one server port, and the sentence that is true of it. Pure.
+"""Counts of the connections at one server port, and a sentence that summarizes them. Pure.
 
-The server's port is the same for every connection; what differs is the clients'.
+The server's port is the same for all connections; the clients' ports differ.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from sockd.model.records import Listener
 
 @dataclass(frozen=True, slots=True)
 class PortCounts:
-    """What has been counted at one server port.
+    """Counts of the connections at one server port.
 
-    :ivar connections: how many connections, or flows.
-    :ivar clients: how many different pairs of a client's host and port.
-    :ivar hosts: how many different hosts of clients.
-    :ivar ports: the different port numbers of clients.
+    :ivar connections: the number of connections or flows.
+    :ivar clients: the number of distinct client addresses (host and port).
+    :ivar hosts: the number of distinct client hosts.
+    :ivar ports: the distinct port numbers of clients.
     """
 
     connections: int
@@ -27,7 +27,7 @@ class PortCounts:
 
 
 def sentence(listener: Listener, counts: PortCounts) -> str:
-    """Return the one sentence about a server port that is true, whatever has been counted."""
+    """Return a sentence about a server port and the ports of its clients."""
     if listener.address.port is None:
         return "a unix socket has a path in place of a port, and its clients have neither"
     sort = "flow" if listener.transport == "udp" else "connection"
@@ -36,8 +36,8 @@ def sentence(listener: Listener, counts: PortCounts) -> str:
     if counts.connections == 1:
         [port] = counts.ports
         return f"one {sort}: the server's port is {listener.address.port}, the client's is {port}"
-    everybody = f"all {counts.connections} {sort}s"
-    return f"the server's port is the same for {everybody}; {_client_counts(counts)}"
+    total = f"all {counts.connections} {sort}s"
+    return f"the server's port is the same for {total}; {_client_counts(counts)}"
 
 
 def _client_counts(counts: PortCounts) -> str:

@@ -1,4 +1,4 @@
-"""Why connections end, and why clients are refused. The values are those of JSON and of the log."""
+"""The reasons for the end of a connection and for refusals, as in JSON and the log."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from enum import StrEnum
 
 
 class EndReason(StrEnum):
-    """Why a connection ended."""
+    """The reason for the end of a connection."""
 
     EOF = "eof"
-    """The peer closed its side, and everything sent to it was handed to the kernel."""
+    """The peer closed its side, and the kernel accepted all output."""
     RESET = "reset"
-    """The peer, or the network, broke the connection off."""
+    """The connection was reset or lost."""
     REPLIES = "replies"
-    """It had its number of replies, or the conversation was done."""
+    """The number of replies was reached, or the conversation was done."""
     IDLE = "idle"
-    """It had no traffic for the idle timeout."""
+    """The idle timeout expired."""
     DISCONNECT = "disconnect"
-    """An admin closed it."""
+    """An admin closed the connection."""
     STOP = "stop"
-    """Its service was stopped."""
+    """The service was stopped."""
     EVICTED = "evicted"
-    """A UDP flow that had to make room."""
+    """The flow was evicted from a full flow table."""
     ERROR = "error"
-    """A reply failed, which the log has, or the TLS handshake did."""
+    """The reply or the TLS handshake failed."""
     LIFETIME = "lifetime"
-    """It was open for its maximum lifetime."""
+    """The maximum lifetime was reached."""
     MAX_BYTES = "max_bytes"
-    """The peer sent its maximum number of bytes."""
+    """The peer sent the maximum number of bytes."""
 
 
 class RefusalReason(StrEnum):
-    """Why a client was not served, or a datagram not answered."""
+    """The reason why a client was refused or a datagram was not answered."""
 
     FULL = "full"
     """The service has its maximum number of connections."""
@@ -40,15 +40,15 @@ class RefusalReason(StrEnum):
     PER_SOURCE = "per_source"
     """The source has its maximum number of connections."""
     CONNECT_RATE = "connect_rate"
-    """The source connects too often."""
+    """The source exceeds its connection rate."""
     TOTAL_RATE = "total_rate"
-    """All sources together connect too often."""
+    """All sources together exceed the connection rate."""
     PROXY_HEADER = "proxy_header"
-    """A balancer's connection began without a valid PROXY header."""
+    """A connection from a load balancer had no valid PROXY header."""
     PROXY_TIMEOUT = "proxy_timeout"
-    """A balancer's connection did not complete its PROXY header in time."""
+    """A connection from a load balancer did not complete its PROXY header in time."""
     STOP = "stop"
-    """The service was stopped before a balancer's connection had sent its header."""
+    """The service was stopped before a load balancer's PROXY header was complete."""
     SOURCE_PACKETS = "source_packets"
     """The source sends too many datagrams."""
     SOURCE_BYTES = "source_bytes"

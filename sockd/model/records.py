@@ -1,7 +1,6 @@
 """The records of the ledger: services, their listeners and their connections.
 
-Services write them, everything else reads. A connection's record is small, and its counters are
-touched directly. Times are seconds since the epoch.
+Services write them; everything else reads them. Times are in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from sockd.model.reasons import EndReason, RefusalReason
 
 
 class State(StrEnum):
-    """Where a service is in its life."""
+    """The state of a service."""
 
     LISTENING = "listening"
     PAUSED = "paused"
-    """Full: the kernel goes on connecting clients, and they wait to be accepted."""
+    """The service is full; new clients wait in the accept queue."""
     STOPPED = "stopped"
     FAILED = "failed"
 
@@ -29,10 +28,9 @@ class Listener:
     """A bound endpoint.
 
     :ivar transport: ``tcp``, ``udp``, ``unix`` or ``tls``.
-    :ivar backlog: the length of listen(2)'s queue; ``None`` for UDP. It can change while the
-        listener stays the same.
-    :ivar not_after: when the first of the certificates that it shows expires; ``None`` without
-        TLS. It can change too.
+    :ivar backlog: the limit of the accept queue; ``None`` for UDP. It is not part of the identity.
+    :ivar not_after: the earliest expiry time of its certificates; ``None`` without TLS. It is not
+        part of the identity.
     """
 
     transport: str
@@ -42,11 +40,11 @@ class Listener:
 
 
 class ServiceRecord:
-    """A service's account: its listeners, its open connections and its totals.
+    """A service's record: its listeners, open connections and counters.
 
-    :ivar ends: how many connections ended for each reason; ``closed`` in all.
-    :ivar refusals: how many clients were turned away for each reason; ``refused`` in all.
-    :ivar terms: what to say of the limits that are in force, with their values.
+    :ivar ends: the number of closed connections by reason; their sum is ``closed``.
+    :ivar refusals: the number of refused clients by reason; their sum is ``refused``.
+    :ivar terms: the text for each limit in effect, with its value, for the log.
     """
 
     __slots__ = (
@@ -90,34 +88,38 @@ class ServiceRecord:
 
     @property
     def active(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self.connections)
 
     def echoed(self, messages: int, size: int) -> None:
-        """Count what its connections have echoed: so many reads and writes, of so many bytes."""
+        """Count echoed messages.
+
+        :param messages: the number of reads, and of writes.
+        :param size: the number of bytes in all of them.
+        """
         self.reads += messages
         self.writes += messages
         self.bytes_in += size
         self.bytes_out += size
 
-    def turned_away(self, reason: RefusalReason) -> None:
-        """Count a client that was refused."""
+    def count_refusal(self, reason: RefusalReason) -> None:
+        """Count a refused client."""
         self.refused += 1
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
 
 class Connection:
-    """One 4-tuple: a stream connection, or a UDP flow.
+    """A stream connection or a UDP flow, identified by its 4-tuple.
 
-    :ivar id: counts up from 1 over all services, and is never used again.
-    :ivar local: this end; the port is the listener's.
-    :ivar peer: the other end.
-    :ivar via: the balancer that relays the connection: the end that the socket has. ``None`` where
-        that is the peer itself.
-    :ivar bytes_out: bytes handed over to be sent. After a reset the last of them may never have
-        left, or never have arrived.
-    :ivar reads: how often something was received: chunks of a stream, or datagrams.
-    :ivar closed: when it ended; ``None`` while it is open.
+    :ivar id: a number, counted from 1 over all services and never reused.
+    :ivar local: the local address; the port is the listener's.
+    :ivar peer: the address of the client.
+    :ivar via: the load balancer that relays the connection, which is the socket's peer; otherwise
+        ``None``.
+    :ivar bytes_out: the number of bytes written. After a reset the last of them may not have been
+        sent or received.
+    :ivar reads: the number of reads from a stream, or of datagrams received.
+    :ivar closed: the time of the end; ``None`` while it is open.
     """
 
     __slots__ = (
@@ -163,7 +165,7 @@ class Connection:
         self.writes = 0
 
     def received(self, size: int, now: float) -> None:
-        """Count one read of so many bytes."""
+        """Count one read of ``size`` bytes, also for the service."""
         self.last_activity = now
         self.reads += 1
         self.bytes_in += size
@@ -172,7 +174,7 @@ class Connection:
         service.bytes_in += size
 
     def sent(self, size: int, now: float) -> None:
-        """Count one write of so many bytes."""
+        """Count one write of ``size`` bytes, also for the service."""
         self.last_activity = now
         self.writes += 1
         self.bytes_out += size
@@ -181,7 +183,7 @@ class Connection:
         service.bytes_out += size
 
     def echoed(self, size: int, now: float) -> None:
-        """Count one read of so many bytes, and one write of the same, but not for the service."""
+        """Count one read and one write of ``size`` bytes, but not for the service."""
         self.last_activity = now
         self.reads += 1
         self.writes += 1
@@ -189,7 +191,7 @@ class Connection:
         self.bytes_out += size
 
     def unsent(self, size: int) -> None:
-        """Take one write back that was counted and then not taken by the system."""
+        """Subtract one counted write of ``size`` bytes that failed, also for the service."""
         self.writes -= 1
         self.bytes_out -= size
         service = self.service

@@ -1,7 +1,7 @@
-"""Where plugin discovery looks: this folder, and every ``sockd/plugins/`` on Python's path.
+"""The plugin package: this folder and every other ``sockd/plugins/`` on Python's path.
 
-A package that adds kinds or replies ships ``sockd/plugins/NAME.py`` and *no* ``__init__.py``
-beside it. See ``docs/plugins.md``.
+A package that adds kinds or replies contains ``sockd/plugins/NAME.py`` and must *not* contain
+``sockd/plugins/__init__.py``. See ``docs/plugins.md``.
 """
 
 from twisted.plugin import pluginPackagePaths

@@ -1,4 +1,4 @@
-"""The kinds and replies that sockd brings along."""
+"""The built-in kinds and replies."""
 
 from sockd.replies.echo import Echo
 from sockd.replies.upper import Upper

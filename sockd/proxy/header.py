@@ -1,4 +1,4 @@
-"""What a PROXY header says, and what is said of one that makes no sense."""
+"""The contents of a PROXY header, and the error for a malformed one."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Both ends of the connection that a balancer relays.
+    """The addresses of the connection that a load balancer relays.
 
-    :ivar source: the client; ``None`` where the balancer speaks for itself, as in a health check,
-        or knows no address that could be told.
-    :ivar destination: where the client had connected to; ``None`` along with the source.
+    :ivar source: the client; ``None`` for a connection of the load balancer itself, such as a
+        health check, or if the header has no addresses.
+    :ivar destination: the address that the client connected to; ``None`` if the source is.
     """
 
     source: Address | None = None
     destination: Address | None = None
 
 
-NOBODY = Header()
-"""A header without addresses: the ends of the connection are those that it has."""
+NO_ADDRESSES = Header()
+"""A header without addresses: those of the connection itself apply."""
 
 
-class MalformedHeader(ValueError):  # noqa: N818 - said of bytes, as InvalidValue is of a text
-    """What came is no PROXY header, and never will be one, whatever follows."""
+class MalformedHeader(ValueError):  # noqa: N818 - named like InvalidValue
+    """The input cannot be the start of a valid PROXY header."""

@@ -1,4 +1,4 @@
-"""Takes the beginning of a stream, however it is cut, until its PROXY header is whole."""
+"""An incremental reader for the PROXY header at the start of a stream."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _VERSIONS = ((v1.V1_SIGNATURE, v1.parse_v1), (v2.V2_SIGNATURE, v2.parse_v2))
 
 
 class HeaderReader:
-    """One stream's reader. It keeps no more than what addresses take: extensions are only counted.
+    """The header reader of one stream.
 
-    Once it has returned the header, or raised, it is of no more use.
+    Extensions (TLVs) are skipped and not stored. The reader must not be used after it has returned
+    the header or raised an exception.
     """
 
     def __init__(self) -> None:
@@ -25,9 +26,9 @@ class HeaderReader:
         self._left = 0
 
     def feed(self, data: bytes) -> tuple[Header, bytes] | None:
-        """Return the header and what came after it; ``None``: more is needed.
+        """Return the header and the bytes after it; ``None`` if more input is needed.
 
-        :raise MalformedHeader: as soon as it is clear that this will never be one.
+        :raise MalformedHeader: as soon as the input cannot become a valid header.
         """
         if self._header is None:
             data = self._start + data
@@ -47,5 +48,5 @@ def _parse_start(start: bytes) -> tuple[Header, int] | None:
             return parsed(start)
         if signature.startswith(start):
             return None
-    message = "it does not begin as a PROXY header does"
+    message = "it does not start with the signature of a PROXY header"
     raise MalformedHeader(message)

@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 from sockd.model.address import Address
 from sockd.model.ip import ip_of
-from sockd.proxy.header import NOBODY, Header, MalformedHeader
+from sockd.proxy.header import NO_ADDRESSES, Header, MalformedHeader
 
 V1_SIGNATURE = b"PROXY "
 
 Family: TypeAlias = type[IPv4Address] | type[IPv6Address]
 
 MAX_LINE = 107
-"""How long the line may be with its CRLF, in bytes."""
+"""The maximum length of the line with its CRLF, in bytes."""
 
 _UNKNOWN = re.compile(rb"PROXY UNKNOWN( .*)?", re.DOTALL)
 _KNOWN = re.compile(rb"PROXY (TCP[46]) ([!-~]+) ([!-~]+) ([0-9]{1,5}) ([0-9]{1,5})")
@@ -25,9 +25,9 @@ _FAMILIES: Mapping[bytes, Family] = MappingProxyType({b"TCP4": IPv4Address, b"TC
 
 
 def parse_v1(start: bytes) -> tuple[Header, int] | None:
-    """Return the header that a stream starts with and its length; ``None``: more is needed.
+    """Return the header and its length in bytes; ``None`` if more input is needed.
 
-    :raise MalformedHeader: if the line is not exactly what the specification allows.
+    :raise MalformedHeader: if the line does not conform to the specification.
     """
     end = start.find(b"\n", 0, MAX_LINE) + 1
     if not end:
@@ -44,7 +44,7 @@ def parse_v1(start: bytes) -> tuple[Header, int] | None:
 
 def _header(line: bytes) -> Header:
     if _UNKNOWN.fullmatch(line):
-        return NOBODY
+        return NO_ADDRESSES
     found = _KNOWN.fullmatch(line)
     if found is None:
         message = "the line is not PROXY, a protocol, two addresses and two ports"
@@ -57,7 +57,7 @@ def _header(line: bytes) -> Header:
 
 
 def _v1_host(text: bytes, family: Family) -> str:
-    """Return an address as the ledger writes it; a scope is no part of one here."""
+    """Return an address in the ledger's form; a scope is not allowed."""
     try:
         if b"%" not in text:
             return str(ip_of(str(family(text.decode("ascii")))))
@@ -70,6 +70,6 @@ def _v1_host(text: bytes, family: Family) -> str:
 def _port(digits: bytes) -> int:
     number = int(digits)
     if number > 65535 or str(number).encode("ascii") != digits:
-        message = "a port is no number from 0 to 65535, without leading zeros"
+        message = "a port is not a number from 0 to 65535 without leading zeros"
         raise MalformedHeader(message)
     return number

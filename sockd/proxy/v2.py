@@ -1,7 +1,7 @@
-"""Version 2: sixteen bytes, then as many more as they say.
+"""Version 2: a fixed part of 16 bytes, then addresses and extensions of the given length.
 
-Those begin with the addresses. What follows are extensions (TLVs), which are skipped unread: the
-checksum among them is one that a receiver may leave unchecked.
+Extensions (TLVs) are skipped. The specification does not require the receiver to verify the
+checksum among them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from sockd.model.address import Address
 from sockd.model.ip import ip_of
-from sockd.proxy.header import NOBODY, Header, MalformedHeader
+from sockd.proxy.header import NO_ADDRESSES, Header, MalformedHeader
 
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -24,15 +24,15 @@ _PROTOCOLS = 3
 """UNSPEC, INET, INET6, UNIX; and UNSPEC, STREAM, DGRAM."""
 
 _BLOCKS = MappingProxyType({1: struct.Struct("!4s4sHH"), 2: struct.Struct("!16s16sHH")})
-"""The addresses of INET and INET6; of the others nothing is read."""
+"""The address blocks of INET and INET6; other families are not read."""
 
 
 def parse_v2(start: bytes) -> tuple[Header, int] | None:
-    """Return the header that a stream starts with and its length; ``None``: more is needed.
+    """Return the header and its length in bytes; ``None`` if more input is needed.
 
-    The length may be more than what is there by now.
+    The length may exceed that of ``start``: the rest of the header is skipped.
 
-    :raise MalformedHeader: if the specification does not allow it.
+    :raise MalformedHeader: if the header does not conform to the specification.
     """
     if len(start) < _START.size:
         return None
@@ -42,18 +42,18 @@ def parse_v2(start: bytes) -> tuple[Header, int] | None:
         raise MalformedHeader(message)
     family, protocol = divmod(sort, 16)
     if command == _LOCAL:
-        return NOBODY, _START.size + length
+        return NO_ADDRESSES, _START.size + length
     if family >= _FAMILIES or protocol >= _PROTOCOLS:
-        message = "its address family or its protocol is none that is known"
+        message = "its address family or its protocol is unknown"
         raise MalformedHeader(message)
     header = _addresses(start, length, _BLOCKS.get(family) if protocol else None)
     return None if header is None else (header, _START.size + length)
 
 
 def _addresses(start: bytes, length: int, block: struct.Struct | None) -> Header | None:
-    """Return what a block of addresses says; ``None``: more is needed."""
+    """Return the header with the addresses of a block; ``None`` if more input is needed."""
     if block is None:
-        return NOBODY
+        return NO_ADDRESSES
     if length < block.size:
         message = "it is too short for its addresses"
         raise MalformedHeader(message)

@@ -1,4 +1,4 @@
-"""The model for people and for programs. Pure.
+"""The data model as JSON, CSV and tables. Pure.
 
 - :mod:`~sockd.render.fields`: the fields of a connection, each listed once
 - :mod:`~sockd.render.json_views`: the JSON objects of the HTTP interface

@@ -1,7 +1,7 @@
-"""The fields of a connection, each listed once: JSON, CSV, tables and events are made from them.
+"""The fields of a connection: JSON, CSV, tables and events are generated from this list.
 
-A new field is one :class:`Field` in :data:`FIELDS`, at the end, where scripts that read the CSV by
-position do not notice it.
+To add a field, append a :class:`Field` to :data:`FIELDS`. The order matters to scripts that read
+the CSV by position.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Cell: TypeAlias = Callable[[Connection, float], object]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a connection.
+    """A field of a connection.
 
-    :ivar name: its name in JSON, and the name of its column in CSV. A value that is an address has
-        two columns, ``NAME_host`` and ``NAME_port``.
-    :ivar value: returns its value: an :class:`Address`, or what JSON knows.
-    :ivar is_address: whether the value is an address, or ``None``.
-    :ivar is_fixed: whether it never changes; the event ``accept`` has these.
-    :ivar heading: its heading in tables for people; empty: it is not in them.
-    :ivar cell: returns its text there, given the time in seconds since the epoch; ``None``: the
-        value itself is shown.
+    :ivar name: the name of the JSON member and the CSV column. An address has two columns,
+        ``NAME_host`` and ``NAME_port``.
+    :ivar value: returns the value: an :class:`Address` or a JSON value.
+    :ivar is_address: whether the value is an address or ``None``.
+    :ivar is_fixed: whether the value never changes; the ``accept`` event contains these fields.
+    :ivar heading: the heading in tables; empty: tables omit the field.
+    :ivar cell: returns the table cell, given the time in seconds since the epoch; ``None``: the
+        cell is the value.
     """
 
     name: str
@@ -41,25 +41,28 @@ class Field:
     cell: Cell | None = None
 
     def json(self, connection: Connection) -> object:
-        """Return its value for JSON."""
+        """Return the JSON value."""
         value = self.value(connection)
         return address_view(value) if isinstance(value, Address) else value
 
     def shown(self, connection: Connection, now: float) -> object:
-        """Return its cell in a table."""
+        """Return the table cell.
+
+        :param now: in seconds since the epoch.
+        """
         return self.value(connection) if self.cell is None else self.cell(connection, now)
 
 
 def address_view(address: Address) -> dict[str, object]:
-    """Return ``{"host", "port"}``."""
+    """Return the JSON object of an address: ``{"host", "port"}``."""
     return {"host": address.host, "port": address.port}
 
 
 def display_filter(connection: Connection) -> str | None:
     """Return the Wireshark display filter of a connection; ``None`` for unix sockets.
 
-    Only port numbers go into it: nothing that a peer can choose the text of. Where a balancer
-    relays the connection, it is the balancer's port that is on this machine's wire.
+    It consists of port numbers only and contains no text that a peer can choose. If a load balancer
+    relays the connection, it has the load balancer's port, since that is in the packets.
     """
     if connection.local.port is None:
         return None
@@ -69,14 +72,14 @@ def display_filter(connection: Connection) -> str | None:
 
 
 def client_text(connection: Connection) -> str:
-    """Return the client for people: ``192.0.2.1:50412``, and the balancer that relays it."""
+    """Return the client's address, such as ``192.0.2.1:50412``, and its load balancer's, if any."""
     if connection.via is None:
         return str(connection.peer)
     return f"{connection.peer} via {connection.via}"
 
 
 def _since(start: float, connection: Connection, now: float) -> str:
-    """Return how long ago a time was, or how long before the end of a closed connection."""
+    """Return the time from ``start`` until now, or until the end of a closed connection."""
     return seconds((now if connection.closed is None else connection.closed) - start)
 
 
@@ -122,7 +125,7 @@ TABLE_FIELDS = tuple(field for field in FIELDS if field.heading)
 
 
 def table_fields(*names: str) -> tuple[Field, ...]:
-    """Return the fields of these names, in this order, for a table with fewer of them."""
+    """Return the fields with these names, in this order."""
     known = {field.name: field for field in FIELDS}
     return tuple(known[name] for name in names)
 
@@ -135,7 +138,7 @@ def headings(fields: Iterable[Field]) -> list[str]:
 def cells(fields: Iterable[Field], connection: Connection, now: float) -> list[object]:
     """Return a connection as a row of a table.
 
-    :param now: in seconds since the epoch; the ages of a closed connection are those at its end.
+    :param now: in seconds since the epoch.
     """
     return [field.shown(connection, now) for field in fields]
 

@@ -1,6 +1,6 @@
-"""The ledger as plain values, ready for JSON or a table: the shapes of the stats endpoint.
+"""The JSON objects of services, connections and ports.
 
-Pure: what only the kernel knows (queues, ``TCP_INFO``) is handed in.
+Pure: values from the kernel (accept queues, ``TCP_INFO``) are passed in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ _COUNTERS = ("opened", "closed", "refused", "bytes_in", "bytes_out", "reads", "w
 
 
 def listener_view(listener: Listener, waiting: int | None) -> JsonObject:
-    """Return a listener and how many clients wait in its queue."""
+    """Return the JSON object of a listener.
+
+    :param waiting: the number of clients in its accept queue; ``None`` if unknown.
+    """
     return {
         "transport": listener.transport,
         **address_view(listener.address),
@@ -26,7 +29,10 @@ def listener_view(listener: Listener, waiting: int | None) -> JsonObject:
 
 
 def service_view(record: ServiceRecord, waiting: Callable[[Listener], int | None]) -> JsonObject:
-    """Return the contract's SERVICE."""
+    """Return the JSON object of a service.
+
+    :param waiting: returns the number of clients in a listener's accept queue.
+    """
     return {
         "name": record.name,
         "kind": record.kind,
@@ -41,7 +47,7 @@ def service_view(record: ServiceRecord, waiting: Callable[[Listener], int | None
 
 
 def totals_view(records: Iterable[ServiceRecord]) -> JsonObject:
-    """Return the counters of all services together."""
+    """Return the sums of the counters of all services."""
     records = list(records)
     names = ("active", *_COUNTERS)
     return {name: sum(getattr(record, name) for record in records) for name in names}
@@ -50,18 +56,18 @@ def totals_view(records: Iterable[ServiceRecord]) -> JsonObject:
 def connection_view(connection: Connection, tcp: Mapping[str, object] | None) -> JsonObject:
     """Return the JSON object of a connection.
 
-    :param tcp: the kernel's view of it, where there is one.
+    :param tcp: the kernel's view of it, or ``None``.
     """
     return {**fields_view(FIELDS, connection), "tcp": tcp}
 
 
 def fields_view(fields: Iterable[Field], connection: Connection) -> JsonObject:
-    """Return some of the members of that object."""
+    """Return the members of a connection's JSON object for some fields."""
     return {field.name: field.json(connection) for field in fields}
 
 
 class PortsTable:
-    """What stays and what changes from connection to connection, gathered one at a time."""
+    """The rows of ``/ports``, collected from open connections one at a time."""
 
     def __init__(self, records: Iterable[ServiceRecord]) -> None:
         self._rows: dict[tuple[str, Listener], PortRow] = {}
@@ -70,15 +76,15 @@ class PortsTable:
                 self._row(record.name, listener)
 
     def add(self, connection: Connection) -> None:
-        """Enter an open connection."""
+        """Add an open connection."""
         self._row(connection.service.name, connection.listener).add(connection)
 
     def views(self) -> Iterable[JsonObject]:
-        """Return a row for each server port."""
+        """Return the JSON object of each server port."""
         return (row.view() for row in self.rows())
 
     def rows(self) -> Iterable[PortRow]:
-        """Return the rows themselves, for views that show one peer at a time."""
+        """Return the row of each server port."""
         return self._rows.values()
 
     def _row(self, service: str, listener: Listener) -> PortRow:
@@ -90,10 +96,10 @@ class PortsTable:
 
 
 class PortRow:
-    """One server port with its peers.
+    """A server port with its peers.
 
-    :ivar service: the name of its service.
-    :ivar connections: how many there are, or were.
+    :ivar service: the name of the service.
+    :ivar connections: the number of connections that were added.
     """
 
     def __init__(self, service: str, listener: Listener) -> None:
@@ -105,7 +111,7 @@ class PortRow:
         self._peer_ports: set[int] = set()
 
     def add(self, connection: Connection) -> None:
-        """Enter a connection."""
+        """Add a connection."""
         self.connections += 1
         self._local_ports.add(connection.local.port)
         ports = self._peers.setdefault(connection.peer.host, set())
@@ -114,14 +120,14 @@ class PortRow:
             self._peer_ports.add(connection.peer.port)
 
     def sentence(self) -> str:
-        """Return what is true of the port."""
+        """Return the sentence about the port and its clients."""
         clients = sum(map(len, self._peers.values()))
         ports = frozenset(self._peer_ports)
         counts = PortCounts(self.connections, clients, len(self._peers), ports)
         return sentence(self.listener, counts)
 
     def summary(self) -> JsonObject:
-        """Return the row without its peers."""
+        """Return the JSON object without the peers."""
         return {
             "transport": self.listener.transport,
             **address_view(self.listener.address),
@@ -132,11 +138,11 @@ class PortRow:
         }
 
     def peers(self) -> Iterator[tuple[str, list[int]]]:
-        """Return each peer's host and its ports."""
+        """Return the host and the ports of each peer."""
         for host, ports in self._peers.items():
             yield host, sorted(ports)
 
     def view(self) -> JsonObject:
-        """Return the contract's row."""
+        """Return the JSON object."""
         peers = [{"host": host, "ports": ports} for host, ports in self.peers()]
         return {**self.summary(), "peers": peers}

@@ -1,4 +1,4 @@
-"""Services as rows of tables, the same in the admin shell and over HTTP. Pure."""
+"""The table rows of services, for the admin shell and HTTP. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ SERVICE_COLUMNS = (
 
 
 class RunningService(Protocol):
-    """A service, as far as a table shows it."""
+    """The part of a service that a table needs."""
 
     record: ServiceRecord
 
     def waiting(self, listener: Listener) -> int | None:
-        """Return how many clients wait in a listener's queue; ``None`` where that is unknown."""
+        """Return the number of clients in a listener's accept queue; ``None`` if unknown."""
 
 
 def service_row(service: RunningService) -> list[object]:
-    """Return a service: where it listens and what has passed."""
+    """Return a service as a row of a table."""
     record = service.record
     queues = [service.waiting(listener) for listener in record.listeners]
     known = [length for length in queues if length is not None]
@@ -47,5 +47,5 @@ def service_row(service: RunningService) -> list[object]:
 
 
 def listening_on(listeners: Iterable[Listener]) -> str:
-    """Return where a service listens, in one line."""
+    """Return the addresses of listeners, separated by commas."""
     return ", ".join(str(listener.address) for listener in listeners)

@@ -1,4 +1,4 @@
-"""Aligned tables and numbers for people. Pure: rows in, text out."""
+"""Aligned tables, name-value pairs and durations as text. Pure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows below their headings; columns that hold only numbers are right-aligned.
+    """Return a table with headings; columns that contain only numbers are right-aligned.
 
-    ``None`` is shown as a hyphen. Nothing in a cell can steer a terminal.
+    ``None`` is shown as a hyphen. Control characters in cells are escaped.
     """
     return "\n".join(Columns(headings).lines(rows))
 
 
 class Columns:
-    """The columns of a table whose rows come a group at a time.
+    """The columns of a table whose rows are added in groups.
 
-    The first group decides which columns hold numbers. A column gets wider where a later group
-    needs that.
+    The first group decides which columns are numeric. Later groups may widen columns.
     """
 
     def __init__(self, headings: Sequence[str]) -> None:
@@ -31,7 +30,7 @@ class Columns:
         self._numeric: list[bool] | None = None
 
     def lines(self, rows: Iterable[Sequence[object]]) -> list[str]:
-        """Return the lines of a group; the headings come before the first."""
+        """Return the lines of a group of rows; the headings precede the first group."""
         body = [list(row) for row in rows]
         texts = [[_cell(value) for value in row] for row in body]
         places = range(len(self._headings))
@@ -45,14 +44,17 @@ class Columns:
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> str:
-    """Return names with their values, a line each, the values below each other."""
+    """Return one line per name, with the values aligned."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join(f"{name:<{width}}{_GAP}{_cell(value)}" for name, value in rows)
 
 
 def seconds(duration: float) -> str:
-    """Return a duration at a glance: ``0.5s``, ``12s``, ``3m05s``, ``2h07m``, ``4d01h``."""
+    """Return a duration in short form: ``0.5s``, ``12s``, ``3m05s``, ``2h07m``, ``4d01h``.
+
+    :param duration: in seconds.
+    """
     if duration < 10:
         return f"{max(duration, 0.0):.1f}s"
     for size, name, part, name_of_part in _UNITS:

@@ -1,4 +1,4 @@
-"""``reply =``: what a service answers. Bytes in, bytes out; no reactor and no socket. Pure.
+"""The replies of services (``reply =``). Pure: they convert bytes to bytes.
 
 - :mod:`~sockd.replies.echo`: the bytes that were received
 - :mod:`~sockd.replies.upper`: the same in upper case

@@ -1,4 +1,4 @@
-"""Says back what was said (RFC 862)."""
+"""The reply ``echo``: the received bytes, unchanged (RFC 862)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _EchoConversation:
 
 @implementer(IReply)
 class Echo:
-    """The identity. It keeps nothing of a peer, so all of them share one conversation."""
+    """The reply ``echo``. It is stateless, so all peers share one conversation."""
 
     name = "echo"
     identity = True
@@ -36,5 +36,5 @@ class Echo:
         self._conversation = _EchoConversation()
 
     def converse(self, service: ServiceSpec, peer: Address) -> IConversation:
-        """Return the conversation."""
+        """Return the shared conversation."""
         return self._conversation

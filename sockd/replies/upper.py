@@ -1,4 +1,7 @@
-"""Says back what was said in upper case: ASCII letters only, so that no reply grows."""
+"""The reply ``upper``: the received bytes with ASCII letters in upper case.
+
+Other letters stay unchanged, so that a reply is never longer than its request.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ class _UpperConversation:
 
 @implementer(IReply)
 class Upper:
-    """Upper case; with ``strip = yes`` the white space around each message goes."""
+    """The reply ``upper``; ``strip = yes`` removes white space around each message."""
 
     name = "upper"
     identity = False
     options: Sequence[Option[object]] = ()
 
     def converse(self, service: ServiceSpec, peer: Address) -> IConversation:
-        """Begin a conversation in upper case."""
+        """Return a new conversation."""
         return _UpperConversation(service.strip)

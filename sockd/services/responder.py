@@ -1,4 +1,4 @@
-"""Answers the datagrams of a service: admission, flows, replies, and the counters of all that."""
+"""The handling of a service's datagrams: admission, flows, replies and counters."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from sockd.services.context import ServiceContext
 
 _REPORTED = RateLimit(10, 10.0)
-"""How many refused datagrams are reported one by one; all of them are counted."""
+"""The rate limit of individual reports of refused datagrams; all of them are counted."""
 
 
 class DatagramResponder:
-    """What a service does with each datagram.
+    """The handler of a service's datagrams.
 
-    :ivar listeners: the sockets of the service, with what the ledger calls them.
+    :ivar listeners: the listener in the ledger of each socket of the service.
     """
 
     _log = PartLogger("sockd")
@@ -46,7 +46,7 @@ class DatagramResponder:
     def follow(
         self, spec: ServiceSpec, reply: IReply, context: ServiceContext, flows: FlowTable
     ) -> None:
-        """Answer new flows by a section; open ones keep their conversations."""
+        """Apply a section to new flows; open flows keep their conversations."""
         self._spec = spec
         self._reply = reply
         self._flows = flows
@@ -72,15 +72,15 @@ class DatagramResponder:
                 self._flows.touch(key)
             flow.record.received(len(data), now)
             self._answer(key, flow, data)
-        except Exception:  # a reply that fails ends its flow, not the socket that all flows share
+        except Exception:  # a failing reply must not close the socket that all flows share
             name = self._spec.reply if flow is None else flow.reply
             self._log.failure("The reply {reply} failed", reply=name)
             self._fail(key)
 
     def echo(self, bound: DatagramSocket, batch: Batch) -> int:
-        """Echo the first datagrams of a batch, as far as they belong to flows that may be echoed.
+        """Echo the datagrams of a batch up to the first one that needs :meth:`received`.
 
-        :return: how many they are.
+        :return: the number of datagrams handled.
         """
         now = self._reactor.seconds()
         sizes = batch.sizes()
@@ -126,12 +126,12 @@ class DatagramResponder:
             flow.record.sent(len(answer), self._reactor.seconds())
 
     def _buckets(self, key: FlowKey, now: float) -> TokenBuckets | None:
-        """Return the budget of a new flow; ``None`` if its peer gets no answer."""
+        """Return the budget of a new flow; ``None`` if the datagram is refused."""
         bound, peer, source = key
         address = peer_address(peer)
         try:
             is_for_many = bound.is_for_many(source)
-        except OSError:  # out of descriptors, most likely: that cannot be asked now
+        except OSError:  # most likely out of descriptors
             self._record.errors += 1
             return None
         refusal = self.policy.refusal(address, is_for_many)
@@ -141,12 +141,12 @@ class DatagramResponder:
         return self.policy.buckets(address, now)
 
     def _refuse(self, key: FlowKey, reason: RefusalReason) -> None:
-        """Count a datagram that gets no answer; of a flood, report a few."""
+        """Count a refused datagram, and report it within the rate limit."""
         bound, peer, _ = key
         if self._reported.take(_REPORTED, self._reactor.seconds()):
             self._ledger.refuse(self._record, self.listeners[bound], peer_address(peer), reason)
         else:
-            self._record.turned_away(reason)
+            self._record.count_refusal(reason)
 
     def _own_ports(self) -> set[int | None]:
         """Return the ports at which datagram services of this daemon listen."""

@@ -1,8 +1,8 @@
-"""Reads the files that the configuration names, and never waits for one of them. Pure.
+"""Reading of the files that the configuration names, without blocking. Pure.
 
-Opening a FIFO waits for a writer, a terminal or a pipe may never come to an end, and ``/dev/zero``
-has none. A reload reads its files in the reactor's thread, so only regular files are read, and of
-those only so much.
+A reload reads files in the reactor thread. Opening a FIFO blocks until there is a writer, and
+reading from a terminal, a pipe or ``/dev/zero`` may never end. Therefore only regular files are
+read, up to a limit.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST_FILE = 1024 * 1024
-"""The limit for a file that the configuration names, in bytes."""
+"""The maximum size of a file that the configuration names, in bytes."""
 
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOCTTY", "O_NONBLOCK"))
-"""Even a FIFO that takes the place of a regular file at the last moment is opened at once."""
+"""With O_NONBLOCK, open(2) does not block even if a FIFO replaces the file after the check."""
 
 _SORTS = (
     (stat.S_ISFIFO, "a pipe"),
@@ -33,20 +33,20 @@ _SORTS = (
 
 
 class NotRegularError(OSError):
-    """A pipe, a device or a socket in place of a regular file; ``strerror`` says which."""
+    """The file is not a regular file; ``strerror`` names its type."""
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """Return the content of a regular file, up to a limit and one byte more.
+    """Return the first ``limit + 1`` bytes of a regular file.
 
-    :param limit: in bytes. A longer result means that the file is longer.
+    :param limit: in bytes. A longer result means that the file exceeds the limit.
     :raise NotRegularError: if it is not a regular file.
     :raise OSError: if it cannot be read.
     """
     try:
         _check_regular(path.stat())
         descriptor = os.open(path, _FLAGS)
-    except ValueError as error:  # a name that no file can have
+    except ValueError as error:  # a name with a null character
         raise OSError(None, str(error)) from None
     try:
         _check_regular(os.fstat(descriptor))
@@ -74,12 +74,12 @@ def content(path: Path) -> bytes:
 
 
 def shown(path: Path) -> str:
-    """Return a path for an error message: complete, printable, in quotation marks."""
+    """Return a path for an error message: complete, printable and quoted."""
     return f"'{printable(str(path))}'"
 
 
 def reason(error: OSError) -> str:
-    """Return why a file cannot be read, printable."""
+    """Return the reason of an error as printable text."""
     return printable(error.strerror or str(error))
 
 

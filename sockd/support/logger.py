@@ -1,4 +1,4 @@
-"""The loggers of sockd: one short name for each part that people know."""
+"""Loggers with a short name for each part of sockd."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from twisted.logger import Logger, LogLevel
 
 
 class PartLogger(Logger):
-    """A logger whose lines begin with the name of a part, such as ``[sockd]``.
+    """A logger whose lines start with the name of a part, such as ``[sockd]``.
 
-    A line of a higher level than info names the level too: ``[sockd.admin#warn]``. Unlike its
-    base class it does not take its name from the class that it is an attribute of.
+    Lines above level info also contain the level: ``[sockd.admin#warn]``. Unlike its base class, it
+    does not use the name of the class that it is an attribute of.
 
     :param namespace: the name of the part: ``sockd``, ``sockd.admin``, ``sockd.stats`` or
         ``sockd.capture``.
@@ -19,7 +19,7 @@ class PartLogger(Logger):
         super().__init__(namespace)
 
     def __get__(self, instance: object, owner: type | None = None) -> PartLogger:
-        """Return the logger itself, whichever class asks."""
+        """Return the logger itself."""
         return self
 
     def emit(self, level: LogLevel, format: str | None = None, **kwargs: object) -> None:  # noqa: A002

@@ -1,4 +1,4 @@
-"""Twisted's ``Service`` with types: the bases of everything that is started and stopped."""
+"""Typed base classes of services, on top of Twisted's ``Service``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class TypedService(Service):
-    """A service that does nothing yet."""
+    """Twisted's ``Service`` with type annotations."""
 
     def startService(self) -> None:
         """Mark the service as running."""
         super().startService()  # type: ignore[no-untyped-call]
 
     def end(self) -> None:
-        """Mark the service as stopped; ``stopService`` returns what its caller waits for."""
+        """Mark the service as stopped; for ``stopService`` of subclasses, which returns more."""
         super().stopService()  # type: ignore[no-untyped-call]
 
 
@@ -31,7 +31,7 @@ class BindingService(TypedService):
     _is_bound = False
 
     def bind(self) -> None:
-        """Bind every endpoint, or none; do nothing if that was done.
+        """Bind all endpoints, or none; do nothing if they are bound.
 
         :raise sockd.errors.SockdError: with the problems of all endpoints and files.
         """
@@ -45,11 +45,11 @@ class BindingService(TypedService):
             raise
 
     def privilegedStartService(self) -> None:
-        """Bind while the process still has its privileges."""
+        """Bind before the process drops its privileges."""
         self.bind()
 
     def startService(self) -> None:
-        """Serve, with the endpoints bound."""
+        """Bind the endpoints and start serving."""
         self.bind()
         super().startService()
 

@@ -1,4 +1,4 @@
-"""Long work in steps, so that whoever runs it can do something else in between. Pure."""
+"""Long work that is divided into steps. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Steps = Generator[None, None, T]
-"""Work that yields after each step, and returns its result."""
+"""A generator that yields after each step and returns its result."""
 
 
 def finished(steps: Steps[T]) -> T:
-    """Do all of it now and return the result."""
+    """Run all steps and return the result."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""Text from outside, made fit for a terminal, a log line or an error message. Pure."""
+"""Untrusted text for terminals, log lines and error messages. Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _GLANCE = 60
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that could steer a terminal written as an escape.
+    """Return a text with all characters escaped that are not printable.
 
-    What is left is printable in the sense of :meth:`str.isprintable`: no control characters, no
-    line ends, no bidirectional marks, no surrogates.
+    The result is printable in the sense of :meth:`str.isprintable`: without control characters,
+    line ends, bidirectional marks and surrogates. It cannot control a terminal.
     """
     if text.isprintable():
         return text
@@ -28,10 +28,10 @@ def printable(text: str) -> str:
 
 
 def escaped(name: bytes) -> str:
-    r"""Return a name that the system keeps as bytes, such as a path, as printable text.
+    r"""Return a name in bytes, such as a path, as printable text.
 
-    UTF-8 stays as it is. A byte that is not part of a printable character is written ``\xNN``, and
-    a backslash twice, so that different names never give the same text.
+    Printable UTF-8 characters are unchanged. Other bytes become ``\xNN``, and backslashes are
+    doubled, so that different names have different texts.
     """
     return "".join(map(_escaped, name.decode("utf-8", "surrogateescape")))
 
@@ -45,28 +45,28 @@ def _escaped(character: str) -> str:
 
 
 def glance(text: str) -> str:
-    """Return the text printable, and shortened to what an eye takes in."""
+    """Return a text printable, and shortened to 60 characters."""
     return printable(text if len(text) <= _GLANCE else text[:_GLANCE] + "…")
 
 
 def quoted(text: str) -> str:
-    """Return the text printable, shortened, and between quotation marks."""
+    """Return a text printable, shortened and quoted."""
     return f"'{glance(text)}'"
 
 
 def exception_summary(error: BaseException) -> str:
-    """Return an exception in one printable line."""
+    """Return the type and the message of an exception in one printable line."""
     return printable(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names as a person lists them: ``tcp, udp or multi``."""
+    """Return names as an English list: ``tcp, udp or multi``."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a remedy that names the known word nearest to this one, or else all of them."""
+    """Return a hint with the most similar known name, or with all known names."""
     words = {word.lower(): word for word in known}
     close = difflib.get_close_matches(name[:_GLANCE].lower(), words, n=1, cutoff=0.5)
     if close:
@@ -75,6 +75,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def rfc3339(seconds: float) -> str:
-    """Return a time in seconds since the epoch as an RFC 3339 UTC string in microseconds."""
+    """Return a time in seconds since the epoch in RFC 3339 form, in UTC with microseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
-"""Runs long work on the reactor's thread without keeping the reactor from its clients.
+"""Long work in the reactor thread, distributed over reactor turns.
 
-A thread would not do: for each system call that the reactor makes meanwhile, it would wait up to
-five milliseconds for the interpreter (:func:`sys.setswitchinterval`).
+A second thread would be worse: after each system call the reactor thread would wait up to 5 ms for
+the interpreter lock (:func:`sys.setswitchinterval`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from twisted.internet.task import deferLater
 from sockd.support.steps import Steps
 
 TURN = 0.002
-"""How long the steps of one turn of the reactor may take together, in seconds."""
+"""The maximum duration of the steps in one reactor turn, in seconds."""
 
 T = TypeVar("T")
 
 
 async def in_turns(reactor: IReactorTime, steps: Steps[T]) -> T:
-    """Do the work and return its result; the reactor has its turn after :data:`TURN` seconds."""
+    """Run all steps and return the result; yield to the reactor every :data:`TURN` seconds."""
     end = time.perf_counter() + TURN
     while True:
         try:
