@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.harness import DEADLINE
 
 BALANCER = "127.0.0.9"
-"""Where its connections to the service come from."""
+"""The source address of its connections to the service."""
 
 _CONFIGURATION = """
 defaults
@@ -27,9 +27,9 @@ listen lab
 
 @contextmanager
 def haproxy(program: str, folder: Path, port: int, words: str) -> Iterator[int]:
-    """Relay to a port, in TCP mode; return the port that clients connect to.
+    """Relay to a port in TCP mode; return the port for clients.
 
-    :param words: what the ``server`` line says more, such as ``send-proxy``.
+    :param words: further options of the ``server`` line, such as ``send-proxy``.
     """
     with socket.create_server(("127.0.0.1", 0)) as front:
         file = folder / "haproxy.cfg"

@@ -1,4 +1,4 @@
-"""The ways that bytes can take through the daemon: all of them give the same results."""
+"""The paths of bytes through the daemon; all of them must give the same results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = (*PLAIN, "tls")
 
 
 def has_io_uring() -> bool:
-    """Return whether this system has it, for this process."""
+    """Return whether io_uring(7) is available to this process."""
     try:
         IoUringEchoer().close()
     except OSError:
@@ -29,9 +29,9 @@ def has_io_uring() -> bool:
 
 @dataclass(frozen=True)
 class Path:
-    """One way.
+    """One path.
 
-    :ivar name: one of :data:`NAMES`; ``one by one`` is the lane without io_uring(7).
+    :ivar name: one of :data:`NAMES`; ``one by one`` is the fast path without io_uring(7).
     """
 
     name: str
@@ -40,7 +40,7 @@ class Path:
 
     @property
     def is_tls(self) -> bool:
-        """Whether it is encrypted: there is no half-close then, and a reset reads as the end."""
+        """Whether it is encrypted: half-close is then unavailable, and a reset looks like the end."""
         return self.name == "tls"
 
     def start(self, service: str = "", daemon: str = "") -> Sockd:

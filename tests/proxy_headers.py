@@ -1,4 +1,4 @@
-"""PROXY headers, written by hand."""
+"""PROXY headers, built by hand."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ PROXY = 0x21
 
 
 def version_2(command: int, sort: int, block: bytes, length: int | None = None) -> bytes:
-    """Return a header of version 2, with the length of its block unless another is given."""
+    """Return a version 2 header, with the length of its block unless another is given."""
     size = len(block) if length is None else length
     return SIGNATURE + struct.pack("!BBH", command, sort, size) + block
 
 
 def addresses(source: str, source_port: int, destination: str, destination_port: int) -> bytes:
-    """Return a block of two IPv4 or two IPv6 addresses with their ports."""
+    """Return an address block with two IPv4 or two IPv6 addresses and their ports."""
     ends = ip_address(source).packed + ip_address(destination).packed
     return ends + struct.pack("!HH", source_port, destination_port)
 

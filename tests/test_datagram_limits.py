@@ -1,4 +1,4 @@
-"""A datagram service is no weapon: what it says is bounded, and some get no answer at all."""
+"""Limits of datagram services: answers are bounded, and some peers are refused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_budget_of_all_is_the_last_resort() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 50)), max_size=60))
 def test_a_source_has_what_its_budget_says_and_no_more(steps: list[tuple[int, int]]) -> None:
-    """Eight datagrams and 256 bytes in a second; time goes in 1/64 s, so floats are exact."""
+    """Eight datagrams and 256 bytes per second. Time is in 1/64 s, so that floats are exact."""
     budget = Budget(limits(RateLimit(8, 1.0), RateLimit(256, 1.0)), 0.0)
     packets, size, now = 8.0, 256.0, 0.0
     for ticks, length in steps:

@@ -1,4 +1,4 @@
-"""Two echo services on two hosts, joined by one datagram with a made-up sender."""
+"""Two echo services on two hosts, connected by one datagram with a forged source address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORGE = """if True:
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.sendto(ip + udp + data, (target, 0))
 """
-"""Sends one datagram whose sender is somebody else (ip(7), IP_HDRINCL)."""
+"""A program that sends one datagram with a forged source address (ip(7), IP_HDRINCL)."""
 
 BROADCAST = """if True:
     import socket, sys
@@ -49,7 +49,7 @@ pytestmark = pytest.mark.network
 
 
 class Pair:
-    """A daemon on each of two hosts, and a third party that can forge a sender."""
+    """A daemon on each of two hosts, and a third host that can forge source addresses."""
 
     def __init__(
         self, run: RunSockd, hosts: tuple[Host, Host], ports: tuple[int, int], more: str = ""
@@ -62,20 +62,20 @@ class Pair:
         )
 
     def join(self) -> None:
-        """Send the second one a datagram that seems to come from the first one."""
+        """Send the second host a datagram that seems to come from the first one."""
         first, second = self._hosts
         ends = (first.ipv4, str(self._ports[0]), second.ipv4, str(self._ports[1]))
         first.run(sys.executable, "-c", FORGE, *ends)
 
     def services(self) -> list[Any]:
-        """Return the services as the stats endpoints show them."""
+        """Return the services as the stats endpoints report them."""
         return [
             host.get(f"{daemon.stats_url}/services/echo")
             for host, daemon in zip(self._hosts, self._daemons, strict=True)
         ]
 
     def quiet(self) -> list[Any]:
-        """Return the services once nothing moves any more."""
+        """Return the services when their counters no longer change."""
         return wait_until(lambda: now if (now := self.services()) == self.services() else [])
 
 

@@ -1,4 +1,4 @@
-"""Datagram services against real sockets."""
+"""Datagram services with real sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.namespaces import Host
 
 STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 LARGEST = 65507
-"""The longest datagram over IPv4: 65535 less the IP and UDP headers."""
+"""The maximum length of a datagram over IPv4: 65535 less the IP and UDP headers."""
 
 UNBOUNDED = "source_packets = 0\nsource_bytes = 0\ntotal_packets = 0\ntotal_bytes = 0\n"
 
@@ -29,7 +29,7 @@ def udp(interface: str = "127.0.0.1", more: str = "") -> str:
 
 
 def exchange(client: socket.socket, data: bytes, address: tuple[str, int]) -> bytes:
-    """Send a datagram and return the answer, which must come from where it was sent to."""
+    """Send a datagram and return the answer, which must come from the destination address."""
     client.sendto(data, address)
     answer, source = client.recvfrom(65536)
     assert source[:2] == address

@@ -1,4 +1,4 @@
-"""All echoers: the same results, whether they serve one by one, all at once, or without a copy."""
+"""All echoers have the same results: one by one, in batches, and without copying."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.paths import has_io_uring
 
 
 def ring_out_of_order() -> IoUringEchoer:
-    """Return a ring whose results come last ones first: Linux before 6.2 has orders of its own."""
+    """Return a ring whose results come in reverse order; Linux until 6.2 reorders them."""
     ring = IoUringEchoer()
     queues = ring._uring
     enter = queues._enter
@@ -54,13 +54,13 @@ def ring_out_of_order() -> IoUringEchoer:
 
 
 def chooser() -> IEchoer:
-    """Return one that is all of them."""
+    """Return an adaptive echoer that uses one echoer for everything."""
     return best_echoer(may_use_io_uring=True)
 
 
 @pytest.fixture(params=[IoUringEchoer, ring_out_of_order, SpliceEchoer, ReadWriteEchoer, chooser])
 def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
-    """Return an echoer of one kind."""
+    """Return an echoer of one type."""
     try:
         made: IEchoer = request.param()
     except OSError as error:
@@ -71,7 +71,7 @@ def echoer(request: pytest.FixtureRequest) -> Iterator[IEchoer]:
 
 @pytest.fixture
 def ring() -> Iterator[IoUringEchoer]:
-    """Return one that serves all at once."""
+    """Return an io_uring(7) echoer."""
     try:
         made = IoUringEchoer()
     except OSError as error:
@@ -81,20 +81,20 @@ def ring() -> Iterator[IoUringEchoer]:
 
 
 class Pairs:
-    """Connections over the loopback; the served ends do not block."""
+    """Connections over loopback, whose served ends do not block."""
 
     def __init__(self) -> None:
         self.clients: list[socket.socket] = []
         self.served: list[socket.socket] = []
 
     def descriptors(self) -> list[int]:
-        """Return those of the served ends."""
+        """Return the descriptors of the served ends."""
         return [each.fileno() for each in self.served]
 
 
 @contextmanager
 def connected_pairs(count: int) -> Iterator[Pairs]:
-    """Hold so many connections open."""
+    """Open a number of connections."""
     made = Pairs()
     with socket.create_server(("127.0.0.1", 0), backlog=count) as server:
         for _ in range(count):
@@ -216,10 +216,10 @@ def test_large_messages_of_several_go_back_to_whom_they_belong(echoer: IEchoer) 
 
 @implementer(IEchoer)
 class Told:
-    """An echoer that only notes for how many it was called.
+    """An echoer that only records the number of sockets in each call.
 
-    :ivar first: how much the first one says.
-    :ivar size: how much each of the others says.
+    :ivar first: the size of the first socket's input.
+    :ivar size: the size of the other sockets' input.
     """
 
     def __init__(self, rest: bytes) -> None:
@@ -229,29 +229,29 @@ class Told:
         self._rest = rest
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Take note, and say how much each has said."""
+        """Record the call, and return the same size for each socket."""
         self.calls.append(len(descriptors))
         received = [self.first, *[self.size] * (len(descriptors) - 1)]
         return received, received
 
     def unsent(self, index: int) -> bytes:
-        """Return what this one would have."""
+        """Return bytes that identify this echoer."""
         return self._rest
 
     def close(self) -> None:
-        """Take note."""
+        """Record the close."""
         self.times_closed += 1
 
 
 class Three:
-    """A chooser and those that it chooses from."""
+    """An adaptive echoer with the echoers that it chooses from."""
 
     def __init__(self) -> None:
         self.usual, self.many, self.large = (Told(rest) for rest in (b"usual", b"many", b"large"))
         self._chooser = AdaptiveEchoer(self.usual, self.many, self.large)
 
     def who_serves(self, count: int, size: int = 1, first: int | None = None) -> bytes:
-        """Let so many say so much, the first one perhaps less, and return whose the rest is."""
+        """Echo for some sockets with given sizes; return which echoer has the unsent bytes."""
         for each in (self.usual, self.many, self.large):
             each.size = size
             each.first = size if first is None else first
@@ -259,7 +259,7 @@ class Three:
         return self._chooser.unsent(0)
 
     def close(self) -> None:
-        """Close what was chosen from."""
+        """Close all echoers."""
         self._chooser.close()
 
 
@@ -310,13 +310,13 @@ def test_all_that_were_chosen_from_are_closed() -> None:
 
 
 def descriptors() -> set[int]:
-    """Return the descriptors that this process has; not the one that it takes to list them."""
+    """Return the open descriptors of this process, without the one for listing them."""
     listed = {int(each.name) for each in Path("/proc/self/fd").iterdir()}
     return {each for each in listed if Path(f"/proc/self/fd/{each}").exists()}
 
 
 def test_the_best_one_gives_back_all_the_descriptors_that_it_took() -> None:
-    gc.collect()  # what other tests have left
+    gc.collect()  # objects of other tests
     before = descriptors()
     made = best_echoer(may_use_io_uring=True)
     assert len(descriptors() - before) <= FAST_PATH_DESCRIPTORS - 1
@@ -362,7 +362,7 @@ def test_an_operation_that_waits_after_all_is_an_error() -> None:
     index = bytearray(5)
     address = ctypes.addressof(ctypes.c_char.from_buffer(index))
     ENTRY.pack_into(made.entries, 0, RECEIVE, ours.fileno(), 0, address, len(index), 0, 0)
-    with ours, theirs, pytest.raises(RuntimeError, match="waits"):
+    with ours, theirs, pytest.raises(RuntimeError, match="pending"):
         made.do(memoryview(array("I", [0])))
     made.close()
 
@@ -398,7 +398,7 @@ def test_no_program_that_is_started_gets_the_pipe() -> None:
 def limited(
     ring: IoUringEchoer, monkeypatch: pytest.MonkeyPatch, most: Callable[[int], int]
 ) -> None:
-    """Have the kernel do less than it is given, as if it were short of memory."""
+    """Make the kernel perform fewer operations, as if memory were short."""
     enter = ring._uring._enter
 
     def less(number: int, descriptor: int, count: int, *rest: object) -> int:

@@ -1,4 +1,4 @@
-"""Streams against real sockets, on every path: no byte lost or repeated, memory bounded."""
+"""Streams with real sockets on every path: no byte is lost or repeated, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ EDGES = (1, 2, 1459, 1460, 1461, 16384, 65535, 65536, 65537, MEBIBYTE)
 
 @pytest.fixture(params=NAMES)
 def path(request: pytest.FixtureRequest, run_sockd: RunSockd, tls_files: TLSFiles) -> Path:
-    """Return one of the ways that bytes can take."""
+    """Return one of the paths through the daemon."""
     return Path(request.param, run_sockd, tls_files)
 
 
 @pytest.fixture(params=PLAIN)
 def plain_path(request: pytest.FixtureRequest, run_sockd: RunSockd, tls_files: TLSFiles) -> Path:
-    """Return one of those that know half-closed connections."""
+    """Return one of the paths that support half-close."""
     return Path(request.param, run_sockd, tls_files)
 
 
@@ -45,7 +45,7 @@ def closed_reasons(sockd: Sockd) -> list[str]:
 
 
 def resident(pid: int) -> int:
-    """Return the resident memory of a process in bytes (proc(5))."""
+    """Return the resident memory of a process, in bytes (proc(5))."""
     status = File(f"/proc/{pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
@@ -53,7 +53,7 @@ def resident(pid: int) -> int:
 
 
 def stuff(client: socket.socket) -> int:
-    """Send until neither side's kernel takes more; return how much that was."""
+    """Send until both kernels' buffers are full; return the number of bytes."""
     client.setblocking(False)
     total = 0
     with selectors.DefaultSelector() as selector:
@@ -68,7 +68,7 @@ def test_the_path_is_the_one_that_it_is_called(path: Path) -> None:
     sockd = path.start()
     before = held(sockd.pid, "eventpoll")
     with path.dial(sockd) as client:
-        for _ in range(2):  # the first words of a balancer's client do not take the lane
+        for _ in range(2):  # input that follows a PROXY header does not use the fast path
             assert ask(client, b"hello") == b"hello"
         has_fast_path = path.name not in ("no lane", "tls")
         assert held(sockd.pid, "eventpoll") - before == has_fast_path
@@ -95,7 +95,7 @@ def test_many_clients_get_their_own_bytes_and_the_sums_are_right(
     sent = [0] * 30
     with ExitStack() as stack:
         clients = [stack.enter_context(path.dial(sockd)) for _ in sent]
-        for _ in range(20):  # all at once: so many that the lane takes them together
+        for _ in range(20):  # all at once: enough sockets for the batch echoer
             said = [random.randbytes(random.randint(*sizes)) for _ in clients]
             for client, data in zip(clients, said, strict=True):
                 client.sendall(data)

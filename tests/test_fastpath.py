@@ -1,4 +1,4 @@
-"""The lane by itself: what it does with a connection, and when it lets it go."""
+"""The fast path in isolation: how connections enter and leave it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PEER = Address("127.0.0.1", 50001)
 
 @implementer(IFastPathConnection)
 class FakeConnection:
-    """Remembers what it was told."""
+    """A connection that records the calls of the fast path."""
 
     def __init__(self) -> None:
         self.rest: bytes | None = None
@@ -44,20 +44,20 @@ class FakeConnection:
         self.end: Failure | None = None
 
     def send_blocked(self, rest: bytes) -> None:
-        """Take note of the rest."""
+        """Record the rest."""
         self.rest = rest
 
     def fast_path_closed(self) -> None:
-        """Take note that there is no lane any more."""
+        """Record that the fast path was closed."""
         self.is_without_lane = True
 
     def ended(self, reason: Failure) -> None:
-        """Take note of the end."""
+        """Record the end."""
         self.end = reason
 
 
 class FastPathFixture:
-    """A lane with one connection on it, over real sockets, and a reactor that does nothing."""
+    """A fast path with one connection, with real sockets and a reactor that does nothing."""
 
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
@@ -74,7 +74,7 @@ class FastPathFixture:
         self.fast_path.enter(self.handle, self.record, self.connection)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all sockets."""
         self.fast_path.close()
         self.client.close()
         self.handle.close()
@@ -84,7 +84,7 @@ class FastPathFixture:
 def road(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FastPathFixture]:
-    """Make a lane with one connection, which is served by one sort of echoer."""
+    """Return a fast path with one connection, with one type of echoer."""
     if request.param is IoUringEchoer and not has_io_uring():
         pytest.skip("the system has no io_uring")
 
@@ -99,7 +99,7 @@ def road(
 
 
 def is_let_go(road: FastPathFixture) -> bool:
-    """Return whether the lane leaves alone what a client says next."""
+    """Return whether the fast path ignores further input of a client."""
     before = road.record.reads
     road.client.send(b"anybody there?")
     road.fast_path.doRead()
@@ -112,7 +112,7 @@ def test_it_provides_what_it_says(road: FastPathFixture) -> None:
     assert verifyObject(IFastPathConnection, FakeConnection())
 
 
-def test_the_reactor_watches_the_lane_and_nothing_else_of_it(road: FastPathFixture) -> None:
+def test_the_reactor_watches_only_the_descriptor_of_the_fast_path(road: FastPathFixture) -> None:
     assert road.reactor.getReaders() == [road.fast_path]
     assert road.fast_path.fileno() not in (-1, road.handle.fileno())
 
@@ -128,19 +128,19 @@ def test_what_comes_goes_back_and_is_counted_on_both_sides(road: FastPathFixture
 
 
 class BusyAtFirst(ReadWriteEchoer):
-    """Does nothing when it is called first."""
+    """An echoer that fails temporarily in its first call."""
 
     def __init__(self, results: list[int]) -> None:
         super().__init__()
         self._results = results
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Say that there was nothing to read, for one reason after the other."""
+        """Return no data, with a different error for each socket."""
         return ([self._results.pop()], [0]) if self._results else super().echo(descriptors)
 
 
 def test_what_could_not_be_read_now_is_read_later(road: FastPathFixture) -> None:
-    road.fast_path._echo_by(BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
+    road.fast_path._use_echoer(BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
     road.client.send(b"hello")
     road.fast_path.doRead()
     assert receive(road.client, 5) == b"hello"
@@ -148,21 +148,21 @@ def test_what_could_not_be_read_now_is_read_later(road: FastPathFixture) -> None
 
 
 class Breaks(ReadWriteEchoer):
-    """Breaks off, with the error of a system that has no memory left."""
+    """An echoer that raises an exception."""
 
     def __init__(self, error: type[Exception]) -> None:
         super().__init__()
         self._error = error
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Read and write nothing."""
+        """Raise the exception."""
         raise self._error(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
 def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
     road: FastPathFixture,
 ) -> None:
-    road.fast_path._echo_by(Breaks(OSError))
+    road.fast_path._use_echoer(Breaks(OSError))
     road.client.send(b"hello")
     with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
         road.fast_path.doRead()
@@ -172,7 +172,7 @@ def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
 
 
 def test_an_echoer_that_may_have_read_something_ends_whom_it_served(road: FastPathFixture) -> None:
-    road.fast_path._echo_by(Breaks(MemoryError))
+    road.fast_path._use_echoer(Breaks(MemoryError))
     road.client.send(b"hello")
     with pytest.raises(MemoryError):
         road.fast_path.doRead()
@@ -181,7 +181,7 @@ def test_an_echoer_that_may_have_read_something_ends_whom_it_served(road: FastPa
     assert is_let_go(road)
 
 
-def test_a_reactor_that_cannot_watch_the_lane_has_nobody_on_it(
+def test_if_the_reactor_cannot_watch_the_fast_path_no_connection_is_on_it(
     road: FastPathFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def is_full(_: IReadDescriptor) -> None:
@@ -200,7 +200,7 @@ def test_nothing_to_read_is_nothing_to_do(road: FastPathFixture) -> None:
     assert (road.record.reads, road.connection.end, road.connection.rest) == (0, None, None)
 
 
-@pytest.mark.parametrize("most", ["MOST_READS", "MOST_BYTES"])
+@pytest.mark.parametrize("most", ["MAX_READS_PER_TURN", "MAX_BYTES_PER_TURN"])
 def test_a_turn_ends_in_the_middle_of_a_flood(
     road: FastPathFixture, monkeypatch: pytest.MonkeyPatch, most: str
 ) -> None:
@@ -235,7 +235,7 @@ def test_a_failure_between_reading_and_writing_ends_it_as_a_reset(road: FastPath
     assert road.connection.end.check(ConnectionLost)
 
 
-def test_what_the_kernel_does_not_take_leaves_the_lane_with_the_connection(
+def test_output_that_the_kernel_does_not_accept_leaves_the_fast_path_with_the_connection(
     road: FastPathFixture,
 ) -> None:
     road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -252,7 +252,7 @@ def test_what_the_kernel_does_not_take_leaves_the_lane_with_the_connection(
 
 
 def clog(road: FastPathFixture) -> None:
-    """Take the connection off the lane, and send until its client takes no more."""
+    """Remove the connection from the fast path, and send until its client's buffers are full."""
     road.fast_path.leave(road.handle)
     road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     with suppress(BlockingIOError):
@@ -261,17 +261,17 @@ def clog(road: FastPathFixture) -> None:
 
 
 class BadRider(FakeConnection):
-    """Does not bear to hear of the end."""
+    """A connection that raises an exception when it ends."""
 
     def ended(self, reason: Failure) -> None:
-        """Raise something."""
+        """Raise an exception."""
         raise ValueError(reason)
 
 
 def served_beside_an_end(road: FastPathFixture, connection: FakeConnection) -> bytes:
-    """Serve one whose client takes nothing along with one that ends; return what it has said.
+    """Echo for a blocked connection and an ended one in one turn; return the sent bytes.
 
-    :param connection: who hears of the end.
+    :param connection: the connection that ends.
     """
     said = os.urandom(READ_SIZE)
     clog(road)
@@ -299,14 +299,14 @@ def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(
 
 
 class Spiteful(FakeConnection):
-    """Has another one leave the lane at its own end, as who disconnects it would."""
+    """A connection whose end removes another one from the fast path."""
 
     def __init__(self, other: FastPathFixture) -> None:
         super().__init__()
         self._other = other
 
     def ended(self, reason: Failure) -> None:
-        """Let the other one go."""
+        """Remove the other one."""
         self._other.fast_path.leave(self._other.handle)
 
 
@@ -348,6 +348,8 @@ def test_closing_sends_everybody_back_to_the_reactor(road: FastPathFixture) -> N
     assert is_let_go(road)
 
 
-def test_a_reactor_that_gives_the_lane_up_leaves_nobody_on_it(road: FastPathFixture) -> None:
+def test_if_the_reactor_drops_the_fast_path_no_connection_stays_on_it(
+    road: FastPathFixture,
+) -> None:
     road.fast_path.connectionLost(Failure(ConnectionLost()))
     assert road.connection.is_without_lane

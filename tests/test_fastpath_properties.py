@@ -1,7 +1,7 @@
-"""The lane against a simple model: whatever clients and operators do, bytes and ledger agree.
+"""The fast path compared with a simple model, for random actions of clients and operators.
 
-A service listens on real sockets with small buffers, under a reactor that the test turns by hand.
-All ways, with the lane, without it and onto it from a balancer, are held to the same model.
+A service listens on real sockets with small buffers, and the test runs the reactor's turns. The
+model is the same with the fast path, without it, and behind a load balancer.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ from tests.paths import HEADER, has_io_uring
 
 PLACE = SourceLocation("lab.ini", 1, "service:s", "listen")
 SMALL = 4096
-"""What the sockets' buffers are asked to hold: the kernel makes some more of it."""
+"""The requested size of the sockets' buffers; the kernel rounds it up."""
 
 MOST_TURNS = 20_000
 A_LONG_TIME = 3600.0
 FIRST_WORDS = 30_000
-"""How many bytes come along with a PROXY header: more than the buffers take."""
+"""The number of bytes that follow a PROXY header at once: more than the buffers hold."""
 PATTERN = Random(1).randbytes(1_000_003)
-"""What clients send, over and over: a byte that is lost or repeated moves all that follow."""
+"""The repeated pattern that clients send: a lost or repeated byte shifts all that follow."""
 
 
 @dataclass
 class Client:
-    """What the model knows of one client.
+    """The model of one client.
 
-    :ivar may_end: how its connection may end in the ledger.
+    :ivar may_end: the possible end reasons of its connection.
     """
 
     handle: socket.socket
@@ -76,7 +76,7 @@ class Client:
 class Lab:
     """A service, its clients, and the model of both.
 
-    :param is_relayed: whether clients begin with a PROXY header, and first words along with it.
+    :param is_relayed: whether clients start with a PROXY header, followed by input at once.
     """
 
     def __init__(self, has_fast_path: bool, is_relayed: bool) -> None:
@@ -96,7 +96,7 @@ class Lab:
         self.start()
 
     def start(self) -> None:
-        """Listen, if that is not so already."""
+        """Start listening, if the service does not listen yet."""
         if not self.service.running:
             self.service.startService()
             for _ in range(MOST_TURNS):
@@ -108,13 +108,13 @@ class Lab:
                     port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
 
     def turn(self, times: int = 1) -> None:
-        """Let the reactor do what it has to do."""
+        """Run one turn of the reactor."""
         for _ in range(times):
             self.reactor.runUntilCurrent()
             self.reactor.doIteration(0)
 
     def turn_until(self, condition: Callable[[], bool]) -> None:
-        """Turn the reactor until something is so; all clients read meanwhile."""
+        """Run the reactor until a condition holds; all clients read meanwhile."""
         for _ in range(MOST_TURNS):
             if condition():
                 return
@@ -125,7 +125,7 @@ class Lab:
         raise AssertionError(message)
 
     def connect(self) -> None:
-        """Let one more client in."""
+        """Connect one more client."""
         if self.service.running:
             handle = socket.socket()
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
@@ -138,12 +138,12 @@ class Lab:
             self.turn_until(lambda: self.record(self.clients[-1]) is not None)
 
     def record(self, client: Client) -> Connection | None:
-        """Return what the ledger has of a client."""
+        """Return the ledger's record of a client."""
         found = self.ledger.all_connections()
         return next((each for each in found if (each.via or each.peer).port == client.port), None)
 
     def send(self, client: Client, size: int) -> None:
-        """Send as much of so many bytes as the kernel takes; no two offsets look alike."""
+        """Send as many of the next bytes as the kernel accepts."""
         if not client.has_finished:
             start = len(client.sent) % len(PATTERN)
             data = PATTERN[start : start + size]
@@ -151,7 +151,7 @@ class Lab:
                 client.sent += data[: client.handle.send(data)]
 
     def read(self, client: Client, size: int) -> None:
-        """Read what is there, at most so many bytes."""
+        """Read available data, up to a size."""
         if not client.is_reset and not client.is_at_end:
             try:
                 data = client.handle.recv(size)
@@ -163,14 +163,14 @@ class Lab:
             client.is_at_end = not data
 
     def half_close(self, client: Client) -> None:
-        """Say no more."""
+        """Close the sending side."""
         if not client.has_finished:
             client.has_finished = True
             with suppress(OSError):
                 client.handle.shutdown(socket.SHUT_WR)
 
     def reset(self, client: Client) -> None:
-        """Break off."""
+        """Reset the connection."""
         client.has_finished = client.is_reset = True
         client.may_end.add(EndReason.RESET)
         reset(client.handle)
@@ -182,48 +182,48 @@ class Lab:
             client.may_end |= {EndReason.DISCONNECT, EndReason.RESET}
 
     def close_lane(self) -> None:
-        """Take the lane away from those who are on it."""
+        """Close the fast path."""
         if self.service.fast_path is not None:
             self.service.fast_path.close()
 
     def allow(self, io_uring: bool) -> None:
-        """Have the lane read and write another way from now on."""
+        """Allow or forbid io_uring(7), which replaces the echoer."""
         if self.service.fast_path is not None:
             self.service.fast_path.allow(io_uring)
 
     def stop(self) -> None:
-        """Stop the service; the connections have no time to finish."""
+        """Stop the service without a drain."""
         if self.service.running:
             self._have_time(0.0)
             self._may_be_stopped()
             self.service.stopService()
 
     def shut_down(self) -> None:
-        """Stop as the daemon does: whoever is here has time to finish."""
+        """Stop the service with a drain, as the daemon does."""
         if self.service.running:
             self._have_time(A_LONG_TIME)
             self.service.stopService()
 
     def hurry(self) -> None:
-        """End that time, as a second Ctrl-C does."""
+        """End the drain, as a second Ctrl-C does."""
         if self.service._drains:
             self._may_be_stopped()
         self.service.hurry()
 
     def _have_time(self, drain: float) -> None:
-        """Reload, with another time to finish."""
+        """Reload with another drain time."""
         self._context = replace(self._context, drain=drain)
         self.service.reconfigure(self.service.spec, Echo(), self._context)
 
     def _may_be_stopped(self) -> None:
-        """Take note that whoever is here may be cut off."""
+        """Expect that open connections may be cut off."""
         for client in self.clients:
             record = self.record(client)
             if record is not None and record.closed is None:
                 client.may_end |= {EndReason.STOP, EndReason.RESET}
 
     def finish(self) -> None:
-        """Let every connection end, and compare."""
+        """Wait for the end of all connections, and compare them with the model."""
         for client in self.clients:
             self.half_close(client)
         self.turn_until(lambda: not self.service.record.active)
@@ -237,7 +237,7 @@ class Lab:
         assert self.service.record.closed == len(self.clients)
 
     def compare(self, client: Client) -> None:
-        """Hold one connection to the model."""
+        """Compare one connection with the model."""
         record = self.record(client)
         assert record is not None
         assert record.reason in client.may_end
@@ -252,10 +252,9 @@ class Lab:
 def lab(
     has_fast_path: bool, is_relayed: bool = False, echoer: Callable[[], IEchoer] | None = None
 ) -> Iterator[Lab]:
-    """Run a lab, and end all that is left of it.
+    """Run a lab, and close everything at the end.
 
-    :param echoer: makes what serves the lane while io_uring is allowed; ``None``: whatever is best
-        there, with so few clients and so small messages.
+    :param echoer: returns the echoer to use while io_uring(7) is allowed; ``None``: the default.
     """
 
     def made_for_it(io_uring: bool) -> IEchoer:
@@ -304,7 +303,7 @@ DEEDS = st.one_of(
 
 
 def do(made: Lab, deed: tuple[object, ...]) -> None:
-    """Do one thing; a client who is not there yet, or not any more, does nothing."""
+    """Perform one action; do nothing if the client is not connected."""
     match deed:
         case ("connect" | "stop" | "shut_down" | "hurry" | "start" | "close_lane" as name,):
             getattr(made, name)()
@@ -355,7 +354,7 @@ def no_room(*_: object) -> None:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
-def test_where_the_system_has_no_room_for_a_lane_the_reactor_serves(
+def test_without_resources_for_the_fast_path_the_reactor_serves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with lab(has_fast_path=True) as made:
@@ -365,7 +364,7 @@ def test_where_the_system_has_no_room_for_a_lane_the_reactor_serves(
         made.finish()
 
 
-def test_after_its_first_words_a_relayed_connection_takes_the_lane() -> None:
+def test_after_its_first_input_a_relayed_connection_uses_the_fast_path() -> None:
     with lab(has_fast_path=True, is_relayed=True) as made:
         made.connect()
         [client] = made.clients

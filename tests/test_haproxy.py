@@ -1,4 +1,4 @@
-"""A service behind Debian's HAProxy, in TCP mode: clients keep their names, checks do no harm."""
+"""A service behind HAProxy in TCP mode: client addresses are kept, and health checks do no harm."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Relay = Callable[[Sockd, str], int]
 
 @pytest.fixture
 def relay(tool: ToolFinder, tmp_path: Path) -> Iterator[Relay]:
-    """Put a balancer in front of a daemon; return its port."""
+    """Start a load balancer in front of a daemon; return its port."""
     program = tool("haproxy")
     with ExitStack() as stack:
         yield lambda sockd, words: stack.enter_context(
@@ -41,7 +41,7 @@ def relay(tool: ToolFinder, tmp_path: Path) -> Iterator[Relay]:
 
 @contextmanager
 def dial(port: int, source: str = "127.0.0.5") -> Iterator[socket.socket]:
-    """Connect to the balancer from another of this machine's addresses."""
+    """Connect to the load balancer from another address of this machine."""
     with socket.create_connection((LOOPBACK, port), DEADLINE, (source, 0)) as client:
         yield client
 
@@ -110,7 +110,7 @@ def test_health_checks_are_served_as_the_balancers_own(
     assert set(hosts) == {BALANCER}
 
 
-def test_whoever_is_denied_behind_a_balancer_leaves_no_socket(
+def test_a_client_denied_behind_a_load_balancer_leaves_no_socket(
     run_sockd: RunSockd, relay: Relay
 ) -> None:
     sockd = run_sockd(INI)

@@ -1,4 +1,4 @@
-"""Services behind balancers: the header comes first, and nobody but them is believed."""
+"""Services behind load balancers: the header comes first and is accepted from no other peer."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ BALANCER = Address("127.0.0.1", 50001)
 
 
 class Balanced(Bench):
-    """A service on a reactor in memory that believes the clients of tests."""
+    """A service on an in-memory reactor that accepts PROXY headers from the tests' clients."""
 
     def __init__(self, kind: StreamKind | None = None, **options: Any) -> None:
         super().__init__(kind=kind, proxy=(network("127.0.0.1", PLACE),), **options)
 
     def refusals(self) -> dict[RefusalReason, int]:
-        """Return how many were refused, by reason."""
+        """Return the number of refusals by reason."""
         return self.service.record.refusals
 
 
@@ -82,7 +82,7 @@ def test_a_balancer_that_speaks_for_itself_is_served_as_itself() -> None:
     assert {(one.peer, one.via) for one in bench.ledger.all_connections()} == {(BALANCER, None)}
 
 
-def test_whoever_is_not_listed_is_not_believed_and_served_as_who_it_is() -> None:
+def test_a_header_from_another_peer_is_input_of_that_peer() -> None:
     bench = Balanced()
     transport = SocketTransport()
     transport._peer = IPv4Address("TCP", "127.0.0.2", 50001)
@@ -138,7 +138,7 @@ def test_limits_are_those_of_the_client_and_not_of_the_balancer() -> None:
     assert say(bench.connect(), LINE + b"again") == b"again"
 
 
-def test_whoever_has_not_sent_its_header_yet_takes_a_place() -> None:
+def test_a_connection_without_its_header_counts_against_the_limit() -> None:
     bench = Balanced(max_connections=1)
     arriving = bench.connect()
     assert bench.connect(50002).disconnecting
@@ -236,7 +236,7 @@ def test_the_log_has_both_and_refuses_clients_by_their_own_name(run_sockd: RunSo
 
 
 def ended(client: socket.socket) -> bool:
-    """Return whether the server closed or reset a connection without saying anything."""
+    """Return whether the server closed or reset a connection without sending anything."""
     try:
         return client.recv(1) == b""
     except ConnectionResetError:
@@ -294,7 +294,7 @@ def test_whatever_balancers_send_nothing_fails_and_no_place_is_lost(run_sockd: R
                 else:
                     balancer.shutdown(socket.SHUT_WR)
                     receive_to_end(balancer)
-            except OSError:  # it has hung up already
+            except OSError:  # the server has closed already
                 pass
         wait_until(lambda: sockd.get("/services/s")["active"] == 0)
 

@@ -1,4 +1,4 @@
-"""The kinds with fakes: time on a clock, sockets in memory."""
+"""The kinds of services with fakes: a clock and in-memory sockets."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ LOCAL = IPv4Address("TCP", "127.0.0.1", 65432)
 
 
 class SocketTransport:
-    """A stream transport in memory that remembers what was asked of it."""
+    """An in-memory stream transport that records calls."""
 
     def __init__(self, port: int = 50001) -> None:
         self._peer = IPv4Address("TCP", "127.0.0.1", port)
@@ -68,41 +68,41 @@ class SocketTransport:
         self.is_aborted = False
 
     def getHost(self) -> IPv4Address:
-        """Return this end."""
+        """Return the local address."""
         return LOCAL
 
     def getPeer(self) -> IPv4Address:
-        """Return the other end."""
+        """Return the peer's address."""
         return self._peer
 
     def write(self, data: bytes) -> None:
-        """Send."""
+        """Send data."""
         self._said += data
 
     def said(self) -> bytes:
-        """Return what was sent since the last time."""
+        """Return the data sent since the last call."""
         said, self._said = self._said, b""
         return said
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
-        """Take note of who is to be paused."""
+        """Record the producer."""
         assert streaming
         self.producer = producer
 
     def unregisterProducer(self) -> None:
-        """Forget it."""
+        """Remove the producer."""
         self.producer = None
 
     def pauseProducing(self) -> None:
-        """Read no more."""
+        """Pause reading."""
         self.is_reading = False
 
     def resumeProducing(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self.is_reading = True
 
     def loseConnection(self) -> None:
-        """Close; that would never happen with a producer registered."""
+        """Close, unless a producer is registered."""
         assert self.producer is None
         self.disconnecting = True
 
@@ -117,18 +117,18 @@ class SocketTransport:
         self.is_half_closed = True
 
     def abortConnection(self) -> None:
-        """Break the connection off."""
+        """Reset the connection."""
         self.is_aborted = True
 
     def getHandle(self) -> socket.socket:
-        """Return a socket that never sent anything."""
+        """Return a socket that has sent nothing."""
         with socket.socket(socket.AF_UNIX) as handle:
             return handle
 
 
 @implementer(IConversation)
 class Script:
-    """Says what it was told to say, once for each time that it is asked."""
+    """A conversation with scripted answers."""
 
     def __init__(self, *answers: bytes | Exception | None, greeting: bytes = b"") -> None:
         self._answers = list(answers)
@@ -136,7 +136,7 @@ class Script:
         self.done = False
 
     def greet(self) -> bytes:
-        """Return the greeting; without answers there is nothing more to say."""
+        """Return the greeting; the conversation is done without answers."""
         self.done = not self._answers
         return self._greeting
 
@@ -151,7 +151,7 @@ class Script:
 
 @implementer(IReply)
 class ScriptedReply:
-    """A reply whose conversations a test makes."""
+    """A reply with scripted conversations."""
 
     name = "script"
     identity = False
@@ -166,7 +166,7 @@ class ScriptedReply:
 
 
 class Bench:
-    """A stream service on a reactor in memory."""
+    """A stream service on an in-memory reactor."""
 
     def __init__(
         self, reply: IReply | None = None, kind: StreamKind | None = None, **options: Any
@@ -184,7 +184,7 @@ class Bench:
     def connect(
         self, port: int = 50001, transport: SocketTransport | None = None
     ) -> SocketTransport:
-        """Let a client come in."""
+        """Connect a client."""
         factory = self.reactor.tcpServers[-1][1]
         transport = transport or SocketTransport(port)
         protocol = factory.buildProtocol(transport.getPeer())
@@ -194,19 +194,19 @@ class Bench:
         return transport
 
     def only(self) -> Connection:
-        """Return the one connection that there ever was."""
+        """Return the only connection, which may be closed."""
         [connection] = self.ledger.all_connections()
         return connection
 
     @staticmethod
     def lose(transport: SocketTransport, error: Exception) -> None:
-        """Let a connection end."""
+        """End a connection."""
         assert transport.protocol is not None
         transport.protocol.connectionLost(Failure(error))
 
 
 def say(transport: SocketTransport, data: bytes) -> bytes:
-    """Send to a connection; return what it has said since the last time."""
+    """Send to a connection; return its output since the last call."""
     assert transport.protocol is not None
     transport.protocol.dataReceived(data)
     return transport.said()
@@ -483,7 +483,7 @@ def test_who_is_turned_away_by_a_full_service_has_used_up_none_of_its_rate() -> 
     assert bench.service.record.refusals == {RefusalReason.FULL: 1}
 
 
-def test_a_service_that_waits_turns_away_whoever_comes_through_all_the_same() -> None:
+def test_a_full_service_that_waits_refuses_clients_that_were_accepted_already() -> None:
     bench = Bench(max_connections=2, when_full=WAIT)
     first = bench.connect(50001)
     states = [bench.service.record.state]
@@ -587,7 +587,7 @@ def test_a_transport_that_closes_at_once_leaves_no_timer() -> None:
 
 
 class DatagramBench:
-    """A datagram service on a reactor in memory; its socket is real, and only it is used."""
+    """A datagram service on an in-memory reactor, with a real socket."""
 
     def __init__(self, reply: IReply, fast_path: bool = False, **options: Any) -> None:
         self.reactor = MemoryReactorClock()
@@ -602,7 +602,7 @@ class DatagramBench:
         self.service.startService()
 
     def receive(self, *datagrams: bytes, port: int = 50001) -> None:
-        """Let datagrams arrive from a peer; the answers go where nobody listens."""
+        """Receive datagrams from a peer; the answers go to an unused port."""
         [reader] = self.reactor.getReaders()
         assert isinstance(reader, DatagramSocket)
         assert reader.received is not None
@@ -610,7 +610,7 @@ class DatagramBench:
             reader.received(reader, data, ("127.0.0.1", port), b"")
 
     def reasons(self) -> list[EndReason | None]:
-        """Return the reasons for which the flows ended."""
+        """Return the reasons for the ends of the flows."""
         return [flow.reason for flow in self.ledger.all_connections()]
 
 
@@ -675,7 +675,7 @@ def test_a_socket_that_the_reactor_gives_up_is_no_service_any_more() -> None:
     assert bench.service.record.listeners == ()
     assert bench.reasons() == [EndReason.STOP]
     [event] = events
-    assert formatEvent(event) == f"The socket at {address} is lost, and s has stopped: no"
+    assert formatEvent(event) == f"The socket at {address} failed, and s has stopped: no"
     bench.service.startService()
     bench.receive(b"x")
     bench.service.stopService()

@@ -1,4 +1,4 @@
-"""Stream services against real sockets: who is served when, and what the ledger has of it."""
+"""Stream services with real sockets: the order of service, and the ledger's records."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_clients_that_come_together_are_still_served_one_at_a_time(run_sockd: Ru
 
 
 def readable(clients: list[socket.socket]) -> list[socket.socket]:
-    """Return the clients that have something to read."""
+    """Return the clients that have data to read."""
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client, selectors.EVENT_READ, client)

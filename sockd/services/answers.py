@@ -1,12 +1,14 @@
-"""The check of what a reply returns, before it is counted and sent."""
+"""The type check of a reply's answer, before it is counted and sent."""
 
 from __future__ import annotations
 
 
 def answer_bytes(answer: object) -> bytes:
-    """Return an answer as it is: what a plugin returns must not break the counters.
+    """Return an answer unchanged.
 
-    :raise TypeError: if it is not bytes.
+    A plugin may return anything; another type would corrupt the counters.
+
+    :raise TypeError: if the answer is not bytes.
     """
     if not isinstance(answer, bytes):
         message = f"a reply returns bytes, not {type(answer).__name__}"

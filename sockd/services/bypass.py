@@ -1,4 +1,4 @@
-"""The one decision whether traffic may be echoed without asking the reply. Pure."""
+"""The decision whether traffic may be echoed without calling the reply. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def may_bypass_reply(spec: ServiceSpec, reply: IReply) -> bool:
-    """Return whether a service's answers are its input, with nothing to be counted on the way.
+    """Return whether a service may echo its input without calling the reply.
 
-    An option that needs to see each answer, or each byte, has to be named here.
+    Every option that needs to see each answer or each byte must be checked here.
     """
     needs_to_count = spec.replies or spec.limits.max_bytes
     return reply.identity and not needs_to_count

@@ -1,10 +1,12 @@
-"""One stream connection: what it reads is answered, counted and written, with backpressure.
+"""A stream connection: input is answered, counted and written, with backpressure.
 
-A connection ends in one of three ways. The peer closes its side: what is still to be sent is
-written, then the socket closes. The service has sent its last reply: the sending side closes at
-once, and input is read and dropped until the peer closes too, since a socket that is closed with
-unread input makes the kernel send a reset, which can overtake the reply. Or the service hangs up:
-what is on its way gets a moment to leave.
+A connection ends in one of three ways:
+
+- The peer closes its side. Pending output is written, then the socket is closed.
+- The service has sent its last reply. The sending side is closed at once, and input is discarded
+  until the peer closes too: the kernel sends an RST when a socket with unread input is closed, and
+  the RST can overtake the reply.
+- The service closes the connection. Pending output has :data:`CLOSE_TIMEOUT` to be sent.
 """
 
 from __future__ import annotations
@@ -39,24 +41,27 @@ if TYPE_CHECKING:
     from sockd.services.host import ConnectionHost
 
 FINISH_TIMEOUT = 1.0
-"""After the last reply, how long to read on for a peer that does not close, in seconds."""
+"""The timeout for the peer to close after the last reply, in seconds."""
 
 TLS_CLOSE_TIMEOUT = 30.0
-"""Over TLS, which has no half-close here: how long to wait for close_notify, in seconds."""
+"""The timeout for a TLS peer's close_notify after the last reply, in seconds.
+
+Twisted's TLS transport has no half-close.
+"""
 
 CLOSE_TIMEOUT = 2.0
-"""After the service has hung up, how long what is on its way may take, in seconds."""
+"""The timeout for pending output after the service closes the connection, in seconds."""
 
 
 class ConnectionState(Enum):
-    """Where a connection is in its life."""
+    """The state of a stream connection."""
 
     OPEN = auto()
     """Input is answered."""
     FINISHING = auto()
-    """The last reply is on its way, and input is counted and dropped."""
+    """The last reply was written; input is counted and discarded."""
     CLOSING = auto()
-    """The socket closes once all is written, or at the deadline."""
+    """The socket is closed when all output is written, or at the deadline."""
     CLOSED = auto()
 
 
@@ -73,17 +78,17 @@ TRANSITIONS = MappingProxyType(
 """The states that may follow each state."""
 
 _MAY_BE_RESET = (None, EndReason.EOF, EndReason.REPLIES, EndReason.MAX_BYTES)
-"""The reasons that a reset replaces: the connection was ending well until then."""
+"""The reasons that ``reset`` replaces when an RST arrives during an orderly close."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class StreamConnection(SelfStarter):
-    """Serves one client of a service.
+    """The connection of one client.
 
-    It is the producer of what its own transport consumes: while the transport has more to send
-    than it should hold, nothing more is read.
+    It is a producer for its own transport: while the transport's write buffer is full, nothing is
+    read.
 
-    :param via: the balancer that relays the connection, if one does.
+    :param via: the load balancer that relays the connection, or ``None``.
     """
 
     transport: IStreamTransport
@@ -106,7 +111,7 @@ class StreamConnection(SelfStarter):
         self._timers = ConnectionTimers(service.reactor, self)
 
     def connectionMade(self) -> None:
-        """Enter the connection in the ledger and greet the peer."""
+        """Add the connection to the ledger and send the greeting."""
         local = self._listener.address
         if local.is_for_all:
             local = known_address(self.transport.getHost())
@@ -119,34 +124,34 @@ class StreamConnection(SelfStarter):
         try:
             self._conversation: IConversation = self._service.reply.converse(spec, self._peer)
             self._greet()
-        except Exception:  # the accepting port must not see it: it would leave the socket open
+        except Exception:  # Twisted's port would log it and leave the socket open
             self._fail()
-        # Not before the greeting: TLS holds that back until the handshake is done, and meanwhile
-        # pauses its producer, which would leave the handshake unread.
+        # Not before the greeting: TLS buffers it until the handshake is complete and pauses its
+        # producer meanwhile, so that the handshake would not be read.
         if self._state is ConnectionState.OPEN:
             self._begin_reading()
 
     def dataReceived(self, data: bytes) -> None:
-        """Answer what was read; after the last reply, only count it.
+        """Count and answer input; after the last reply, only count it.
 
-        However the stream is cut into reads, the connection ends at the same byte: what comes
-        after the last one that it may send is neither answered nor counted.
+        ``max_bytes`` takes effect at the same byte however the stream is divided into reads.
+        Bytes after the limit are neither answered nor counted.
         """
         left = self._byte_limit - self._record.bytes_in
         if len(data) < left:
-            self._take(data)
+            self._receive(data)
             return
         if left:
-            self._take(data[:left])
+            self._receive(data[:left])
         if self._state is ConnectionState.OPEN:
             self._finish(EndReason.MAX_BYTES)
 
     def first_data(self, data: bytes) -> None:
-        """Answer what was read before this connection was made."""
+        """Answer input that was read before this protocol was attached to the transport."""
         self.dataReceived(data)
 
     def readConnectionLost(self) -> None:
-        """Write what is still to be sent to a peer that has closed its side, then close."""
+        """Write pending output after the peer has closed its side, then close."""
         if self._reason is None:
             self._reason = EndReason.EOF
         self._enter(ConnectionState.CLOSING)
@@ -154,17 +159,17 @@ class StreamConnection(SelfStarter):
         self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        """Wait a little for the peer to close too, now that it has the last reply and the end."""
+        """Wait for the peer to close its side after this side was closed."""
         self._timers.set_deadline(FINISH_TIMEOUT, self.transport.loseConnection)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Enter the end of the connection in the ledger."""
+        """Record the end of the connection in the ledger."""
         self._enter(ConnectionState.CLOSED)
         self._timers.cancel()
         self._service.closed(self._record, self._reason_for(reason))
 
     def hang_up(self, reason: EndReason) -> None:
-        """Close the connection soon, whatever the peer does."""
+        """Close the connection within :data:`CLOSE_TIMEOUT`, whatever the peer does."""
         if self._reason is None:
             self._reason = reason
         self._enter(ConnectionState.CLOSING)
@@ -177,28 +182,28 @@ class StreamConnection(SelfStarter):
         return tcp_view(self._handle())
 
     def idle_time(self) -> float:
-        """Return for how long nothing was received and nothing sent, in seconds.
+        """Return the time since data was last received or sent, in seconds.
 
-        A slow reader is not idle: the kernel goes on sending what was handed over long ago.
+        A slow reader is not idle: the kernel may still be sending data that was written long ago.
         """
         quiet = self._reactor.seconds() - self._record.last_activity
         return min(quiet, seconds_since_send(self._handle()))
 
     def has_unread_input(self) -> bool:
-        """Return whether the kernel holds input, and nothing keeps it from being read."""
+        """Return whether the kernel holds input that will be read."""
         return not self._is_stalled and bool(unread(self._handle()))
 
     def pauseProducing(self) -> None:
-        """Read no more until the peer has taken what was sent to it."""
+        """Stop reading until the write buffer is empty."""
         self._is_stalled = True
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Read on: all that was written has been handed to the kernel."""
+        """Resume reading: the kernel has accepted all output."""
         self._note_progress()
         self.transport.resumeProducing()
         if socket_transport(self.transport).disconnecting:
-            # A TLS peer has sent close_notify, and the socket closes once it has no producer.
+            # The TLS peer has sent close_notify; Twisted closes the socket only without a producer.
             self.transport.unregisterProducer()
 
     def stopProducing(self) -> None:
@@ -218,14 +223,12 @@ class StreamConnection(SelfStarter):
             raise RuntimeError(message)
         self._state = state
 
-    def _take(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         self._record.received(len(data), self._reactor.seconds())
         if self._state is ConnectionState.OPEN:
             try:
                 self._answer(data)
-            except (
-                Exception
-            ):  # TLS must not see it: it would not report that the connection is lost
+            except Exception:  # Twisted's TLS would not call connectionLost after an exception
                 self._fail()
 
     def _answer(self, data: bytes) -> None:
@@ -250,12 +253,12 @@ class StreamConnection(SelfStarter):
         self._write(data)
 
     def _fail(self) -> None:
-        """Log the exception that the reply has just raised, and hang up."""
+        """Log the current exception of the reply and close the connection."""
         self._log.failure("The reply {reply} failed", reply=self._reply)
         self.hang_up(EndReason.ERROR)
 
     def _finish(self, reason: EndReason = EndReason.REPLIES) -> None:
-        """Close the sending side after the last reply, and drop what still comes in."""
+        """Close the sending side after the last reply, and discard further input."""
         self._reason = reason
         self._enter(ConnectionState.FINISHING)
         self.transport.unregisterProducer()
@@ -264,7 +267,7 @@ class StreamConnection(SelfStarter):
             self._timers.set_deadline(TLS_CLOSE_TIMEOUT, self.transport.abortConnection)
         else:
             self.transport.loseWriteConnection()
-        # A slow reader's connection is paused, and could not see that the peer closes too.
+        # The connection of a slow reader is paused and would not notice that the peer closes.
         self._is_stalled = False
         self.transport.resumeProducing()
 
@@ -278,8 +281,8 @@ class StreamConnection(SelfStarter):
         return EndReason.EOF if is_plain_end else EndReason.ERROR
 
     def _shows_a_reset(self) -> bool:
-        # A TLS peer that leaves without a close_notify looks like a reset, and many do; so does a
-        # unix peer that closes both its sides at once.
+        # Twisted also reports ConnectionLost for a TLS peer that closes without close_notify, as
+        # many do, and for a unix peer that closes both directions at once.
         return self._is_stalled or (
             self._listener.transport == "tcp" and not is_wrapped(self.transport)
         )

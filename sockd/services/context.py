@@ -1,4 +1,4 @@
-"""What every service is given: the reactor, the ledger, and how long to drain."""
+"""The collaborators and settings that all services share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sockd.reactor import IReactor
 class ServiceContext:
     """The collaborators of a service.
 
-    :ivar drain: at a stop, how long live connections may finish, in seconds.
-    :ivar fast_path: whether plain TCP connections are echoed past the reactor.
-    :ivar io_uring: whether the lane may use io_uring(7).
-    :ivar spare: the sockets that change hands during a reload.
+    :ivar drain: how long open connections may finish when a service stops, in seconds.
+    :ivar fast_path: whether plain echo may bypass the reactor.
+    :ivar io_uring: whether the fast path may use io_uring(7).
+    :ivar spare: the sockets that pass from one service to another during a reload.
     """
 
     reactor: IReactor

@@ -1,7 +1,8 @@
-"""Answers datagrams: `udp`, each from the address and the port that it was sent to.
+"""Datagram services: ``udp``.
 
-UDP has no connections. What the ledger shows as one is a *flow*: one peer address and port on
-one local address and port, from its first datagram until it has been quiet for the idle time.
+A datagram is answered from the address and port that it was sent to. UDP has no connections; the
+ledger shows *flows* instead. A flow is one peer address and port at one local address and port. It
+begins with the first datagram and ends after the idle timeout.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from sockd.support.logger import PartLogger
 from sockd.support.service import BindingService
 
 FLOW_TIMEOUT = 120.0
-"""How long a quiet flow is kept where no idle time-out is configured (RFC 4787, REQ-5)."""
+"""The idle timeout of a flow if none is configured, in seconds (RFC 4787, REQ-5)."""
 
 
 @implementer(IServiceKind, ICountsDescriptors)
 class DatagramKind:
-    """Makes datagram services."""
+    """The kind ``udp``."""
 
     datagrams = True
     options: Sequence[Option[object]] = ()
@@ -50,17 +51,17 @@ class DatagramKind:
         self.name = name
 
     def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
-        """Return the service of a section."""
+        """Return a new service for a section."""
         return DatagramService(spec, reply, context)
 
     def descriptors(self, spec: ServiceSpec) -> int:
-        """Return how many a section may need: one for each of its endpoints."""
+        """Return the number of descriptors that a section may need: one per endpoint."""
         return len(spec.listen)
 
 
 @implementer(IReloadableService)
 class DatagramService(BindingService):
-    """One section of a datagram kind, running."""
+    """A running ``udp`` service."""
 
     _log = PartLogger("sockd")
 
@@ -80,9 +81,9 @@ class DatagramService(BindingService):
         self._serve_on(sockets)
 
     def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
-        """Bind endpoints of a section to come, and leave them with the spare sockets.
+        """Bind endpoints of the new configuration and add them to the spare sockets.
 
-        :raise BindError: if one of them cannot be had.
+        :raise BindError: if an endpoint cannot be bound.
         """
         sockets = [DatagramSocket(self._reactor, endpoint) for endpoint in endpoints]
         _bind_all(sockets)
@@ -90,7 +91,7 @@ class DatagramService(BindingService):
             self._spare.put(bound)
 
     def release(self, kept: Sequence[Endpoint]) -> None:
-        """Leave the sockets that are not among these with the spare ones, and end their flows."""
+        """Move all sockets except those of ``kept`` to the spare sockets; end their flows."""
         own = Pool(self._sockets)
         for endpoint in kept:
             own.take(endpoint)
@@ -102,9 +103,9 @@ class DatagramService(BindingService):
         self._flows.end_of_sockets(given_up)
 
     def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
-        """Answer new flows by another section.
+        """Apply a new section to new flows.
 
-        Open flows keep their conversations, and have the new idle timeout and budgets.
+        Open flows keep their conversations; the new idle timeout and budgets apply to them too.
         """
         is_bound = bool(self.record.listeners)
         self._follow(spec, reply, context)
@@ -114,7 +115,7 @@ class DatagramService(BindingService):
             self._flows.rename(_renamed)
 
     def stopService(self) -> Deferred[None]:
-        """Close the sockets and end the flows, at once: a datagram leaves nothing unfinished."""
+        """Close the sockets and end all flows at once; there is nothing to drain."""
         self.end()
         self._ledger.unbound(self.record)
         for bound in self._sockets:
@@ -124,18 +125,18 @@ class DatagramService(BindingService):
         return succeed(None)
 
     def waiting(self, listener: Listener) -> int | None:
-        """Return ``None``: there is no accept queue."""
+        """Return ``None``: UDP has no accept queue."""
         return None
 
     def disconnect(self, connection: int) -> bool:
-        """End a flow by its number; return whether it was one of this service's."""
+        """End a flow by its number; return whether this service had it."""
         return self._flows.end_number(connection, EndReason.DISCONNECT)
 
     def hurry(self) -> None:
         """Do nothing: flows do not drain."""
 
     def tcp_info(self, connection: int) -> Mapping[str, object] | None:
-        """Return ``None``: this is UDP."""
+        """Return ``None``: UDP has no ``TCP_INFO``."""
         return None
 
     def _follow(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
@@ -145,7 +146,7 @@ class DatagramService(BindingService):
         self.responder.follow(spec, reply, context, self._flows)
 
     def _socket_for(self, endpoint: Endpoint, own: Pool[DatagramSocket]) -> DatagramSocket:
-        """Return a socket of its own, a spare one, or else one that is not bound yet."""
+        """Return one of the service's own sockets, a spare one, or a new, unbound one."""
         found = own.take(endpoint) or self._spare.take(endpoint, DatagramSocket)
         bound = found or DatagramSocket(self._reactor, endpoint)
         bound.endpoint = endpoint
@@ -165,9 +166,12 @@ class DatagramService(BindingService):
         self._ledger.bound(self.record, tuple(listeners.values()), known)
 
     def _lost(self, bound: DatagramSocket, reason: Failure) -> None:
-        """Stop, as failed, with a socket that the reactor has given up; a start binds again."""
+        """Stop the service with state ``failed`` after the reactor has dropped a socket.
+
+        The service can be started again.
+        """
         self._log.error(
-            "The socket at {address} is lost, and {service} has stopped: {reason}",
+            "The socket at {address} failed, and {service} has stopped: {reason}",
             address=bound.address,
             service=self.record.name,
             reason=reason.getErrorMessage(),
@@ -177,15 +181,15 @@ class DatagramService(BindingService):
 
 
 def _renamed(key: FlowKey) -> FlowKey:
-    """Return the key of an open flow, as its socket names the peer now."""
+    """Return the key of an open flow with the peer in its socket's current form."""
     bound, peer, source = key
     return bound, bound.named(peer), source
 
 
 def _bind_all(sockets: Sequence[DatagramSocket]) -> None:
-    """Bind sockets that are not bound yet, all or none.
+    """Bind the sockets that are not bound yet.
 
-    :raise BindError: if one of them cannot be bound; then all are closed.
+    :raise BindError: if one cannot be bound; then all sockets are closed.
     """
     problems = []
     for bound in sockets:

@@ -1,4 +1,4 @@
-"""The connections that a stop waits for: those that were open when it came, and no later ones."""
+"""The drain of a service: the wait for connections that were open when it was stopped."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from twisted.internet.interfaces import IReactorTime
 
 
 class Drain:
-    """Waits until connections are gone.
+    """A wait for connections to close.
 
-    :ivar left: the numbers of those that are still there.
+    :ivar left: the numbers of the connections that are still open.
     """
 
     def __init__(self, connections: Iterable[int]) -> None:
@@ -21,18 +21,21 @@ class Drain:
         self._waiting: Deferred[None] | None = None
 
     def closed(self, connection: int) -> None:
-        """Take note that a connection is gone."""
+        """Remove a connection that was closed."""
         self.left.discard(connection)
         if not self.left:
             self._wake()
 
     def hurry(self) -> None:
-        """End the wait that is under way, or else the next one."""
+        """End the current wait, or the next one if there is none."""
         self._is_hurried = True
         self._wake()
 
     async def wait(self, seconds: float, clock: IReactorTime) -> None:
-        """Return once the last of them is gone, or the time is over, or somebody is in a hurry."""
+        """Wait until all connections are closed, the time has passed, or :meth:`hurry` is called.
+
+        :param seconds: the timeout.
+        """
         if self.left and not self._is_hurried:
             self._waiting = Deferred()
             try:

@@ -1,7 +1,7 @@
-"""The UDP flows of a service: one for each peer address and port at each of its sockets.
+"""The UDP flows of a service: one for each peer address and port at each socket.
 
-A flow is kept while it has traffic. The table is bounded: the flow that was quiet longest makes
-room for a new one.
+A flow ends when it is idle. The table is bounded: when it is full, the least recently active flow
+is evicted.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from sockd.reactor import IReactor
 
 MAX_FLOWS = 20_000
-"""How many flows a service has at most, so that its memory is bounded."""
+"""The maximum number of flows of a service, to bound its memory."""
 
 _SWEEP = 500
-"""How many flows one turn of the reactor ends at most."""
+"""The maximum number of flows that are ended in one reactor turn."""
 
 FlowKey = tuple[DatagramSocket, Peer, bytes]
-"""The socket, the peer as the socket names it, and the local address as the kernel told it."""
+"""The socket, the peer in that socket's form, and the local address from the kernel."""
 
 
 class Flow:
-    """What is kept of a peer between two datagrams.
+    """A flow: the state of one peer between two datagrams.
 
     :ivar reply: the name of the reply that answers it.
     :ivar is_echoed: whether its datagrams may be echoed in batches, without the conversation.
@@ -59,11 +59,11 @@ class Flow:
 
 
 class FlowTable:
-    """The open flows of a service, the one that was quiet longest first.
+    """The open flows of a service, least recently active first.
 
-    :ivar timeout: after how many seconds without traffic a flow ends.
+    :ivar timeout: the idle timeout of a flow, in seconds.
     :ivar get: returns the flow of a key, or ``None``.
-    :ivar touch: moves a flow to the end, as the one with the newest traffic.
+    :ivar touch: moves the flow of a key to the end, as the most recently active one.
     """
 
     def __init__(self, reactor: IReactor, ledger: Ledger, timeout: float) -> None:
@@ -75,23 +75,23 @@ class FlowTable:
         self._replace(())
 
     def __contains__(self, key: FlowKey) -> bool:
-        """Return whether there is a flow."""
+        """Return whether a key has an open flow."""
         return key in self._flows
 
     def add(self, key: FlowKey, flow: Flow) -> None:
-        """Add a flow."""
+        """Add a flow; start the idle timer if it does not run."""
         self._flows[key] = flow
         self._keys[flow.record.id] = key
         if self._sweep_call is None:
             self._sweep_call = self._reactor.callLater(self.timeout, self._sweep)
 
     def make_room(self) -> None:
-        """End the flow that was quiet longest, if there is no room for one more."""
+        """Evict the least recently active flow if the table is full."""
         if len(self._flows) >= MAX_FLOWS:
             self.end(next(iter(self._flows)), EndReason.EVICTED)
 
     def end(self, key: FlowKey, reason: EndReason) -> None:
-        """End a flow, if there is one."""
+        """End the flow of a key, if there is one."""
         flow = self._flows.pop(key, None)
         if flow is not None:
             del self._keys[flow.record.id]
@@ -105,12 +105,12 @@ class FlowTable:
         return key is not None
 
     def end_of_sockets(self, sockets: Collection[DatagramSocket]) -> None:
-        """End the flows of sockets that the service gives up."""
+        """End the flows of the given sockets."""
         for key in [key for key in self._flows if key[0] in sockets]:
             self.end(key, EndReason.STOP)
 
     def end_all(self) -> None:
-        """End all of them, and the sweeps."""
+        """End all flows and stop the idle timer."""
         while self._flows:
             self.end(next(iter(self._flows)), EndReason.STOP)
         if self._sweep_call is not None and self._sweep_call.active():
@@ -118,24 +118,27 @@ class FlowTable:
         self._sweep_call = None
 
     def rename(self, name: Callable[[FlowKey], FlowKey]) -> None:
-        """Go on with the flows under other keys."""
+        """Replace the key of each flow."""
         self._replace([(name(key), flow) for key, flow in self._flows.items()])
         self._keys = {flow.record.id: key for key, flow in self._flows.items()}
 
     def change_timeout(self, timeout: float) -> None:
-        """Have another timeout, which open flows follow."""
+        """Change the idle timeout, also of open flows.
+
+        :param timeout: in seconds.
+        """
         self.timeout = timeout
         if self._sweep_call is not None:
             self._sweep_call.reset(0)
 
     def _replace(self, flows: Iterable[tuple[FlowKey, Flow]]) -> None:
         self._flows: OrderedDict[FlowKey, Flow] = OrderedDict(flows)
-        # Bound here, since every datagram needs them.
+        # Bound methods: they are called for every datagram.
         self.get = self._flows.get
         self.touch = self._flows.move_to_end
 
     def _sweep(self) -> None:
-        """End the flows that were quiet too long; the one that was quiet longest is the first."""
+        """End idle flows; the least recently active flow comes first."""
         self._sweep_call = None
         now = self._reactor.seconds()
         for _ in range(_SWEEP):

@@ -1,4 +1,4 @@
-"""What stream connections need of their service, and it of them."""
+"""The interface between a stream service and its connections."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 
 class PendingClient(Protocol):
-    """A balancer's connection that has not said yet which client it relays."""
+    """A connection from a load balancer whose PROXY header has not arrived yet."""
 
     def hang_up(self, reason: RefusalReason) -> None:
-        """Refuse it."""
+        """Refuse the connection."""
 
 
 class OpenConnection(Protocol):
     """A connection that is open."""
 
     def hang_up(self, reason: EndReason) -> None:
-        """Close it soon, whatever its peer does."""
+        """Close the connection soon, whatever the peer does."""
 
     def tcp_info(self) -> Mapping[str, object] | None:
-        """Return the kernel's view of it."""
+        """Return the kernel's view of the connection."""
 
 
 class ConnectionHost(Protocol):
-    """A service that has stream connections.
+    """A stream service, as its connections see it.
 
-    :ivar reply: what the next connections are answered with.
-    :ivar fast_path: where plain connections may be echoed; ``None`` if the next ones may not.
+    :ivar reply: the reply of new connections.
+    :ivar fast_path: the fast path of new connections; ``None`` if they may not use it.
     """
 
     reactor: IReactor
@@ -45,7 +45,7 @@ class ConnectionHost(Protocol):
     fast_path: FastPath | None
 
     def refusal(self, client: Address) -> RefusalReason | None:
-        """Return why a client may not connect, or ``None`` if it may."""
+        """Return why a client is refused, or ``None`` if it is accepted."""
 
     def opened(
         self,
@@ -58,13 +58,13 @@ class ConnectionHost(Protocol):
         """Add a connection to the ledger."""
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Enter the end of a connection."""
+        """Record the end of a connection in the ledger."""
 
     def refused(self, listener: Listener, peer: Address, reason: RefusalReason) -> None:
-        """Enter a client that was refused."""
+        """Record a refused client in the ledger."""
 
     def arrived(self, protocol: PendingClient) -> None:
-        """Count a pending client against the limit."""
+        """Count a pending client against the connection limit."""
 
     def left(self, protocol: PendingClient) -> None:
-        """Release what a pending client was counted for."""
+        """Stop counting a pending client."""

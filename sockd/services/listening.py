@@ -48,13 +48,13 @@ class ListeningService(BindingService):
         raise NotImplementedError
 
     def prepare(self, spec: ServiceSpec, endpoints: Sequence[Endpoint]) -> None:
-        """Bind endpoints of a section to come, all or none, and leave them with the spare sockets.
+        """Bind endpoints of the new configuration and add them to the spare sockets.
 
-        :raise BindError: if one of them cannot be bound.
+        :raise BindError: if an endpoint cannot be bound.
         """
         problems: list[Problem] = []
         if self._is_bound and not self._listeners.is_open:
-            message = "the service is still busy with binding its endpoints"
+            message = "the service is still binding its endpoints"
             problems.append(Problem(spec.location, message, "reload again when it listens"))
         for endpoint in endpoints:
             try:
@@ -67,7 +67,7 @@ class ListeningService(BindingService):
             raise BindError(problems)
 
     def release(self, kept: Sequence[Endpoint]) -> None:
-        """Leave the sockets that are not among these with the spare ones; they go on listening."""
+        """Move all sockets except those of ``kept`` to the spare sockets; they keep listening."""
         for port in self._listeners.give_up(kept):
             port.pause_accepting()
             self._spare.put(port)
@@ -100,7 +100,7 @@ class ListeningService(BindingService):
 
 @implementer(IProtocolNegotiationFactory)
 class ServiceFactory(Factory):
-    """Builds the protocol of each client of one listening port."""
+    """The protocol factory of one listening port."""
 
     noisy = False
 
@@ -108,15 +108,15 @@ class ServiceFactory(Factory):
         self._port = port
 
     def logPrefix(self) -> str:
-        """Return the name of the service, for Twisted's own log lines."""
+        """Return the name that Twisted uses in its log lines."""
         return self._port.endpoint.location.section.removeprefix("service:")
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Return the protocols for ALPN: Twisted rejects clients that offer only others."""
+        """Return the ALPN protocols; Twisted rejects clients that offer only others."""
         return [b"http/1.1", b"http/1.0"]
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        """Return the protocol for a client."""
+        """Return the protocol for a new client."""
         self._port.accepted()
         owner = cast("PortOwner", self._port.owner)
         peer = known_address(cast("IAddress", addr))

@@ -1,7 +1,7 @@
-"""A connection that a balancer relays: its PROXY header is read, and then its client is served.
+"""A connection that a load balancer relays: the PROXY header is read, then the client is served.
 
-The transport itself is handed on, with nothing left in between: half-close, the fast lane and a
-connection that is broken off are what they are without a balancer.
+After the header the transport gets the client's protocol, without a wrapper in between. Half-close,
+resets and the fast path therefore work as without a load balancer.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from sockd.services.host import ConnectionHost
 
 ConnectionMaker = Callable[[Listener, Address, Address | None], StreamConnection]
-"""Returns the protocol that serves a client: its listener, the client, and its balancer."""
+"""A function of listener, client and load balancer that returns the client's protocol."""
 
 HEADER_TIME = 5.0
-"""How long a header may take to be whole, in seconds: long enough to be sent again once."""
+"""The timeout for the complete header, in seconds: long enough for one retransmission."""
 
 
 class ProxiedConnection(Protocol):
-    """Holds a place in its service until the header has come.
+    """The protocol that reads the PROXY header.
 
-    If none does, or the client may not come in, the balancer is turned away, and counted as others
-    are.
+    The connection counts against the service's limit meanwhile. It is refused if no valid header
+    arrives in time or if the client is refused.
     """
 
     transport: IStreamTransport
@@ -55,14 +55,14 @@ class ProxiedConnection(Protocol):
         self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """Wait for the header, but not for long: that it trickles in does not make it longer."""
+        """Start the timeout of the header; further input does not extend it."""
         self._service.arrived(self)
         self._deadline = self._service.reactor.callLater(
             HEADER_TIME, self.hang_up, RefusalReason.PROXY_TIMEOUT
         )
 
     def dataReceived(self, data: bytes) -> None:
-        """Read on in the header."""
+        """Pass input to the header reader; serve the client when the header is complete."""
         try:
             found = self._reader.feed(data)
         except MalformedHeader:
@@ -72,21 +72,21 @@ class ProxiedConnection(Protocol):
                 self._serve_client(*found)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Count a connection that ended before its header."""
+        """Count a connection that ended before its header was complete."""
         if self._deadline is not None:
             self._leave()
             self._service.refused(self._listener, self._balancer, RefusalReason.PROXY_HEADER)
 
     def hang_up(self, reason: RefusalReason) -> None:
-        """Turn the balancer away; who it speaks for is not known."""
-        self._turn_away(self._balancer, reason)
+        """Refuse the connection under the load balancer's address: the client is not known."""
+        self._refuse(self._balancer, reason)
 
     def _serve_client(self, header: Header, rest: bytes) -> None:
-        """Serve the client, beginning with what came along with the header."""
+        """Serve the client, starting with the input that followed the header."""
         client = header.source or self._balancer
         refusal = self._service.refusal(client)
         if refusal is not None:
-            self._turn_away(client, refusal)
+            self._refuse(client, refusal)
             return
         self._leave()
         via = None if client == self._balancer else self._balancer
@@ -97,13 +97,13 @@ class ProxiedConnection(Protocol):
         if rest:
             connection.first_data(rest)
 
-    def _turn_away(self, client: Address, reason: RefusalReason) -> None:
+    def _refuse(self, client: Address, reason: RefusalReason) -> None:
         self._leave()
         self._service.refused(self._listener, client, reason)
         self.transport.loseConnection()
 
     def _leave(self) -> None:
-        """Wait no longer."""
+        """Stop the timeout, and stop counting as a pending client."""
         deadline, self._deadline = self._deadline, None
         if deadline is not None and deadline.active():
             deadline.cancel()

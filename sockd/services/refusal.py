@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RefusedConnection(Protocol):
-    """Closes its connection at once, and leaves no socket open behind TLS either."""
+    """The protocol of a refused client; it closes the connection at once, also under TLS."""
 
     transport: IStreamTransport
 
@@ -29,10 +29,10 @@ class RefusedConnection(Protocol):
         self._reason = reason
 
     def connectionMade(self) -> None:
-        """Enter the refusal in the ledger and close.
+        """Record the refusal in the ledger and close the connection.
 
-        A plain socket is closed here and now, not in the next turn of the reactor: there may be
-        more such clients than descriptors.
+        A plain socket is closed immediately and not in the next reactor turn: one turn may accept
+        more clients than there are descriptors.
         """
         self._service.refused(self._listener, self._peer, self._reason)
         if isinstance(self.transport, Server):

@@ -1,8 +1,8 @@
-"""Serves streams: `tcp`, one client at a time, and `multi`, many at once.
+"""Stream services: ``tcp`` (one client at a time) and ``multi`` (many at once).
 
-The two differ in one number, how many connections they admit. Where a full service waits, its
-listeners are left unread, and the kernel keeps the next clients in its accept queue; where it
-refuses, the next clients are accepted and closed at once.
+The kinds differ only in the connection limit. A full service with ``when_full = wait`` pauses
+accepting, and the next clients stay in the accept queue. With ``when_full = refuse`` the next
+clients are accepted and closed at once.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from sockd.services.refusal import RefusedConnection
 
 @implementer(IServiceKind, ICountsDescriptors)
 class StreamKind:
-    """Makes stream services.
+    """A kind of stream services.
 
-    :param limit: how many clients are served at a time, the others waiting; ``None``: what the
-        section says in ``max_connections`` and ``when_full``.
+    :param limit: the connection limit, with further clients waiting; ``None``: as the section's
+        ``max_connections`` and ``when_full`` specify.
     """
 
     datagrams = False
@@ -55,21 +55,20 @@ class StreamKind:
         self._limit = limit
 
     def serve(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> INetworkService:
-        """Return the service of a section."""
+        """Return a new service for a section."""
         return StreamService(spec, reply, context, self._limit)
 
     def descriptors(self, spec: ServiceSpec) -> int:
-        """Return how many a section may need: listeners, the fast path's, and connections."""
+        """Return the number of descriptors that a section may need, connections included."""
         return len(spec.listen) + FAST_PATH_DESCRIPTORS + (self._limit or spec.max_connections)
 
 
 @implementer(IReloadableService)
 class StreamService(ListeningService):
-    """One section of a stream kind, running.
+    """A running stream service.
 
-    :param limit: how many connections are served at a time, the next ones waiting in the kernel's
-        queue; ``None``: what the section says.
-    :ivar fast_path: where plain connections may be echoed; ``None`` if the next ones may not.
+    :param limit: see :class:`StreamKind`.
+    :ivar fast_path: the fast path of new connections; ``None`` if they may not use it.
     """
 
     def __init__(
@@ -85,24 +84,24 @@ class StreamService(ListeningService):
         self._drains: list[Drain] = []
 
     def reconfigure(self, spec: ServiceSpec, reply: IReply, context: ServiceContext) -> None:
-        """Serve the next clients by another section; those that are here stay with theirs."""
+        """Apply a new section to new clients; open connections keep the old one."""
         self._follow(spec, reply, context)
         self._rebind()
 
     def stopService(self) -> Deferred[None]:
-        """Stop accepting; the Deferred fires when the last connection is gone."""
+        """Stop accepting; return a Deferred that fires when the last connection is closed."""
         self.end()
         return Deferred.fromCoroutine(self._stop())
 
     def disconnect(self, connection: int) -> bool:
-        """Close a connection by its number; return whether it was one of these."""
+        """Close a connection by its number; return whether this service had it."""
         found = self._connections.get(connection)
         if found is not None:
             found.hang_up(EndReason.DISCONNECT)
         return found is not None
 
     def hurry(self) -> None:
-        """Stop draining, if it does: the rest is closed."""
+        """End the drain, if there is one, and close the remaining connections."""
         for drain in tuple(self._drains):
             drain.hurry()
 
@@ -112,14 +111,14 @@ class StreamService(ListeningService):
         return None if found is None else found.tcp_info()
 
     def protocol_for(self, listener: Listener, peer: Address) -> Protocol:
-        """Return what serves the next client, or turns it away."""
+        """Return the protocol that serves or refuses the next client."""
         if not self._room:
             return RefusedConnection(self, listener, peer, RefusalReason.FULL)
         if self._is_balancer(peer):
             return ProxiedConnection(self, listener, peer, self.connection_for)
         reason = self.refusal(peer)
         if reason is not None:
-            if self._waits:  # or Twisted would let in twenty more than there is room for
+            if self._waits:  # otherwise Twisted would go on accepting beyond the limit
                 self._update_accepting()
             return RefusedConnection(self, listener, peer, reason)
         return self.connection_for(listener, peer, None)
@@ -127,23 +126,23 @@ class StreamService(ListeningService):
     def connection_for(
         self, listener: Listener, client: Address, via: Address | None
     ) -> StreamConnection:
-        """Return the protocol that serves a client, on the fast path where it may be."""
+        """Return the protocol that serves a client, on the fast path if it may use it."""
         if self.fast_path is not None and listener.transport == "tcp":
             return FastPathConnection(self, listener, client, via, self.fast_path)
         return StreamConnection(self, listener, client, via)
 
     def refusal(self, client: Address) -> RefusalReason | None:
-        """Return why a client may not come in, or ``None`` if it may."""
+        """Return why a client is refused, or ``None`` if it is accepted."""
         return self.admission.admit(client, self.reactor.seconds())
 
     def arrived(self, protocol: PendingClient) -> None:
-        """Keep a place for the client of a balancer, until it is known who that is."""
+        """Count a pending client of a load balancer against the connection limit."""
         self._arriving.add(protocol)
         if self._waits:
             self._update_accepting()
 
     def left(self, protocol: PendingClient) -> None:
-        """Give that place to the client, or to the next one."""
+        """Stop counting a pending client."""
         self._arriving.discard(protocol)
         if self._waits:
             self._resume_accepting()
@@ -156,7 +155,7 @@ class StreamService(ListeningService):
         peer: Address,
         via: Address | None,
     ) -> Connection:
-        """Enter a new connection in the ledger."""
+        """Add a connection to the ledger."""
         connection = self._ledger.open(self.record, listener, local, peer, via)
         self._connections[connection.id] = protocol
         self.admission.opened(peer)
@@ -165,26 +164,26 @@ class StreamService(ListeningService):
         return connection
 
     def closed(self, connection: Connection, reason: EndReason) -> None:
-        """Enter the end of a connection, and let the next client in where one may wait."""
+        """Record the end of a connection in the ledger; resume accepting if that was paused."""
         del self._connections[connection.id]
         self.admission.closed(connection.peer)
         self._ledger.close(connection, reason)
         if self._waits:
             self._resume_accepting()
-        for drain in tuple(self._drains):  # the stop that is done with its own removes it
+        for drain in tuple(self._drains):  # a copy: a drain that ends is removed from the list
             drain.closed(connection.id)
 
     def refused(self, listener: Listener, peer: Address, reason: RefusalReason) -> None:
-        """Enter a client that was turned away."""
+        """Record a refused client in the ledger."""
         self._ledger.refuse(self.record, listener, peer, reason)
 
     @property
     def _room(self) -> int:
-        """How many more clients may come in."""
+        """The number of connections below the limit."""
         return max(0, self._limit - len(self._connections) - len(self._arriving))
 
     def _is_balancer(self, peer: Address) -> bool:
-        """Return whether what a peer sends begins with a PROXY header."""
+        """Return whether a peer is a load balancer, which sends a PROXY header first."""
         if self._balancers is None or peer.port is None:
             return False
         return self._balancers.admits(peer)
@@ -204,13 +203,13 @@ class StreamService(ListeningService):
 
     def _bound(self, known: tuple[Listener, ...]) -> None:
         super()._bound(known)
-        if self._waits:  # connections that a stop has left to finish may fill it already
+        if self._waits:  # it may be full already: a drain may still have connections
             self._update_accepting()
         else:
             self._listeners.resume_accepting(self._limit)
 
     def _update_accepting(self) -> None:
-        """Leave the next clients in the queue until it is clear how many of them may come in."""
+        """Pause accepting; resume in the next reactor turn if the service is not full."""
         self._listeners.pause_accepting()
         if self._room:
             self.reactor.callLater(0, self._resume_accepting)

@@ -1,4 +1,4 @@
-"""The timers of one connection: its idle timeout, its lifetime, and the deadline of its end."""
+"""The timers of a connection: idle timeout, lifetime and close deadline."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from sockd.reactor import IReactor
 
 IDLE_RECHECK = 0.05
-"""How much later, in seconds, a connection with unread input is checked for idleness again."""
+"""The delay before a connection with unread input is checked for idleness again, in seconds."""
 
 
 class TimedConnection(Protocol):
     """A connection that timers may end."""
 
     def idle_time(self) -> float:
-        """Return for how long nothing was received and nothing sent, in seconds."""
+        """Return the time since data was last received or sent, in seconds."""
 
     def has_unread_input(self) -> bool:
         """Return whether the kernel holds input that will be read soon."""
@@ -42,10 +42,12 @@ class ConnectionTimers:
         self._deadline: IDelayedCall | None = None
 
     def start(self, idle_timeout: float, lifetime: float) -> None:
-        """Start what the configuration asks for; 0 stands for no limit.
+        """Start the idle timeout and the lifetime timer.
 
-        :param idle_timeout: in seconds. One timer serves however much traffic there is.
-        :param lifetime: in seconds.
+        Traffic does not restart the idle timer; it checks the idle time when it expires.
+
+        :param idle_timeout: in seconds; 0: none.
+        :param lifetime: in seconds; 0: unlimited.
         """
         if idle_timeout:
             self._idle = self._reactor.callLater(idle_timeout, self._check_idle, idle_timeout)
@@ -55,13 +57,13 @@ class ConnectionTimers:
             )
 
     def set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something after a time, in place of an earlier deadline."""
+        """Call a function after a time; this replaces an earlier deadline."""
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._deadline = self._reactor.callLater(seconds, call)
 
     def cancel(self) -> None:
-        """Stop all of them."""
+        """Stop all timers."""
         for call in (self._idle, self._lifetime, self._deadline):
             if call is not None and call.active():
                 call.cancel()
@@ -69,9 +71,9 @@ class ConnectionTimers:
     def _check_idle(self, timeout: float, is_sure: bool = False) -> None:
         """Close the connection if it is idle.
 
-        After the process stood still there may be input that was not read yet. So a connection
-        that looks idle is checked again after a turn of the reactor, and, while it has unread
-        input, a little later.
+        After the process was suspended the kernel may hold unread input. A connection that looks
+        idle is therefore checked again in the next reactor turn, and after :data:`IDLE_RECHECK`
+        while it has unread input.
         """
         left = timeout - self._connection.idle_time()
         if left > 0:

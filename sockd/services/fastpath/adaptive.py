@@ -1,4 +1,4 @@
-"""Which echoer is the fastest: for few sockets, for many, or for large messages."""
+"""The choice of the fastest echoer: for few sockets, for many, or for large messages."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from sockd.services.fastpath.ring import IoUringEchoer
 from sockd.services.fastpath.splice import SpliceEchoer
 
 MANY = 10
-"""From here on it pays to serve them all at once."""
+"""The number of sockets from which the echoer for many sockets is faster."""
 
 SETTLED = 16
-"""After so many calls in a row to which everybody had something to say, connections no longer come
-and go."""
+"""After this many consecutive calls in which every socket had data, connections are considered
+stable."""
 
 LARGE = 16384
-"""From this size on, in bytes, it pays not to copy messages."""
+"""The mean message size, in bytes, from which the echoer for large messages is faster."""
 
 SEVERAL = 2
-"""How many clients it takes: of a single one, who does not copy is so quick that he finds each
-message in pieces."""
+"""The minimum number of sockets for the echoer for large messages. With a single socket it is fast
+enough to find each message only partly received."""
 
 
 @implementer(IEchoer)
 class AdaptiveEchoer:
-    """An echoer that leaves each call to one of three, going by what the last calls brought.
+    """An echoer that delegates each call to one of three, according to the previous calls.
 
-    While connections come and go, what that takes leaves the long way into the system cold in the
-    processor's caches, so that all are left to the usual one.
+    While connections are opened and closed, the code of io_uring(7) is evicted from the processor's
+    caches, and the usual echoer is faster.
     """
 
     def __init__(self, usual: IEchoer, many: IEchoer, large: IEchoer) -> None:
@@ -41,7 +41,7 @@ class AdaptiveEchoer:
         self._are_large = False
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Have them served by the one that is faster."""
+        """Echo with the echoer that is expected to be the fastest."""
         count = len(descriptors)
         if self._are_large and count >= SEVERAL:
             self._last = self._large
@@ -50,24 +50,27 @@ class AdaptiveEchoer:
         else:
             self._last = self._usual
         received, sent = self._last.echo(descriptors)
-        all_spoke = min(received) > 0
-        self._settled_calls = self._settled_calls + 1 if all_spoke else 0
-        self._are_large = all_spoke and sum(received) >= LARGE * count
+        all_had_data = min(received) > 0
+        self._settled_calls = self._settled_calls + 1 if all_had_data else 0
+        self._are_large = all_had_data and sum(received) >= LARGE * count
         return received, sent
 
     def unsent(self, index: int) -> bytes:
-        """Return what the echoer of the last call has."""
+        """Return the unsent bytes from the echoer of the last call."""
         rest: bytes = self._last.unsent(index)
         return rest
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all three."""
         for each in {self._usual, self._many, self._large}:
             each.close()
 
 
 def best_echoer(may_use_io_uring: bool) -> IEchoer:
-    """Return the fastest echoer that the system has, with what needs nothing special beneath it."""
+    """Return an adaptive echoer of those that the system supports.
+
+    :param may_use_io_uring: whether io_uring(7) may be used.
+    """
     usual: IEchoer = ReadWriteEchoer()
     many = large = usual
     if may_use_io_uring:

@@ -1,4 +1,4 @@
-"""A connection that is echoed on the fast path for as long as there is nothing else to do."""
+"""A connection that is echoed on the fast path while the kernel accepts all output."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @implementer(IFastPathConnection)
 class FastPathConnection(StreamConnection):
-    """A connection of a service whose reply is the identity.
+    """A connection of a service that may bypass its reply.
 
-    Twisted asks for more each time that it has sent all, and once at the start: from then on the
-    fast path reads and writes, until the kernel does not take something.
+    Twisted calls :meth:`resumeProducing` at the start and whenever its write buffer is empty. The
+    connection then enters the fast path, until the kernel does not accept all output.
 
-    :param fast_path: where it is echoed.
+    :param fast_path: the fast path of the service.
     """
 
     def __init__(
@@ -42,20 +42,20 @@ class FastPathConnection(StreamConnection):
         self._fast_path: FastPath | None = fast_path
 
     def first_data(self, data: bytes) -> None:
-        """Answer what was read before this connection was made.
+        """Answer input that was read before this protocol was attached to the transport.
 
-        The fast path must not answer what comes next before this is sent; then it goes on.
+        The connection leaves the fast path until the answer is sent, to keep the order of bytes.
         """
         self._leave_fast_path()
         super().first_data(data)
 
     def hang_up(self, reason: EndReason) -> None:
-        """Close the connection soon, whatever the peer does."""
+        """Leave the fast path, and close the connection soon, whatever the peer does."""
         self._leave_fast_path()
         super().hang_up(reason)
 
     def resumeProducing(self) -> None:
-        """Read on, by the fast path where there is room for it."""
+        """Resume reading, on the fast path if it can be entered."""
         if self._fast_path is None:
             super().resumeProducing()
             return
@@ -66,22 +66,22 @@ class FastPathConnection(StreamConnection):
             self.fast_path_closed()
 
     def send_blocked(self, rest: bytes) -> None:
-        """Send what the kernel did not take; then Twisted asks for more."""
+        """Write the rest to the transport, which calls :meth:`resumeProducing` when it is sent."""
         self._is_stalled = True
         self.transport.write(rest)
 
     def fast_path_closed(self) -> None:
-        """Go on as an ordinary connection."""
+        """Continue as an ordinary connection."""
         self._fast_path = None
         self.transport.unregisterProducer()
         self._begin_reading()
 
     def ended(self, reason: Failure) -> None:
-        """Close: this is what the reactor would do, and nothing is left to be sent."""
+        """Close the transport as the reactor would; all output has been sent."""
         self.transport.connectionLost(reason)
 
     def _begin_reading(self) -> None:
-        # A transport of another class reads already, and what was sent may be on its way still.
+        # Transports of other classes have started to read, and a greeting may not be sent yet.
         if not isinstance(self.transport, PatientServer) or self._record.writes:
             self._fast_path = None
         if self._fast_path is None:

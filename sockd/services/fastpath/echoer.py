@@ -1,7 +1,7 @@
 """The interface of the fast path's echoers, and the portable one.
 
-:class:`ReadWriteEchoer` makes two system calls for each message and copies it. Beside this module,
-``ring`` makes two calls for many messages, ``splice`` copies nothing, and ``adaptive`` chooses.
+:class:`ReadWriteEchoer` makes two system calls for each message and copies it. The module ``ring``
+makes two calls for many messages, ``splice`` copies nothing, and ``adaptive`` chooses.
 """
 
 from __future__ import annotations
@@ -12,49 +12,51 @@ from os import read, write
 from zope.interface import Interface, implementer
 
 READ_SIZE = 65536
-"""How many bytes one read may bring, the same as in Twisted."""
+"""The maximum size of one read, in bytes, as in Twisted."""
 
 MOST_SOCKETS = 64
-"""How many sockets an echoer may be given at once."""
+"""The maximum number of sockets in one call of an echoer."""
 
 LATER = (-EAGAIN, -EINTR)
-"""Results that are no error: nothing to read, or no room to write to, at the moment."""
+"""Results that are not errors: at the moment nothing can be read, or nothing can be written."""
 
 
 class IEchoer(Interface):
-    """Sends back what sockets have received, and never waits."""
+    """An object that sends back the input of sockets, without blocking."""
 
     def echo(descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Read from each socket once, and write to it what was read.
+        """Read from each socket once, and write the data back.
 
         :param descriptors: at most :data:`MOST_SOCKETS`.
-        :return: the results of the reads and of the writes, in the same order: a number of bytes,
-            or ``-errno`` (errno(3)). A read of 0 is the end of what the peer says. Where nothing
-            was read, the write is 0.
-        :raise OSError: if nothing could be read from any of them, for no fault of theirs.
-            After any other exception nobody knows what was.
+        :return: the results of the reads and of the writes, in the order of the descriptors: a
+            number of bytes, or ``-errno`` (errno(3)). A read of 0 is the end of the stream. The
+            write is 0 if nothing was read.
+        :raise OSError: if nothing was read from any socket, for a reason that concerns none of
+            them. After any other exception it is unknown what was read.
         """
 
     def unsent(index: int) -> bytes:
-        """Return what the last call read from one of its sockets and may still be written.
+        """Return the bytes that the last call read from a socket and that are still to be written.
 
-        There is nothing where nothing was read, where all was written, or where the write failed
-        for good.
+        The result is empty if nothing was read, if everything was written, or if the write failed
+        permanently.
+
+        :param index: the position of the socket in that call.
         """
 
     def close() -> None:
-        """Give back what it holds of the system."""
+        """Release all system resources."""
 
 
 @implementer(IEchoer)
 class ReadWriteEchoer:
-    """An echoer that serves one socket after the other: read(2), write(2)."""
+    """An echoer that serves one socket after the other, with read(2) and write(2)."""
 
     def __init__(self) -> None:
         self._unsent: dict[int, bytes] = {}
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Read and write, socket by socket; keep only what could not be written."""
+        """Read and write, one socket after the other."""
         self._unsent.clear()
         received, sent = [], []
         for index, descriptor in enumerate(descriptors):
@@ -66,7 +68,7 @@ class ReadWriteEchoer:
                 if got:
                     put = write(descriptor, data)
             except OSError as error:
-                got, put = broken_off(got, error)
+                got, put = failed_results(got, error)
             if data and (0 <= put < got or put in LATER):
                 self._unsent[index] = data[max(put, 0) :]
             received.append(got)
@@ -74,17 +76,17 @@ class ReadWriteEchoer:
         return received, sent
 
     def unsent(self, index: int) -> bytes:
-        """Return what was kept of a socket."""
+        """Return the bytes of a socket that could not be written."""
         return self._unsent.get(index, b"")
 
     def close(self) -> None:
-        """Do nothing: it holds nothing."""
+        """Do nothing: it holds no resources."""
 
 
-def broken_off(received: int, error: OSError) -> tuple[int, int]:
-    """Return the results of a read and a write of which the last one has failed.
+def failed_results(received: int, error: OSError) -> tuple[int, int]:
+    """Return the results of a read and a write after one of them has failed.
 
-    :param received: how many bytes were read; 0 if it was the read that failed.
+    :param received: the number of bytes read; 0 if the read failed.
     """
     result = -(error.errno or EIO)
     return (received, result) if received else (result, 0)

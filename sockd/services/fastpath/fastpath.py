@@ -1,12 +1,13 @@
 """The fast path: plain TCP is echoed without a turn of the reactor for each message.
 
-Twisted makes two turns, one to read and one to write. Here the reactor watches one descriptor, an
-epoll(7) instance of the fast path, and :meth:`FastPath.doRead` has an echoer read and write for
-every connection that is readable. Twisted stays in charge of the connections: a transport is
-paused while its connection is on the fast path, which only reads and writes. When the kernel does
-not take all that was read, the connection goes back to its transport together with the rest, and
-may return when all of it is sent. When a connection ends, the fast path calls its transport as the
-reactor would.
+Twisted needs two reactor turns for a message, one to read and one to write. Here the reactor
+watches one descriptor, an epoll(7) instance of the fast path. :meth:`FastPath.doRead` makes an
+echoer read and write for every readable connection.
+
+Twisted's transports still own the connections. A transport is paused while its connection is on
+the fast path. If the kernel does not accept all output, the connection returns to its transport
+together with the unsent bytes, and may enter the fast path again when they are sent. When a
+connection ends, the fast path calls its transport as the reactor would.
 """
 
 from __future__ import annotations
@@ -31,32 +32,35 @@ from sockd.support.logger import PartLogger
 HAS_EPOLL = sys.platform == "linux"
 
 FAST_PATH_DESCRIPTORS = 6
-"""An epoll(7) instance, an io_uring(7) with two more for its memory, a pipe(7)."""
+"""An epoll(7) instance, an io_uring(7) with two memory mappings, and a pipe(7)."""
 
-MOST_READS = 256
-MOST_BYTES = 16 * READ_SIZE
-"""A turn that has read so much ends with what is at hand: after some milliseconds."""
+MAX_READS_PER_TURN = 256
+MAX_BYTES_PER_TURN = 16 * READ_SIZE
+"""Limits of one reactor turn, which ends after a few milliseconds."""
 
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
 
 
 class IFastPathConnection(Interface):
-    """A connection that takes the lane. Whatever it is told, it is not on the lane any more."""
+    """A connection on the fast path; it is removed before each of these calls."""
 
     def send_blocked(rest: bytes) -> None:
-        """Send what the kernel did not take, and come back when that is done."""
+        """Send the bytes that the kernel did not accept; enter the fast path again afterwards."""
 
     def fast_path_closed() -> None:
-        """Go on without it."""
+        """Continue without the fast path."""
 
     def ended(reason: Failure) -> None:
-        """Close, for a reason that Twisted's transports know."""
+        """Close the connection.
+
+        :param reason: as for ``connectionLost`` of Twisted's transports.
+        """
 
 
 @implementer(IReadDescriptor)
 class FastPath:
-    """The connections of a service that are echoed past the reactor."""
+    """The connections of a service that are on the fast path."""
 
     _log = PartLogger("sockd")
 
@@ -71,9 +75,9 @@ class FastPath:
     def enter(
         self, handle: socket.socket, record: Connection, connection: IFastPathConnection
     ) -> None:
-        """Echo what a socket receives from now on; nothing may wait to be sent on it.
+        """Echo the input of a socket from now on; it must not have pending output.
 
-        :raise OSError: if the system has no room for it (epoll_create(2), epoll_ctl(2)).
+        :raise OSError: if the system has no resources for it (epoll_create(2), epoll_ctl(2)).
         """
         epoll = self._epoll or self._open()
         descriptor = handle.fileno()
@@ -81,19 +85,19 @@ class FastPath:
         self._connections[descriptor] = record, connection
 
     def allow(self, io_uring: bool) -> None:
-        """Say whether messages may go by io_uring(7) from now on, where the system has it."""
+        """Set whether io_uring(7) may be used, if the system has it."""
         if io_uring != self._may_use_io_uring:
             self._may_use_io_uring = io_uring
             if self._epoll is not None:
-                self._echo_by(best_echoer(io_uring))
+                self._use_echoer(best_echoer(io_uring))
 
     def leave(self, handle: socket.socket) -> None:
-        """Leave a socket to its transport; do nothing if it is not here."""
+        """Return a socket to its transport; do nothing if it is not on the fast path."""
         if handle.fileno() in self._connections:
             self._remove(handle.fileno())
 
     def close(self) -> None:
-        """Give the descriptor back; whoever is still here goes on without the lane."""
+        """Return all connections to their transports and close the epoll(7) instance."""
         if self._epoll is not None:
             for descriptor, (_, connection) in tuple(self._connections.items()):
                 self._remove(descriptor)
@@ -101,24 +105,24 @@ class FastPath:
             self._reactor.removeReader(self)
             self._epoll.close()
             self._epoll = None
-            self._echo_by(ReadWriteEchoer())
+            self._use_echoer(ReadWriteEchoer())
 
     def fileno(self) -> int:
-        """Return the descriptor, readable as soon as one of the sockets is; -1 once closed."""
+        """Return the epoll(7) descriptor, or -1 if it is closed."""
         return -1 if self._epoll is None else self._epoll.fileno()
 
     def logPrefix(self) -> str:
-        """Return what Twisted's log lines call it."""
-        return "lane"
+        """Return the name that Twisted uses in its log lines."""
+        return "fast path"
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close; the reactor gives the descriptor up."""
+        """Close: the reactor has dropped the descriptor."""
         self.close()
 
     def doRead(self) -> None:
-        """Echo what has arrived, and what arrives meanwhile, but not all of a flood."""
+        """Echo all input, within the limits of one reactor turn."""
         reads = size = 0
-        while self._epoll is not None and reads < MOST_READS and size < MOST_BYTES:
+        while self._epoll is not None and reads < MAX_READS_PER_TURN and size < MAX_BYTES_PER_TURN:
             ready = self._epoll.poll(0, MOST_SOCKETS)
             if not ready:
                 break
@@ -133,47 +137,49 @@ class FastPath:
             self._epoll = None
             epoll.close()
             raise
-        self._echo_by(best_echoer(self._may_use_io_uring))
+        self._use_echoer(best_echoer(self._may_use_io_uring))
         return epoll
 
     def _echo(self, descriptors: list[int]) -> int:
-        """Serve those that have something to say; return how many bytes that was.
+        """Echo the input of readable sockets; return the number of bytes.
 
-        All is counted before anybody is told of an end.
+        All bytes are counted before the first connection is notified of its end.
         """
         echoer = self._echoer
-        received, sent = self._serve(echoer, descriptors)
+        received, sent = self._read_and_write(echoer, descriptors)
         if received == sent and 0 not in received:
             return self._count(descriptors, received)
         size = 0
-        heard = [index for index, got in enumerate(received) if got > 0]
-        if heard:
-            sizes = [received[index] for index in heard]
-            size = self._count([descriptors[index] for index in heard], sizes)
+        with_data = [index for index, got in enumerate(received) if got > 0]
+        if with_data:
+            sizes = [received[index] for index in with_data]
+            size = self._count([descriptors[index] for index in with_data], sizes)
         leaving = [
-            (self._off(descriptor), received[index], echoer.unsent(index))
+            (self._pop(descriptor), received[index], echoer.unsent(index))
             for index, descriptor in enumerate(descriptors)
             if received[index] not in LATER and not received[index] == sent[index] > 0
         ]
         self._release(leaving)
         return size
 
-    def _serve(self, echoer: IEchoer, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Read and write; end them all if it is not known what of theirs was read, and where it is.
+    def _read_and_write(
+        self, echoer: IEchoer, descriptors: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """Call the echoer; end all connections if it is unknown what was read.
 
-        To go on would be to leave something out.
+        To continue them could lose bytes of the stream.
         """
         try:
             results: tuple[list[int], list[int]] = echoer.echo(descriptors)
         except OSError:
             raise
         except Exception:
-            self._release([(self._off(descriptor), -EIO, b"") for descriptor in descriptors])
+            self._release([(self._pop(descriptor), -EIO, b"") for descriptor in descriptors])
             raise
         return results
 
     def _count(self, descriptors: list[int], sizes: list[int]) -> int:
-        """Enter messages of so many bytes in the ledger; return how many bytes they have in all."""
+        """Count one message per descriptor in the ledger; return the sum of the sizes."""
         now, size = self._reactor.seconds(), sum(sizes)
         connections = self._connections
         for descriptor, length in zip(descriptors, sizes, strict=True):
@@ -182,12 +188,12 @@ class FastPath:
         return size
 
     def _release(self, leaving: Iterable[tuple[IFastPathConnection, int, bytes]]) -> None:
-        """Part with connections whose peers do not keep up, or that have come to an end.
+        """Return blocked connections to Twisted; close the ended ones.
 
-        They are off the lane, whatever one of them does to the others. If one does not take it
-        well, they have their turn all the same: what was read of theirs is nowhere but here.
+        An exception in one connection does not affect the others: their unsent bytes exist only
+        here.
 
-        :param leaving: what was read last, as a size or an error, and the rest of it, if there is.
+        :param leaving: the connection, the result of the last read, and the unsent bytes.
         """
         for connection, got, rest in leaving:
             try:
@@ -196,15 +202,15 @@ class FastPath:
                 else:
                     connection.ended(_LOST if got else _DONE)
             except Exception:
-                self._log.failure("A connection failed as it left the lane")
+                self._log.failure("A connection failed when it left the fast path")
 
-    def _off(self, descriptor: int) -> IFastPathConnection:
-        """Take a connection off the lane, before it is told why."""
+    def _pop(self, descriptor: int) -> IFastPathConnection:
+        """Remove a connection from the fast path and return it."""
         _, connection = self._connections[descriptor]
         self._remove(descriptor)
         return connection
 
-    def _echo_by(self, echoer: IEchoer) -> None:
+    def _use_echoer(self, echoer: IEchoer) -> None:
         self._echoer.close()
         self._echoer = echoer
 
@@ -213,5 +219,5 @@ class FastPath:
         if self._epoll is not None:
             try:
                 self._epoll.unregister(descriptor)
-            except OSError:  # somebody at the prompt has closed the socket itself
+            except OSError:  # the socket was closed elsewhere, for example from the admin shell
                 return

@@ -1,12 +1,12 @@
-"""Many operations with one system call: io_uring(7), as far as the fast lane needs it.
+"""Many operations with one system call: the part of io_uring(7) that the fast path needs.
 
-What the kernel is to do is an entry in memory that it shares with the process, and so is what came
-of it. One ring holds which entries are next, another one the results. Here every operation must be
-one that does not wait: it is done or refused before the call returns, and nothing is ever under
-way between two calls.
+The process and the kernel share memory with entries, which describe the operations, and with two
+rings: the submission ring lists the entries that are next, the completion ring holds the results.
+Only operations that do not block are used here. Each one has completed or failed when the system
+call returns, and none is pending between two calls.
 
-The C library has no functions for these calls, so they go by syscall(2), with numbers that are the
-same on all architectures but MIPS and Alpha, which have nothing there.
+The C library has no functions for these system calls, so syscall(2) is used. The numbers are the
+same on all architectures except MIPS and Alpha, where they are not assigned.
 """
 
 from __future__ import annotations
@@ -20,29 +20,31 @@ from collections.abc import Callable
 from errno import ENOSYS
 
 ENTRY = struct.Struct("=BxxxiQQIIQ24x")
-"""``struct io_uring_sqe``: operation, descriptor, offset, address, length, flags, own number."""
+"""``struct io_uring_sqe``: operation, descriptor, offset, address, length, flags, user data."""
 
 SEND, RECEIVE = 26, 27
 """``IORING_OP_SEND``, ``IORING_OP_RECV``: send(2), recv(2)."""
 
 _SETUP, _ENTER = 425, 426
 _NEEDED_FEATURES = 1 | 2 | 32
-"""Both rings in one mapping, results that are never dropped, Linux 5.7 with both operations."""
+"""``IORING_FEAT_SINGLE_MMAP``, ``IORING_FEAT_NODROP`` and ``IORING_FEAT_FAST_POLL`` (Linux 5.7)."""
 
 _RINGS, _ENTRIES = 0, 0x10000000
-"""Where in the descriptor they lie, to be mapped."""
+"""The offsets for mmap(2): ``IORING_OFF_SQ_RING``, ``IORING_OFF_SQES``."""
 
 _RESULT_SIZE = 16
 _NUMBER, _RESULT = (0 if sys.byteorder == "little" else 1), 2
-"""``struct io_uring_cqe``: how long, and which 32 bits say what was done and what came of it."""
+"""``struct io_uring_cqe``: its size, and the positions of the user data and the result in 32-bit
+words."""
 
 _WORD = 0xFFFFFFFF
 
 
 class _Ring(ctypes.Structure):
-    """``struct io_sqring_offsets``, ``struct io_cqring_offsets``: where in its mapping a ring is.
+    """``struct io_sqring_offsets`` and ``struct io_cqring_offsets``.
 
-    They differ in two words: ``entries`` and ``results`` are where each begins.
+    They differ in the field with the start of the array: ``entries`` in the first, ``results`` in
+    the second.
     """
 
     _fields_ = (
@@ -72,15 +74,16 @@ class _Parameters(ctypes.Structure):
 
 
 class IoUring:
-    """Entries to be prepared by the user, and to be done in any order, again and again.
+    """An io_uring(7) instance whose entries are prepared once and submitted repeatedly.
 
-    All is done in one thread and between system calls, so that no memory barriers are needed.
+    One thread uses the rings, and only between system calls, so no memory barriers are needed.
 
-    :param length: how many entries; a power of 2.
-    :ivar entries: their memory; :data:`ENTRY` packs one, with its number from 0 as the last word.
-    :ivar error: why the last call did less than it should, as errno(3) has it.
-    :raise OSError: if the system has no io_uring, or not for this process: Linux before 5.7, sysctl
-        kernel.io_uring_disabled, a seccomp filter such as Docker's, too many open files.
+    :param length: the number of entries; a power of 2.
+    :ivar entries: the memory of the entries. :data:`ENTRY` packs one; its user data is its number,
+        counted from 0.
+    :ivar error: the errno(3) of the last system call that submitted fewer entries than requested.
+    :raise OSError: if io_uring is not available to this process: Linux before 5.7, the sysctl
+        ``kernel.io_uring_disabled``, a seccomp filter such as Docker's, too many open files.
     """
 
     def __init__(self, length: int) -> None:
@@ -104,12 +107,12 @@ class IoUring:
         self.error = 0
 
     def do(self, operations: memoryview) -> list[int]:
-        """Do what these entries say, in this order, and return the results.
+        """Perform operations in order and return their results.
 
-        :param operations: the numbers of entries, in format ``I``; as many as there are, at most.
-        :return: what the system calls would return, or ``-errno``. There are fewer if the system
-            did not come to the last ones, for want of memory above all: those were not done.
-        :raise RuntimeError: if an operation waits after all; the others were done.
+        :param operations: the numbers of entries, in format ``I``; at most the number of entries.
+        :return: what the system calls would return, or ``-errno``. There are fewer results than
+            operations if the kernel did not perform the last ones, usually for lack of memory.
+        :raise RuntimeError: if an operation is still pending; the others were performed.
         """
         count, start = len(operations), self._submitted % len(self._order)
         room = len(self._order) - start
@@ -121,10 +124,10 @@ class IoUring:
         if done < count:
             self.error, done = ctypes.get_errno(), max(done, 0)
         self._submitted = self._words[self._tail] = (self._submitted + done) & _WORD
-        return self._take(operations[:done].tolist())
+        return self._pop_results(operations[:done].tolist())
 
     def close(self) -> None:
-        """Give the descriptor back; the memory, with two more of them, goes with this object."""
+        """Close the descriptor; the mappings are freed with this object."""
         os.close(self._descriptor)
 
     def _map(self, made: _Parameters) -> None:
@@ -144,17 +147,17 @@ class IoUring:
         results = rings.cast("i")[completion.results // 4 :][: 4 * made.completions]
         self._numbers, self._results = results[_NUMBER::4], results[_RESULT::4]
 
-    def _take(self, operations: list[int]) -> list[int]:
-        """Take the results of these operations, in their order.
+    def _pop_results(self, operations: list[int]) -> list[int]:
+        """Remove the results of these operations from the ring; return them in the same order.
 
-        Until Linux 6.2 the kernel's own order is another one where something was refused.
+        Until Linux 6.2 the kernel reports them in another order if an operation failed.
         """
         count = len(operations)
         if (self._words[self._ready] - self._completed) & _WORD != count:
-            message = "io_uring(7): an operation waits that should not"
+            message = "io_uring(7): an operation is still pending"
             raise RuntimeError(message)
         start = self._completed % len(self._results)
-        numbers, results = (_round(ring, start, count) for ring in (self._numbers, self._results))
+        numbers, results = (_words(ring, start, count) for ring in (self._numbers, self._results))
         self._completed = self._words[self._seen] = (self._completed + count) & _WORD
         if numbers != operations:
             by_number = dict(zip(numbers, results, strict=True))
@@ -162,7 +165,7 @@ class IoUring:
         return results
 
 
-def _round(ring: memoryview, start: int, count: int) -> list[int]:
-    """Return so many words of a ring, which goes on at its beginning."""
+def _words(ring: memoryview, start: int, count: int) -> list[int]:
+    """Return words of a ring, continuing at its beginning after its end."""
     words: list[int] = ring[start : start + count].tolist()
     return words + ring[: count - len(words)].tolist()

@@ -1,7 +1,7 @@
 """An echoer that makes two system calls for many messages: one for all reads, one for all writes.
 
-What is read from a socket lies in a place of its own, and is written from there: neither the bytes
-nor the addresses are looked at.
+Each socket of a call has its own buffer. Data is read into it and written from it, and never
+becomes a Python object.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from sockd.services.fastpath.io_uring import ENTRY, RECEIVE, SEND, IoUring
 
 _READS = memoryview(array("I", range(MOST_SOCKETS)))
 _WRITES = memoryview(array("I", range(MOST_SOCKETS, 2 * MOST_SOCKETS)))
-"""The numbers of the entries: a read for each place, then a write for each."""
+"""The numbers of the entries: a read for each buffer, then a write for each."""
 
 _NOWHERE = -1
 _STEP = ENTRY.size // 4
 _DESCRIPTOR, _LENGTH = 1, 6
-"""Which 32 bits of an entry those are."""
+"""The positions of these fields in an entry, in 32-bit words."""
 
 
 @implementer(IEchoer)
 class IoUringEchoer:
-    """The echoer of systems that have io_uring(7).
+    """The echoer for many sockets, with io_uring(7).
 
-    :raise OSError: if this one has not, or not for this process.
+    :raise OSError: if io_uring is not available to this process.
     """
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class IoUringEchoer:
         self._sent: list[int] = []
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Read from all, then write to those that had something to say."""
+        """Read from all sockets, then write to those that had data."""
         count = len(descriptors)
         self._read_from[:count] = self._write_to[:count] = memoryview(array("i", descriptors))
         received = self._uring.do(_READS[:count])
         if not received:
-            message = "io_uring_enter(2) did nothing"
+            message = "io_uring_enter(2) performed no operation"
             raise OSError(self._uring.error, message)
         received += [-EAGAIN] * (count - len(received))
         self._write_lengths[:count] = memoryview(array("i", received))
@@ -58,18 +58,18 @@ class IoUringEchoer:
         return self._received, self._sent
 
     def unsent(self, index: int) -> bytes:
-        """Return the rest of what lies in a place."""
+        """Return the part of a buffer that was not written."""
         size, sent = self._received[index], self._sent[index]
         if size < 0 or (sent < 0 and sent not in LATER):
             return b""
         return self._buffers.data(index, max(sent, 0), size)
 
     def close(self) -> None:
-        """Give the ring back."""
+        """Close the ring."""
         self._uring.close()
 
     def _prepare(self) -> None:
-        """Write all entries, but for their sockets and the lengths of the writes."""
+        """Fill in all entries, except for the sockets and the lengths of the writes."""
         flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
         for numbers, operation in ((_READS, RECEIVE), (_WRITES, SEND)):
             for index, number in enumerate(numbers):
@@ -78,9 +78,9 @@ class IoUringEchoer:
                 ENTRY.pack_into(self._uring.entries, number * ENTRY.size, *entry)
 
     def _write(self, received: list[int]) -> list[int]:
-        """Send back what was received, and return a result for each place.
+        """Write the contents of the buffers; return a result for each.
 
-        What the system has no room for is as if it had been refused for now.
+        Writes that the kernel did not perform count as ``EAGAIN``.
         """
         if min(received) > 0:
             sent = self._uring.do(_WRITES[: len(received)])

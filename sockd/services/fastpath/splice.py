@@ -1,7 +1,7 @@
-"""An echoer that copies nothing: what a socket has received goes through a pipe back into it.
+"""An echoer that copies nothing: it moves input through a pipe back into the socket.
 
-The kernel passes on the pages in which the bytes lie, with splice(2). That is more work than to
-copy a short message, and much less than to copy a long one.
+splice(2) moves pages instead of bytes. For short messages that costs more than copying, for long
+messages much less.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from errno import EAGAIN
 
 from zope.interface import implementer
 
-from sockd.services.fastpath.echoer import LATER, READ_SIZE, IEchoer, broken_off
+from sockd.services.fastpath.echoer import LATER, READ_SIZE, IEchoer, failed_results
 
 PIPE_SIZE = 4 * READ_SIZE
-"""A pipe has a slot for each 4 KiB, and a piece of a message takes one, however short it is: so
-there is room for a whole read in the pieces in which Ethernet brings it."""
+"""The capacity of the pipe, in bytes. A pipe has one slot for each 4 KiB, and each segment takes a
+slot however short it is. This capacity holds a whole read in segments of Ethernet's size."""
 
 NOTHING = (0, -EAGAIN)
-"""What splice(2) says not only at the end, or of a socket that has nothing, but also before urgent
-data (TCP's, RFC 6093), whatever comes after that."""
+"""Results of splice(2) at the end of the stream or without input, but also in front of TCP urgent
+data (RFC 6093), even if more input follows."""
 
 
 @implementer(IEchoer)
 class SpliceEchoer:
-    """The echoer for large messages. Between two messages its pipe is empty.
+    """The echoer for large messages. Its pipe is empty between two messages.
 
-    :raise ImportError: if this is not Linux, or an implementation of Python without splice(2).
-    :raise OSError: if there is no room for such a pipe (pipe(7) has the limits for users), or if a
-        filter of system calls (seccomp(2)) keeps splice(2) away.
+    :raise ImportError: if this is not Linux, or if Python was built without splice(2).
+    :raise OSError: if the pipe cannot be enlarged (pipe(7) describes the limits for users), or if
+        a seccomp(2) filter blocks splice(2).
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class SpliceEchoer:
             raise
 
     def echo(self, descriptors: list[int]) -> tuple[list[int], list[int]]:
-        """Pass on what each socket has, as much as the pipe takes at once."""
+        """Move the input of each socket through the pipe, up to :data:`READ_SIZE` bytes."""
         self._unsent.clear()
         splice, at_once = self._splice, os.SPLICE_F_NONBLOCK
         received, sent = [], []
@@ -57,37 +57,37 @@ class SpliceEchoer:
                 if got:
                     put = splice(self._outlet, descriptor, got, flags=at_once)
             except OSError as error:
-                got, put = broken_off(got, error)
+                got, put = failed_results(got, error)
             if got in NOTHING:
                 got, put = self._read(index, descriptor)
             elif got > 0 and put < got:
-                self._take_out(index, put)
+                self._empty_pipe(index, put)
             received.append(got)
             sent.append(put)
         return received, sent
 
     def unsent(self, index: int) -> bytes:
-        """Return what was taken out of the pipe again, or never went into it."""
+        """Return the bytes of a socket that could not be written."""
         return self._unsent.get(index, b"")
 
     def close(self) -> None:
-        """Give the pipe back."""
+        """Close the pipe."""
         os.close(self._outlet)
         os.close(self._inlet)
 
     def _read(self, index: int, descriptor: int) -> tuple[int, int]:
-        """Look again where there seems to be nothing, and leave it to others to write what is."""
+        """Read with read(2) where splice(2) found nothing; keep the data as unsent."""
         try:
             data = os.read(descriptor, READ_SIZE)
         except OSError as error:
-            return broken_off(0, error)
+            return failed_results(0, error)
         if not data:
             return 0, 0
         self._unsent[index] = data
         return len(data), -EAGAIN
 
-    def _take_out(self, index: int, put: int) -> None:
-        """Empty the pipe of what the kernel did not take, and keep it if it may take it later."""
+    def _empty_pipe(self, index: int, put: int) -> None:
+        """Empty the pipe; keep the bytes if they can still be written."""
         rest = os.read(self._outlet, READ_SIZE)
         if put >= 0 or put in LATER:
             self._unsent[index] = rest
