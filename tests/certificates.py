@@ -1,4 +1,4 @@
-"""Certificates for localhost, made for a test and valid for a day."""
+"""Certificates for localhost, created for a test and valid for a day."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class TLSFiles:
-    """A key and its certificate in one folder, apart and together.
+    """A key and its certificate, in separate files and in one.
 
-    :ivar pems: a folder as the ``tls:`` endpoint takes it: ``HOST.pem`` with both.
+    :ivar pems: a folder for a ``tls:`` endpoint, with both in ``HOST.pem``.
     """
 
     key: Path
@@ -31,13 +31,13 @@ class TLSFiles:
         return f"ssl:{port}:privateKey={self.key}:certKey={self.certificate}:interface=127.0.0.1"
 
     def replace(self, other: TLSFiles) -> None:
-        """Have the certificate of others, as a renewal does it: in the same files."""
+        """Replace the certificate in the same files, as a renewal does."""
         other.key.replace(self.key)
         other.certificate.replace(self.certificate)
         (other.pems / "localhost.pem").replace(self.pems / "localhost.pem")
 
     def client_context(self) -> ssl.SSLContext:
-        """Return what a client needs to trust it."""
+        """Return a trust root for clients."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
@@ -50,12 +50,12 @@ class Issued:
 
     @property
     def pem(self) -> bytes:
-        """The certificate alone."""
+        """The certificate in PEM."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
     def key_pem(self) -> bytes:
-        """The key alone."""
+        """The key in PEM."""
         return key_pem(self.key)
 
 
@@ -64,7 +64,7 @@ def key_pem(
     form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8,
     passphrase: bytes = b"",
 ) -> bytes:
-    """Return a private key in PEM; with a passphrase it is encrypted."""
+    """Return a private key in PEM, encrypted if a passphrase is given."""
     encryption = (
         serialization.BestAvailableEncryption(passphrase)
         if passphrase
@@ -85,10 +85,10 @@ def issue(
     """Return a new certificate.
 
     :param name: its common name.
-    :param issuer: who signs it; by default it signs itself.
-    :param host: the DNS name that it is for; empty: none.
-    :param age: how long ago it became valid.
-    :param validity: for how long from now on it is valid.
+    :param issuer: the certificate that signs it; by default it is self-signed.
+    :param host: its DNS name; empty: none.
+    :param age: the time since it became valid.
+    :param validity: the time until it expires.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -112,10 +112,10 @@ def issue(
 def make_tls_files(
     folder: Path, host: str = "localhost", validity: datetime.timedelta = DAY
 ) -> TLSFiles:
-    """Make a certificate that signs itself.
+    """Create a self-signed certificate.
 
-    :param host: the DNS name that the certificate is for; empty: none, but for its subject's.
-    :param validity: for how long from now on it is valid.
+    :param host: its DNS name in the subjectAltName; empty: none.
+    :param validity: the time until it expires.
     """
     return write_tls_files(
         folder, issue("localhost", host=host, age=abs(validity) * 2, validity=validity)

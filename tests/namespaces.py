@@ -1,7 +1,7 @@
-"""Two hosts on one wire: network namespaces joined by a veth pair, gone after the test.
+"""Two hosts on one link: network namespaces with a veth pair, removed after the test.
 
-Needs root and iproute2 (ip-netns(8), veth(4)). The addresses are those of documentation
-(RFC 5737, RFC 3849), and there is no way out: no default route.
+Needs root and iproute2 (ip-netns(8), veth(4)). The addresses are documentation addresses (RFC 5737,
+RFC 3849), and the hosts have no default route.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tests.harness import DEADLINE
 
 
 class Program:
-    """A program that runs on a host, and what is typed into it."""
+    """A program that runs on a host, and its input."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def type(self, line: str) -> None:
-        """Type a line and press return."""
+        """Write a line to its input."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def line(self) -> str:
-        """Return the next line that it prints, without its end."""
+        """Return the next line of its output, without the line end."""
         assert self._process.stdout is not None
         too_late = threading.Timer(DEADLINE, self._process.kill)
         too_late.start()
@@ -40,7 +40,7 @@ class Program:
         return line.removesuffix("\n")
 
     def rest(self) -> str:
-        """Type the end of input (Ctrl-D), and return what it prints until it ends well."""
+        """Send the end of input (Ctrl-D); return the rest of the output after a successful exit."""
         said, _ = self._process.communicate(timeout=DEADLINE)
         assert self._process.returncode == 0
         return said
@@ -48,7 +48,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Host:
-    """A namespace with one interface, ``wire``, beside its loopback.
+    """A namespace with one interface, ``wire``, besides loopback.
 
     :ivar link_local: its IPv6 address on the wire, without the scope.
     """
@@ -63,7 +63,7 @@ class Host:
         return ("ip", "netns", "exec", self.name, *words)
 
     def run(self, *words: str, given: str = "", deadline: float = DEADLINE) -> str:
-        """Return what a program prints that must succeed on this host."""
+        """Return the output of a program on this host, which must succeed."""
         done = subprocess.run(
             self.command(*words),
             input=given,
@@ -81,7 +81,7 @@ class Host:
 
     @contextmanager
     def start(self, *words: str) -> Iterator[Program]:
-        """Start a program on this host; it is gone at the end."""
+        """Start a program on this host; it is stopped at the end."""
         with subprocess.Popen(
             self.command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         ) as process:
@@ -93,7 +93,7 @@ class Host:
 
 @contextmanager
 def two_hosts() -> Iterator[tuple[Host, Host]]:
-    """Make them; both are up, and their addresses can be used at once."""
+    """Create two hosts whose interfaces are up and whose addresses are usable."""
     label = uuid.uuid4().hex[:8]
     hosts = (
         Host(f"sockd-{label}-a", "fe80::a", "192.0.2.1", "2001:db8::1"),

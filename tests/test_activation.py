@@ -20,11 +20,11 @@ from tests.harness import DEADLINE, TWISTD, Sockd, wait_until
 from tests.test_transports import ACTIVATE, ini
 
 _SO_TIMESTAMPNS = 35
-"""Of Linux, which Python does not name."""
+"""The number of the option on Linux, which Python does not define."""
 
 
 def passed_udp(kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
-    """Return a socket as a service manager would have bound it."""
+    """Return a socket, bound as a service manager does it."""
     passed = socket.socket(type=kind)
     passed.bind(("127.0.0.1", 0))
     return passed
@@ -77,12 +77,12 @@ def test_systemds_own_tool_passes_a_udp_socket(run_sockd: RunSockd, tool: ToolFi
 
 
 def kept_variables() -> list[str]:
-    """Return the options without which the tool leaves the environment behind."""
+    """Return the options of the tool that clear the environment."""
     return [f"--setenv={name}" for name in os.environ if "\n" not in os.environ[name]]
 
 
 def ask_again(client: socket.socket, port: int) -> bytes:
-    """Ask until there is an answer: at first nobody is there."""
+    """Send requests until there is an answer; the daemon may not listen yet."""
     client.settimeout(0.1)
     for _ in range(int(DEADLINE / 0.1)):
         with suppress(OSError):
@@ -94,10 +94,10 @@ def ask_again(client: socket.socket, port: int) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "listen", "sort", "said"),
     [
-        ("udp", "systemd:name=lab", socket.SOCK_STREAM, "'systemd:name=lab' is no UDP socket"),
+        ("udp", "systemd:name=lab", socket.SOCK_STREAM, "'systemd:name=lab' is not a UDP socket"),
         ("udp", "systemd:name=other", socket.SOCK_DGRAM, "systemd must pass such a socket"),
         ("udp", "systemd:index=1", socket.SOCK_DGRAM, "systemd must pass such a socket"),
-        ("multi", "systemd:domain=INET:name=lab", socket.SOCK_DGRAM, "is no stream socket"),
+        ("multi", "systemd:domain=INET:name=lab", socket.SOCK_DGRAM, "is not a stream socket"),
         ("multi", "systemd:domain=INET6:name=lab", socket.SOCK_STREAM, "domain=INET"),
     ],
 )

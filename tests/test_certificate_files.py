@@ -1,4 +1,4 @@
-"""What TLS endpoints read: chains are served whole, and files that are not usable are errors."""
+"""The files of TLS endpoints: chains are sent completely, and unusable files are errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENDPOINTS = ("ssl", "ssl and extra", "tls", "tls in parts")
 
 @dataclass(frozen=True)
 class Authority:
-    """A root that clients trust, and two intermediates below it."""
+    """A root that clients trust, and two intermediate certificates below it."""
 
     root: Issued
     upper: Issued
@@ -44,7 +44,7 @@ class Authority:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """What a client needs that knows the root alone."""
+        """The trust root of clients that know the root certificate only."""
         return ssl.create_default_context(cadata=self.root.pem.decode("ascii"))
 
 
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def written(folder: Path, authority: Authority, sort: str) -> str:
-    """Write a new certificate with its chain, in one of the ways; return the endpoint."""
+    """Write a new certificate with its chain in one of the layouts; return the endpoint."""
     own, chain = authority.own(), (authority.lower, authority.upper)
     for path in folder.glob("**/*.pem"):
         path.unlink()
@@ -96,7 +96,7 @@ def service(endpoint: str) -> str:
 
 
 def shown(tool: ToolFinder, port: int) -> list[str]:
-    """Return the subjects of the certificates that a client is shown, in their order."""
+    """Return the subjects of the certificates that a client receives, in order."""
     command = [tool("openssl"), "s_client", "-showcerts", "-connect", f"{LOOPBACK}:{port}"]
     done = subprocess.run(
         [*command, "-servername", "localhost"],
@@ -150,7 +150,7 @@ def problem(endpoint: str) -> str:
 
 @pytest.fixture
 def terminal() -> Iterator[int]:
-    """Return a terminal on which nobody types."""
+    """Return a terminal without input."""
     controller, terminal = os.openpty()
     yield terminal
     os.close(controller)
@@ -200,7 +200,7 @@ def test_an_encrypted_key_is_an_error_and_nobody_is_asked(
 
 
 def locked(folder: Path, form: str) -> TLSFiles:
-    """Write a key that is encrypted."""
+    """Write an encrypted key."""
     own = issue("localhost", host="localhost")
     files = write(folder, own)
     encrypted = key_pem(own.key, getattr(PrivateFormat, form), b"sesame")
@@ -230,8 +230,8 @@ def test_every_pem_file_of_a_folder_has_to_be_usable(folder: Path, tls_files: TL
     bad = tls_files.pems / "more" / "bad.pem"
     bad.parent.mkdir()
     for data, message in {
-        b"garbage": "holds neither a certificate nor a private key (PEM blocks ",
-        b"\n-----BEGIN CERTIFICATE-----\nAAAA\n": "line 2: the block has no end (-----END CERTIFI",
+        b"garbage": "contains neither a certificate nor a private key (PEM blocks ",
+        b"\n-----BEGIN CERTIFICATE-----\nAAAA\n": "line 2: the end of the block is missing",
         b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n": (
             "line 1: the certificate cannot be read: "
         ),
@@ -257,7 +257,7 @@ def test_every_pem_file_of_a_folder_has_to_be_usable(folder: Path, tls_files: TL
 def test_a_folder_that_holds_too_much_is_an_error(folder: Path) -> None:
     for number in range(10_001):
         (folder / str(number)).touch()
-    assert "holds more than 10000 files" in problem(f"tls:{folder}:0")
+    assert "contains more than 10000 files" in problem(f"tls:{folder}:0")
 
 
 @pytest.mark.parametrize("option", ["privateKey", "certKey", "extraCertChain", "dhParameters"])
@@ -266,17 +266,19 @@ def test_a_file_that_holds_something_else_is_an_error(tls_files: TLSFiles, optio
     other = tls_files.key if option == "certKey" else tls_files.certificate
     options = ":".join(f"{name}={path}" for name, path in (named | {option: other}).items())
     expected = {
-        "privateKey": "holds no private key (privateKey names ",
-        "certKey": "holds no certificate (certKey names ",
+        "privateKey": "contains no private key (privateKey names ",
+        "certKey": "contains no certificate (certKey names ",
         "extraCertChain": "",
-        "dhParameters": "holds no DH parameters (",
+        "dhParameters": "contains no DH parameters (",
     }[option]
     if expected:
         assert f"'{other}' {expected}" in problem(f"ssl:0:{options}")
     else:
         named[option] = tls_files.key
         options = ":".join(f"{name}={path}" for name, path in named.items())
-        assert f"'{tls_files.key}' holds no certificate (extraCert" in problem(f"ssl:0:{options}")
+        assert f"'{tls_files.key}' contains no certificate (extraCert" in problem(
+            f"ssl:0:{options}"
+        )
 
 
 def test_what_only_openssl_can_judge_is_an_error_as_well(
@@ -285,7 +287,7 @@ def test_what_only_openssl_can_judge_is_an_error_as_well(
     damaged = tmp_path / "dh.pem"
     damaged.write_text("-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n")
     said = problem(f"{tls_files.endpoint(0)}:dhParameters={damaged}")
-    assert said.startswith("OpenSSL refuses the files of 'ssl:0:privateKey=")
+    assert said.startswith("OpenSSL rejects the files of 'ssl:0:privateKey=")
     assert said.endswith(" (files that the installed OpenSSL accepts)")
 
 

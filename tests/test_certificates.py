@@ -1,4 +1,4 @@
-"""Renewed certificates: a reload has new clients served by them, and nobody is cut off."""
+"""Renewed certificates: a reload applies them to new clients, and open connections continue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAIN = "[service:s]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
 
 @pytest.fixture
 def renewed(tmp_path: Path) -> TLSFiles:
-    """Return a key and a certificate that are others."""
+    """Return another key with its certificate."""
     folder = tmp_path / "renewed"
     folder.mkdir()
     return make_tls_files(folder)
@@ -35,7 +35,7 @@ def renewed(tmp_path: Path) -> TLSFiles:
 
 @pytest.fixture(params=["ssl", "tls"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return a sort of TLS endpoint."""
+    """Return a TLS endpoint of one type."""
     return str(request.param)
 
 
@@ -137,10 +137,10 @@ def test_a_certificate_that_is_not_usable_changes_nothing_and_says_why(
     ("what", "message"),
     [
         ("no folder", "pems' cannot be read: No such file or directory (a folder of .pem files"),
-        ("no file", "has no certificate to show (a file that ends in .pem in that folder, "),
-        ("no PEM", "localhost.pem' holds neither a certificate nor a private key (PEM blocks"),
-        ("another key", "has no certificate to show (a file that ends in .pem in that folder, "),
-        ("no host", "has no certificate to show (a file that ends in .pem in that folder, "),
+        ("no file", "has no usable certificate (a file that ends in .pem in that folder, "),
+        ("no PEM", "localhost.pem' contains neither a certificate nor a private key (PEM blocks"),
+        ("another key", "has no usable certificate (a file that ends in .pem in that folder, "),
+        ("no host", "has no usable certificate (a file that ends in .pem in that folder, "),
     ],
 )
 def test_a_folder_without_a_usable_certificate_is_an_error_of_the_file(
@@ -175,7 +175,7 @@ def test_a_folder_that_has_no_certificate_any_more_leaves_the_old_one_in_use(
     [pem] = tls_files.pems.iterdir()
     pem.unlink()
     log = reload(sockd, ini + "max_bytes = 5B\n" + STATS)
-    assert "has no certificate to show" in log
+    assert "has no usable certificate" in log
     assert "Nothing was changed" in log
     assert is_trusted(sockd, tls_files.client_context())
 

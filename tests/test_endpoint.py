@@ -1,4 +1,4 @@
-"""Endpoint strings: Twisted's syntax, understood before anything is bound."""
+"""Endpoint strings in Twisted's syntax, parsed before anything is bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start and stop: in order, cleanly, and with the right exit status."""
+"""Start and stop: the order, the clean-up and the exit status."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_live_connections_may_finish_while_no_new_ones_are_accepted(run_sockd: R
 
 
 def is_closed(port: int) -> bool:
-    """Return whether nobody listens on a port: it is closed one round after it is said."""
+    """Return whether a port is closed; it closes one reactor turn after the log line."""
     try:
         connect(port).close()
     except ConnectionRefusedError:

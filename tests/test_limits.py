@@ -1,4 +1,4 @@
-"""What the limits of a service do: connections, replies, backlog, idle time, TLS included."""
+"""The limits of a service: connections, replies, backlog and idle timeout, also with TLS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Dial = Callable[[Sockd], socket.socket]
 
 @pytest.fixture(params=["tcp", "tls"])
 def stream(request: pytest.FixtureRequest, tls_files: TLSFiles) -> tuple[str, Dial]:
-    """Return a multi service's section over TCP or TLS, and what connects to it."""
+    """Return the section of a `multi` service over TCP or TLS, and a function that connects."""
     if request.param == "tcp":
         return section("tcp:0:interface=127.0.0.1"), lambda sockd: connect(sockd.port("multi"))
 
@@ -38,7 +38,7 @@ def section(endpoint: str) -> str:
 
 
 def ended(client: socket.socket) -> bool:
-    """Return whether the server closed or reset a connection without saying anything."""
+    """Return whether the server closed or reset a connection without sending anything."""
     try:
         return client.recv(1) == b""
     except (ConnectionResetError, ssl.SSLError):
@@ -146,7 +146,7 @@ def test_an_idle_connection_is_closed_and_a_busy_one_is_not(
 
 
 def quiet(client: socket.socket) -> bool:
-    """Return whether a connection has ended, after a moment of listening to it."""
+    """Return whether a connection has ended, after a short wait."""
     try:
         return client.recv(1) == b""
     except TimeoutError:
@@ -205,7 +205,7 @@ def test_an_endpoint_has_the_backlog_of_its_section_or_its_own(
 
 
 def dial_from(source: str, sockd: Sockd, endpoint_host: str = LOOPBACK) -> socket.socket:
-    """Return a connection that comes from one of this machine's loopback addresses."""
+    """Return a connection from one of this machine's loopback addresses."""
     address = (endpoint_host, sockd.port("multi"))
     return socket.create_connection(address, DEADLINE, (source, 0))
 

@@ -1,4 +1,4 @@
-"""The listening ports of a section: all or none, closed whole before they are opened again."""
+"""The listeners of a section: bound all or none, and closed completely before a new bind."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ PLACE = SourceLocation("lab.ini", 3, "service:s", "listen")
 
 
 class SlowPort:
-    """A port whose socket is closed when a test says so."""
+    """A port whose socket is closed when the test says so."""
 
     def __init__(self, host: object) -> None:
         self._host = host
         self.stopping: Deferred[None] | None = None
 
     def getHost(self) -> object:
-        """Return where it listens."""
+        """Return the address."""
         return self._host
 
     def stopListening(self) -> Deferred[None]:
-        """Begin to close."""
+        """Start to close."""
         assert self.stopping is None
         self.stopping = Deferred()
         return self.stopping
 
 
 class SlowReactor(MemoryReactorClock):
-    """A reactor whose ports take their time to close.
+    """A reactor whose ports close asynchronously.
 
-    :ivar ports: all that were ever opened.
+    :ivar ports: all ports that were opened.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class SlowReactor(MemoryReactorClock):
     def listenTCP(
         self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
     ) -> SlowPort:
-        """Listen, as far as anybody can tell."""
+        """Listen, as far as callers can see."""
         super().listenTCP(port, factory, backlog, interface)  # type: ignore[no-untyped-call]
         made = SlowPort(IPv4Address("TCP", "0.0.0.0", port))
         self.ports.append(made)
@@ -64,7 +64,7 @@ class SlowReactor(MemoryReactorClock):
 
     @staticmethod
     def finish(*ports: SlowPort) -> None:
-        """Let ports be closed."""
+        """Finish closing the ports."""
         for port in ports:
             assert port.stopping is not None
             port.stopping.callback(None)
@@ -80,7 +80,7 @@ class Section:
         self.bound = 0
 
     def open(self) -> None:
-        """Open them."""
+        """Open the listeners."""
         self.listeners.open(lambda _: Factory(), self._bound, self._failed)
 
     def _bound(self) -> None:
@@ -123,7 +123,7 @@ def service(*endpoints: str, name: str = "s") -> str:
 
 
 def failed_start(folder: Path, ini: str, *options: str) -> str:
-    """Return what a daemon says that cannot start."""
+    """Return the error message of a daemon that cannot start."""
     (folder / "sockd.ini").write_text(ini, encoding="utf-8")
     done = run_twistd(*options, "-n", "sockd", "-c", "sockd.ini", folder=folder)
     assert done.returncode == 1
@@ -195,7 +195,7 @@ def test_a_system_without_ipv6_is_told_what_to_write_instead() -> None:
     )
 
 
-def test_a_socket_that_systemd_does_not_pass_is_told_with_its_remedy(tmp_path: Path) -> None:
+def test_the_error_for_a_socket_that_systemd_does_not_pass_has_a_hint(tmp_path: Path) -> None:
     (tmp_path / "lab.ini").write_text(
         "[service:s]\nkind = tcp\nlisten = systemd:domain=INET:index=0\n", encoding="utf-8"
     )

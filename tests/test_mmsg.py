@@ -1,4 +1,4 @@
-"""Batches of datagrams: taken and sent back as they came, and counted as they were sent."""
+"""Batches of datagrams are received, sent back and counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.clients import udp_client
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
 def server(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
-    """Return a bound socket that does not block."""
+    """Return a bound, non-blocking socket."""
     with udp_client(request.param) as bound:
         bound.setblocking(False)
         yield bound

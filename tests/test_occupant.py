@@ -1,4 +1,4 @@
-"""What is in the way of a unix socket is removed only if it is the socket of a dead process."""
+"""An obstacle to a unix socket is removed only if it is the socket of a dead process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a machine's addresses mean something to others, and how the system is asked."""
+"""The addresses of this machine that others can use, and how the kernel is asked."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_process_without_a_descriptor_left_knows_none(monkeypatch: pytest.Monk
 
 
 def asked(host: Host) -> list[str]:
-    """Return the IPv4 addresses, the IPv6 addresses and whether ``::`` is for both."""
+    """Return the IPv4 addresses, the IPv6 addresses, and whether ``::`` accepts both."""
     return host.run(sys.executable, "-c", ASK).splitlines()
 
 
@@ -118,7 +118,7 @@ def test_a_host_whose_cable_is_out_has_no_addresses(wire: tuple[Host, Host]) -> 
 
 
 def wait_for_no_carrier(host: Host, interface: str) -> None:
-    """Wait until the kernel has noticed that an interface leads nowhere."""
+    """Wait until the kernel has noticed that an interface has no carrier."""
     wait_until(lambda: "NO-CARRIER" in host.run("ip", "link", "show", interface))
 
 
@@ -133,7 +133,7 @@ def test_asking_sends_nothing(wire: tuple[Host, Host]) -> None:
 
 
 def sent_datagrams(host: Host) -> list[str]:
-    """Return how many UDP datagrams a host has sent so far (RFC 4113's counters)."""
+    """Return the number of UDP datagrams that a host has sent (the counters of RFC 4113)."""
     ipv4 = host.run("sh", "-c", "grep ^Udp: /proc/net/snmp").splitlines()
     ipv6 = host.run("sh", "-c", "grep ^Udp6OutDatagrams /proc/net/snmp6").split()
     names, counts = (line.split() for line in ipv4)

@@ -1,4 +1,4 @@
-"""A socket that a service manager passes stays as it is: it is shared with the next process."""
+"""A passed socket is left unchanged: it is shared with the next process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")  # another user may not run the
 
 @dataclass(frozen=True)
 class Passed:
-    """A listening socket of the service manager's.
+    """A listening socket of the service manager.
 
     :ivar sort: one of :data:`SORTS`.
     """
@@ -53,7 +53,7 @@ class Passed:
 
     @property
     def endpoint(self) -> str:
-        """What stands in the configuration."""
+        """The endpoint in the configuration."""
         domain = {"tcp": "INET", "tcp6": "INET6"}.get(self.sort, "UNIX")
         return f"systemd:domain={domain}:name=lab"
 
@@ -70,12 +70,12 @@ class Passed:
         return client
 
     def answers(self) -> bool:
-        """Return whether somebody serves it."""
+        """Return whether a client is served."""
         with self.client() as client:
             return ask(client, b"hello") == b"hello"
 
     def backlog(self) -> int:
-        """Return the backlog as ss(8) shows it, which shows listening sockets alone."""
+        """Return the backlog as ss(8) reports it, which lists listening sockets only."""
         name = self.listening.getsockname()
         if isinstance(name, tuple):
             words, end = ("-ltn",), f":{name[1]}"
@@ -91,7 +91,7 @@ class Passed:
         return int(row[location - 1])
 
     def as_it_is(self) -> tuple[object, ...]:
-        """Return what the next process finds: its backlog, its options and its file."""
+        """Return the state that the next process finds: backlog, options and file."""
         options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.SOL_SOCKET, socket.SO_RCVBUF)]
         if self.sort.startswith("tcp"):
             options.append((socket.IPPROTO_TCP, socket.TCP_NODELAY))
@@ -105,7 +105,7 @@ class Passed:
 
 @pytest.fixture(params=SORTS)
 def passed(request: pytest.FixtureRequest, tool: ToolFinder) -> Iterator[Passed]:
-    """Make a listening socket, of each sort in turn."""
+    """Return a listening socket, of each type in turn."""
     with listening(request.param, tool("ss", "iproute2")) as made:
         yield made
 
@@ -131,9 +131,9 @@ def listening(sort: str, ss: str) -> Iterator[Passed]:
 def activated(
     run: Callable[..., Sockd], ini: str, passed: Passed, user: tuple[str, ...] = ()
 ) -> Sockd:
-    """Run a daemon to which a socket is passed by the name ``lab``, as systemd does.
+    """Run a daemon that gets a socket with the name ``lab``, as from systemd.
 
-    :param user: the words of a command line that runs the rest of it as another user.
+    :param user: the start of a command line that runs the rest as another user.
     """
     number = passed.listening.fileno()
     return run(
@@ -301,7 +301,7 @@ def test_twisteds_proxy_wrapper_leaves_it_as_it_was_and_can_have_it_again(
 
 @as_root
 @pytest.mark.parametrize(("owner", "user"), [(0, AS_NOBODY), (NOBODY, AS_NOBODY), (NOBODY, ())])
-def test_whoever_owns_it_it_is_served_and_left_as_it_was(
+def test_it_is_served_and_left_unchanged_whatever_its_owner(
     tool: ToolFinder, owner: int, user: tuple[str, ...]
 ) -> None:
     with listening("unix", tool("ss", "iproute2")) as passed, public_folder() as folder:

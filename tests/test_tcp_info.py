@@ -1,4 +1,4 @@
-"""What is read out of ``TCP_INFO``, and that it is nothing where Linux is not."""
+"""Parsing of ``TCP_INFO``, and the results on systems without it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sockd.net.unix_diag import queue_in
 from tests.fresh import REPOSITORY
 
 SIZE = 104
-"""Of the oldest ``struct tcp_info``, in bytes: eight of one byte, 24 of four."""
+"""The size of the oldest ``struct tcp_info``, in bytes: eight members of one byte, 24 of four."""
 
 NOTHING = TCPInfo._make([0] * len(TCPInfo._fields))
 
@@ -34,7 +34,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells"
 
 
 def answer(**members: int) -> bytes:
-    """Return what the kernel answers when all but these members are zero."""
+    """Return the kernel's answer with these members; all others are zero."""
     values = NOTHING._replace(**members)
     return bytes(values[:8]) + b"".join(one.to_bytes(4, sys.byteorder) for one in values[8:])
 
@@ -119,7 +119,7 @@ QUEUE = bytes.fromhex(
     "3400000014000000010000006570000001010a00a7015900c1110000000000000c00040003000000320000000500"
     "060000000000"
 )
-"""What Linux answers of the socket 0x5901a7, at which 3 of at most 50 wait."""
+"""Linux's answer for the socket with inode 0x5901a7: 3 of at most 50 clients wait."""
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="it was a little-endian machine")

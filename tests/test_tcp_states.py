@@ -1,4 +1,4 @@
-"""The states of a socket, live: what sockd tells is what ``ss`` (iproute2) tells of it."""
+"""The states of live sockets: sockd reports the same as ``ss`` (iproute2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATS = "[stats]\nlisten = tcp:0:interface=127.0.0.1\n"
 MULTI = "[service:multi]\nkind = multi\nlisten = tcp:0:interface=127.0.0.1\n"
 SMALL_SEGMENT = 536
 STUFFING = bytes(192 * 1024)
-"""More than the kernel takes for a peer with small buffers, and less than would fill ours."""
+"""More than the kernel accepts for a peer with small buffers, and less than fills ours."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Row:
     info: dict[str, str]
 
     def view(self) -> dict[str, object]:
-        """Return what sockd is expected to tell, with times in microseconds."""
+        """Return the expected report of sockd, with times in microseconds."""
         rtt, rttvar = (round(float(part) * 1000) for part in self.info["rtt"].split("/"))
         return {
             "state": {"ESTAB": "established"}.get(self.state, self.state.lower()),
@@ -47,38 +47,38 @@ class Row:
 
 @dataclass(frozen=True)
 class Eyes:
-    """Two ways to look at the daemon's sockets.
+    """Two ways to inspect the daemon's sockets.
 
-    :ivar run: runs a program where the daemon is, and returns what it prints.
-    :ivar get: asks the daemon.
+    :ivar run: runs a program on the daemon's host and returns its output.
+    :ivar get: sends a request to the daemon's stats endpoint.
     """
 
     run: Callable[..., str]
     get: Callable[[str], Any]
 
     def listener(self, port: int) -> Row:
-        """Return the socket that listens on a port."""
+        """Return the listening socket of a port."""
         [row] = self._rows("-ltn", f"sport = :{port}")
         return row
 
     def server_end(self, port: int, client_port: int) -> Row | None:
-        """Return the server's end of a connection; ``None`` if the kernel knows of none."""
+        """Return the server's end of a connection; ``None`` if the kernel has none."""
         rows = self._rows("-atin", f"sport = :{port} and dport = :{client_port}")
         return rows[0] if rows else None
 
     def connection(self, client_port: int) -> Any:
-        """Return the row of the daemon's own table, ``None`` if it has none."""
+        """Return the row of the daemon's own table; ``None`` if it has none."""
         rows = self.get("/connections?state=all")["connections"]
         return next((row for row in rows if row["peer"]["port"] == client_port), None)
 
     def view(self, client_port: int) -> dict[str, object] | None:
-        """Return what the daemon tells of a connection, with times in microseconds."""
+        """Return the daemon's view of a connection, with times in microseconds."""
         tcp = self.get(f"/connections/{self.connection(client_port)['id']}")["tcp"]
         times = {name: round(tcp[name] * 1_000_000) for name in ("rtt", "rttvar")} if tcp else {}
         return tcp and {**tcp, **times}
 
     def agree(self, port: int, client_port: int) -> dict[str, object]:
-        """Return what both tell of a connection, as soon as both tell the same of one moment."""
+        """Return both views of a connection when they agree."""
 
         def same() -> dict[str, object] | None:
             row, view = self.server_end(port, client_port), self.view(client_port)
@@ -103,7 +103,7 @@ class Eyes:
 
 @pytest.fixture
 def eyes_on(run_sockd: RunSockd, tool: ToolFinder) -> Callable[[str], tuple[Eyes, int]]:
-    """Start a daemon; return how to look at it, and the port of its service ``multi``."""
+    """Start a daemon; return the ways to inspect it, and the port of its service ``multi``."""
     tool("ss", "iproute2")
 
     def run(*words: str) -> str:
@@ -125,7 +125,7 @@ EyesOn = Callable[[str], tuple[Eyes, int]]
 def test_bind_comes_before_listen_and_the_listener_is_what_ss_shows(
     run_sockd: RunSockd, tool: ToolFinder
 ) -> None:
-    """Between the two calls there is no moment to look from outside: the log has to tell."""
+    """Use the log: the state between the two calls cannot be observed from outside."""
     tool("ss", "iproute2")
     sockd = run_sockd(MULTI + "backlog = 7\n" + STATS)
     port = sockd.port("multi")
@@ -163,7 +163,7 @@ def test_queued_clients_are_the_receive_queue_of_the_listener(eyes_on: EyesOn, h
 
 
 def small_client(port: int) -> socket.socket:
-    """Return a connection whose client takes little at a time."""
+    """Return a connection whose client reads slowly."""
     client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     client.settimeout(DEADLINE)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -204,7 +204,7 @@ def test_close_wait_lasts_until_the_client_has_read_what_was_said(eyes_on: EyesO
 
 
 def test_fin_wait_lasts_until_the_client_that_has_its_last_reply_goes(eyes_on: EyesOn) -> None:
-    """It lasts a second at most, so that on a busy machine one look may come too late."""
+    """Tolerate a missed sample: the state lasts one second at most."""
     eyes, port = eyes_on(MULTI + "replies = 1\n")
 
     def seen() -> int:
@@ -263,6 +263,6 @@ def test_what_the_client_has_not_acknowledged_is_counted_and_sent_again(
 
 
 def lead_astray(host: Host, other: Host) -> None:
-    """Have what a host sends to another one go to a card that nobody has; nothing else is lost."""
+    """Send a host's packets for another one to an unused MAC address; nothing else is lost."""
     nobody = ("lladdr", "02:00:00:00:00:ff", "dev", "wire", "nud", "permanent")
     host.run("ip", "neighbour", "replace", other.ipv4, *nobody)

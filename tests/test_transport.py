@@ -1,4 +1,4 @@
-"""When the transport of an accepted connection begins to read."""
+"""The time at which the transport of an accepted connection starts to read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sockd.net.transport import PatientServer, SelfStarter
 
 
 class Accepted:
-    """A connection, accepted on a reactor that does nothing."""
+    """An accepted connection on a reactor that does nothing."""
 
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
         self._ends = socket.socketpair()
 
     def transport(self, protocol: Protocol) -> PatientServer:
-        """Return its transport, with a protocol that is not told of it yet."""
+        """Return its transport, with a protocol that is not connected yet."""
         port = Port(0, ServerFactory(), reactor=self.reactor)
         peer = ("127.0.0.1", 50001)
         return PatientServer(self._ends[0], protocol, peer, port, 1, self.reactor)
@@ -36,7 +36,7 @@ class Accepted:
 
 @pytest.fixture
 def accepted() -> Iterator[Accepted]:
-    """Accept one."""
+    """Accept a connection."""
     made = Accepted()
     yield made
     made.close()

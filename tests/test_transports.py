@@ -1,4 +1,4 @@
-"""Every sort of stream endpoint that Twisted knows serves the same services."""
+"""Every type of Twisted's stream endpoints serves the same services."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def test_one_tls_client_at_a_time(run_sockd: RunSockd, tls_files: TLSFiles) -> N
 
 
 class TLSInMemory:
-    """A TLS client that decides itself what goes over the wire together.
+    """A TLS client that controls which records are sent together.
 
-    :param context: whom it trusts.
+    :param context: its TLS context.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext) -> None:
@@ -109,14 +109,14 @@ class TLSInMemory:
         self._shake_hands()
 
     def question_and_goodbye(self, data: bytes) -> bytes:
-        """Return what goes over the wire for some data with a close_notify behind it."""
+        """Return the encrypted form of data followed by close_notify."""
         self._tls.write(data)
         with suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         return self._outgoing.read()
 
     def receive_to_goodbye(self) -> bytes:
-        """Return everything that comes until the other side says goodbye, and closes."""
+        """Return everything until the server sends close_notify and closes."""
         received = []
         while wire := self.socket.recv(65536):
             self._incoming.write(wire)

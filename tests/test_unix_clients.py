@@ -1,4 +1,4 @@
-"""Clients of unix sockets may have any name that the system lets them bind."""
+"""Clients of unix sockets may have any name that the system accepts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ini(kind: str, listen: str = "unix:lab.sock", more: str = "") -> str:
 
 @contextmanager
 def dialled(path: Path, name: bytes) -> Iterator[socket.socket]:
-    """Connect from a name; from none if it is empty."""
+    """Connect from a name, or without one if it is empty."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(DEADLINE)
         if name:
@@ -54,7 +54,7 @@ def dialled(path: Path, name: bytes) -> Iterator[socket.socket]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let clients bind paths in a folder of their own, however short they are."""
+    """Let clients bind short relative paths in a folder of their own."""
     location = tmp_path / "clients"
     location.mkdir()
     monkeypatch.chdir(location)
@@ -68,7 +68,7 @@ def text_of(sockd: Sockd, path: str) -> str:
 
 
 def hosts_in(sockd: Sockd, query: str) -> list[str]:
-    """Return the peers of connections as JSON has them; each of them must be encodable."""
+    """Return the peers of connections from JSON; each must be encodable."""
     rows = json.loads(text_of(sockd, f"/connections{query}"))["connections"]
     hosts = [row["peer"]["host"] for row in rows]
     assert all(host.encode("utf-8").decode("utf-8").isprintable() or not host for host in hosts)

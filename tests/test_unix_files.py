@@ -1,4 +1,4 @@
-"""The file of a unix socket: taken over from the dead, left to the living, removed at the end."""
+"""The file of a unix socket: stale ones are replaced, live ones are kept, own ones are removed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def service(endpoint: str, name: str = "s") -> str:
 
 
 def failed_start(folder: Path, ini: str, command: tuple[str, ...] = (TWISTD,)) -> str:
-    """Return the one line of a daemon that cannot start."""
+    """Return the error line of a daemon that cannot start."""
     (folder / "sockd.ini").write_text(ini, encoding="utf-8")
     done = subprocess.run(
         [*command, "-n", "sockd", "-c", "sockd.ini"],
@@ -59,7 +59,7 @@ def unix_socket(
 
 
 def leave_behind(path: Path) -> None:
-    """Make the file of a socket that no process has any more."""
+    """Create a stale socket."""
     with unix_socket(path) as bound:
         bound.listen()
 
@@ -72,7 +72,7 @@ def answers(path: Path) -> bool:
 
 
 def left_in(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return what is in a folder: names, and of each the inode and the mode."""
+    """Return the contents of a folder: names, inodes and modes."""
     stats = {one.name: one.lstat() for one in folder.iterdir()}
     return {name: (found.st_ino, found.st_mode) for name, found in stats.items()}
 
@@ -197,7 +197,7 @@ def test_what_is_no_socket_is_never_removed(tmp_path: Path, sort: str) -> None:
         path.symlink_to(other)
     before = left_in(path.parent), (tmp_path / "other").exists()
     said = failed_start(tmp_path, service(f"unix:{path}"))
-    assert "File exists (a file is there that sockd does not remove" in said
+    assert "File exists (sockd does not remove the file there" in said
     assert (left_in(path.parent), (tmp_path / "other").exists()) == before
 
 
@@ -224,7 +224,7 @@ def test_a_directory_that_one_may_not_write_to_is_one_line(mode: int, is_stale: 
             path.chmod(0o666)
         path.parent.chmod(mode)
         said = failed_start(folder, service(f"unix:{path}"), (*AS_NOBODY, TWISTD))
-        assert "Permission denied (whoever runs this may not write there" in said
+        assert "Permission denied (the daemon's user may not write there" in said
         assert path.exists() == is_stale
 
 
@@ -237,7 +237,7 @@ def test_a_socket_that_one_may_not_connect_to_is_left_alone() -> None:
         leave_behind(path)
         path.chmod(0o600)
         said = failed_start(folder, service(f"unix:{path}"), (*AS_NOBODY, TWISTD))
-        assert "Permission denied (whoever runs this may not write there" in said
+        assert "Permission denied (the daemon's user may not write there" in said
         assert path.exists()
 
 

@@ -1,4 +1,4 @@
-"""Memory for many messages, each at a place of its own, that system calls fill and send from."""
+"""Buffers for many messages, at fixed addresses for system calls."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import ctypes
 import mmap
 
 _STAGGER = 17 * 64
-"""How much farther the places are apart than they are long: at distances of a power of 2 the
-processor would keep them all in the same few lines of its caches."""
+"""The gap between two buffers, in bytes. Without it the distance would be a power of 2, and all
+buffers would compete for the same few cache lines."""
 
 
 class Buffers:
-    """So many places of so many bytes; memory is taken only where something was written.
+    """Buffers of equal size; the kernel allocates a page when it is first written to.
 
-    :param size: in bytes; a power of 2.
+    :param count: the number of buffers.
+    :param size: the size of each, in bytes; a power of 2.
     """
 
     def __init__(self, count: int, size: int) -> None:
@@ -22,15 +23,15 @@ class Buffers:
         self._address = memory_address(self._memory)
 
     def address(self, index: int) -> int:
-        """Return where a place begins."""
+        """Return the memory address of a buffer."""
         return self._address + index * self._distance
 
     def data(self, index: int, start: int, end: int) -> bytes:
-        """Return what lies in a place, from one byte to another."""
+        """Return the bytes of a buffer from offset ``start`` up to ``end``."""
         begin = index * self._distance
         return self._memory[begin + start : begin + end]
 
 
 def memory_address(memory: bytearray | mmap.mmap) -> int:
-    """Return where memory begins, for system calls; it must not go away or move meanwhile."""
+    """Return the address of memory, for system calls; the object must outlive its use."""
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -1,11 +1,12 @@
-"""A UDP socket that answers from the address it was asked at.
+"""A UDP socket that answers from the address that a datagram was sent to.
 
-Twisted's own UDP port sends from whatever address routing picks, so that on a wildcard bind a
-client who asked 127.0.0.2 is answered from 127.0.0.1 and never sees it; it also drops the scope
-that link-local peers need. Here, where the system has ``IP_PKTINFO`` (ip(7)) and
-``IPV6_RECVPKTINFO`` (RFC 3542), the destination of each datagram comes with it and is the source
-of the answer; elsewhere, and on sockets bound to one address, plain ``recvfrom`` and ``sendto``
-do.
+Twisted's UDP port sends from the address that routing selects. On a wildcard bind, a request to
+127.0.0.2 is then answered from 127.0.0.1, and the client's socket discards the answer. Twisted also
+drops the scope that link-local peers need.
+
+This socket uses ``IP_PKTINFO`` (ip(7)) and ``IPV6_RECVPKTINFO`` (RFC 3542) where the system has
+them: each datagram comes with its destination, which becomes the source of the answer. On other
+systems, and on sockets that are bound to one address, it uses plain ``recvfrom`` and ``sendto``.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from sockd.net.server_endpoints import passed_socket
 from sockd.reactor import IReactor
 
 MAX_DATAGRAMS_PER_TURN = 256
-"""How many datagrams one round of the reactor reads, however short they are."""
+"""The maximum number of datagrams that are read in one reactor turn."""
 
 _LARGEST = 65536
 _ANCILLARY_SIZE = 256
-"""A socket that was passed may tell more than was asked for here, and that comes first."""
+"""In bytes. A passed socket may have other options set, whose data precedes the destination."""
 _IP_PKTINFO: int | None = 8 if sys.platform == "linux" else None
 _IN_PKTINFO = struct.Struct("@I4s4s")
 _IN6_PKTINFO = struct.Struct("@16sI")
 _APART = 8
-"""The length of a source that is another address than the one that was asked."""
+"""The length of a source that consists of the address to answer from and the destination."""
 _LINK_LOCAL = (b"\xfe\x80", b"\xff\x02")
 _MULTICAST = b"\xff"
 
 Peer: TypeAlias = SocketAddress | bytes
-"""Who sent a datagram: as Python's sockets say it, or in a batch as the kernel does."""
+"""The address of a sender: Python's tuple, or the kernel's bytes for batches."""
 
 Receiver: TypeAlias = Callable[["DatagramSocket", bytes, Peer, bytes], None]
 Echo: TypeAlias = Callable[["DatagramSocket", Batch], int]
@@ -54,13 +55,14 @@ Loser: TypeAlias = Callable[["DatagramSocket", Failure], None]
 class DatagramSocket:
     """One bound UDP endpoint.
 
-    :ivar address: what it is bound to, once it is.
+    :ivar address: the bound address; set by :meth:`bind`.
     :ivar received: called with this socket, a datagram, the sender, and the *source*: an opaque
-        word for the local address that was asked, to be handed back to :meth:`send`.
-    :ivar echo: called with a batch of datagrams; sends the first of them back, as many as may be,
-        and returns how many. The others are received one by one. ``None``: all of them are.
-    :ivar lost: called with this socket and the reason when the reactor has given it up, which it
-        does where an exception comes out of :meth:`doRead`; it is closed then.
+        representation of the destination address, to be passed to :meth:`send`.
+    :ivar echo: called with this socket and a batch of datagrams. It echoes the datagrams at the
+        start of the batch that may be echoed and returns their number; the others are passed to
+        :attr:`received`. ``None``: all are passed to :attr:`received`.
+    :ivar lost: called with this socket, which is closed, and the reason when the reactor has
+        dropped it after an exception in :meth:`doRead`.
     """
 
     def __init__(
@@ -78,10 +80,10 @@ class DatagramSocket:
         self._tells_destination = False
 
     def bind(self) -> Address:
-        """Bind the endpoint and return the address that it has now.
+        """Bind the endpoint and return its address.
 
-        :raise OSError: if it cannot be had.
-        :raise InvalidValue: if the service manager was to pass it, and did not.
+        :raise OSError: if it cannot be bound.
+        :raise InvalidValue: if the service manager did not pass the socket.
         """
         bound = self._passed() if self.endpoint.kind == SYSTEMD else self._made()
         try:
@@ -96,15 +98,15 @@ class DatagramSocket:
         return self.address
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._reactor.addReader(self)
 
     def pause(self) -> None:
-        """Leave what arrives in the kernel's buffer."""
+        """Stop reading; datagrams stay in the receive buffer."""
         self._reactor.removeReader(self)
 
     def close(self) -> None:
-        """Stop reading and give the port back."""
+        """Stop reading and close the socket."""
         if self._socket is not None:
             self._reactor.removeReader(self)
             self._socket.close()
@@ -122,7 +124,7 @@ class DatagramSocket:
         return Address(host, self.address.port)
 
     def named(self, peer: Peer) -> Peer:
-        """Return a peer as :attr:`received` names it from now on, which :attr:`echo` decides."""
+        """Return a peer in the form that :attr:`received` gets, which depends on :attr:`echo`."""
         if isinstance(peer, bytes):
             return peer if self._batch_echo else socket_address(peer)
         return kernel_name(peer) if self._batch_echo else peer
@@ -130,9 +132,9 @@ class DatagramSocket:
     def is_for_many(self, source: bytes) -> bool:
         """Return whether a datagram was sent to a multicast or broadcast address.
 
-        On a socket for all addresses that can be told where the system tells the destination.
+        On a wildcard socket this is known only if the system reports the destination.
 
-        :raise OSError: if the system cannot be asked now, for want of a descriptor.
+        :raise OSError: if no descriptor is available for the check.
         """
         if not source:
             return self._is_for_many
@@ -141,10 +143,10 @@ class DatagramSocket:
         return len(source) > 4 and reaches_many(socket.inet_ntop(socket.AF_INET6, source[:16]))
 
     def send(self, data: bytes, peer: Peer, source: bytes) -> None:
-        """Send a datagram from the address that was asked.
+        """Send a datagram from the destination address of the request.
 
-        :raise OSError: if the system does not take it: too long for the route, no room in the
-            socket's buffer, an address that cannot be answered.
+        :raise OSError: if the system refuses it: it is too long, the send buffer is full, or the
+            peer's address is not reachable.
         """
         if self._socket is None:
             return
@@ -160,17 +162,17 @@ class DatagramSocket:
         return -1 if self._socket is None else self._socket.fileno()
 
     def logPrefix(self) -> str:
-        """Return what Twisted's log lines call it."""
+        """Return the name that Twisted uses in its log lines."""
         return "udp"
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close, and tell the service: the reactor gives the descriptor up."""
+        """Close and call :attr:`lost`: the reactor has dropped the descriptor."""
         self.close()
         if self.lost is not None:
             self.lost(self, reason)
 
     def doRead(self) -> None:
-        """Read what has arrived, but not all of a flood, so that everything else has its turn."""
+        """Read up to :data:`MAX_DATAGRAMS_PER_TURN` datagrams, so that other sockets get a turn."""
         echo = self._batch_echo
         if echo is None:
             self._read_one_by_one()
@@ -179,13 +181,13 @@ class DatagramSocket:
 
     @property
     def _batch_echo(self) -> Echo | None:
-        """What takes batches; ``None`` where each datagram is received by itself."""
+        """The function that echoes batches; ``None`` if datagrams are received one by one."""
         return None if self._tells_destination else self.echo
 
     def _read_batches(self, echo: Echo) -> None:
         try:
             batch = self._batch = self._batch or Batch()
-        except OSError:  # no memory for a batch; there is a place for one
+        except OSError:  # not enough memory for a batch
             self._read_one_by_one()
             return
         for _ in range(MAX_DATAGRAMS_PER_TURN // MOST_DATAGRAMS):
@@ -208,7 +210,7 @@ class DatagramSocket:
             try:
                 size, peer, source = self._receive(self._socket)
             except OSError:
-                # Nothing left; or, on some systems, word of an earlier answer that did not arrive.
+                # No more datagrams; or, on some systems, an ICMP error for an earlier answer.
                 return
             self.received(self, bytes(self._view[:size]), self.named(peer), source)
 
@@ -237,7 +239,7 @@ class DatagramSocket:
 
 
 def peer_address(peer: Peer) -> Address:
-    """Return a socket address as the ledger knows it, with its scope where it has one."""
+    """Return a socket address in the ledger's form, with its scope if it has one."""
     address = socket_address(peer) if isinstance(peer, bytes) else peer
     host = normalised(address[0])
     if len(address) == 4 and address[3]:
@@ -253,7 +255,10 @@ def _with_scope(host: str, index: int) -> str:
 
 
 def _ask_for_destination(bound: socket.socket) -> bool:
-    """Have the kernel tell each datagram's destination; return whether it is needed and will."""
+    """Enable reports of each datagram's destination; return whether they are enabled.
+
+    They are needed on wildcard sockets only.
+    """
     host = bound.getsockname()[0]
     if _IP_PKTINFO is None or host not in (ALL_IPV4, ALL_IPV6):
         return False
@@ -265,10 +270,10 @@ def _ask_for_destination(bound: socket.socket) -> bool:
 
 
 def _source(ancillary: list[tuple[int, int, bytes]]) -> bytes:
-    """Return the address that was asked: 4 or 16 bytes, and the interface if link-local.
+    """Return the destination address: 4 or 16 bytes, and the interface if it is link-local.
 
-    Where IPv4 was sent to many hosts (ip(7): the two addresses differ), it is the one of these to
-    answer from, followed by the one that was asked.
+    For IPv4 multicast and broadcast (the two addresses of ip(7) differ), it is the local address
+    to answer from, followed by the destination address.
     """
     for level, _, data in ancillary:
         if level == socket.IPPROTO_IP and len(data) == _IN_PKTINFO.size:
@@ -279,10 +284,10 @@ def _source(ancillary: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _source_option(source: bytes) -> tuple[int, int, bytes]:
-    """Return the ancillary data that makes a datagram leave from an address."""
+    """Return the ancillary data that sets the source address of a datagram."""
     if len(source) in (4, _APART):
         option = _IN_PKTINFO.pack(0, source[:4], bytes(4))
         return socket.IPPROTO_IP, _IP_PKTINFO or 0, option
-    if source.startswith(_MULTICAST):  # nothing can come from there: the interface's own address
+    if source.startswith(_MULTICAST):  # not a valid source: use an address of the interface
         source = bytes(16) + source[16:]
     return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source.ljust(_IN6_PKTINFO.size, b"\0")

@@ -1,7 +1,7 @@
-"""Asks the system whether an address stands for many hosts: multicast, or broadcast.
+"""The check whether an address is a multicast or broadcast address.
 
-Which addresses are broadcast depends on the networks that this machine is in, and only the system
-knows those.
+Broadcast addresses depend on the networks that this machine is connected to, so the kernel is
+asked.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _DISCARD = 9
 
 
 def reaches_many(host: str) -> bool:
-    """Return whether what is sent to an address would reach more than one host.
+    """Return whether an address is a multicast or broadcast address.
 
-    :raise OSError: if the system cannot be asked, for want of a descriptor.
+    :raise OSError: if no descriptor is available for the check.
     """
     address = ip_of(host)
     return address.is_multicast or (address.version == 4 and _is_broadcast(str(address)))
 
 
 def _is_broadcast(host: str) -> bool:
-    """Return whether it is; connect(2) of UDP sends nothing, and fails where that is so (ip(7))."""
+    """Return whether connect(2) fails as it does for broadcast (ip(7)); UDP sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         return probe.connect_ex((host, _DISCARD)) == errno.EACCES

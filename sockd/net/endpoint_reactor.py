@@ -1,7 +1,8 @@
-"""The reactor as the endpoints of a configuration see it.
+"""The reactor that the endpoints of a configuration get.
 
-Endpoints, third-party ones and those that wrap others included, get their sockets by ``listenUNIX``
-and ``adoptStreamPort`` of the reactor that they are given. These two are sockd's own here.
+All endpoints, including those of third parties and those that wrap others, create unix sockets with
+``listenUNIX`` and adopt passed sockets with ``adoptStreamPort``. Here these two methods are
+sockd's own.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from sockd.reactor import IReactor
 
 
 class IPassedPort(Interface):
-    """A port on a socket that another program has made and may share.
+    """A port on a socket that another program has created and may share.
 
-    Its backlog, its options and its file are not sockd's to change.
+    sockd does not change its backlog, options or file.
     """
 
 
 class EndpointReactor:
-    """Does what the reactor does, and leaves sockets as they are that are passed to it.
+    """A reactor that leaves passed sockets unchanged.
 
-    :param reactor: what does the rest.
+    :param reactor: the reactor that everything else is delegated to.
     """
 
     def __init__(self, reactor: IReactor) -> None:
@@ -41,7 +42,7 @@ class EndpointReactor:
         directlyProvides(self, providedBy(reactor))
 
     def __getattr__(self, name: str) -> object:
-        """Return what the reactor has of a name."""
+        """Return an attribute of the reactor."""
         return getattr(self._reactor, name)
 
     def listenUNIX(
@@ -54,19 +55,19 @@ class EndpointReactor:
     ) -> IListeningPort:
         """Listen on a new unix socket.
 
-        :param wantPID: whether the socket of a process that is gone makes room.
+        :param wantPID: whether a stale socket, left by a dead process, is replaced.
         :raise OSError: if it cannot be bound.
         """
         if not IReactorUNIX.providedBy(self._reactor):
             raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-        from sockd.net.unix_port import listen  # not where there are no unix sockets
+        from sockd.net.unix_port import listen  # fails on systems without unix sockets
 
         return listen(address, factory, backlog, mode, bool(wantPID), self._reactor)
 
     def adoptStreamPort(
         self, fileDescriptor: int, addressFamily: socket.AddressFamily, factory: ServerFactory[Any]
     ) -> IListeningPort:
-        """Listen on a socket that is bound already, and mark the port as :class:`IPassedPort`."""
+        """Listen on a passed socket and mark the port as :class:`IPassedPort`."""
         if addressFamily == getattr(socket, "AF_UNIX", None):
             from sockd.net.unix_port import adopt
 

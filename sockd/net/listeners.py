@@ -1,6 +1,6 @@
-"""Binds the stream endpoints of one section, all or none.
+"""The stream listeners of one section: either all of them are bound, or none.
 
-Services, the stats endpoint and the admin shell listen through this.
+Services, the stats endpoint and the admin shell use this module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sockd.support.text import quoted
 class Listeners:
     """The listening ports of one section.
 
-    :param backlog: listen(2)'s queue, where an endpoint does not say.
+    :param backlog: the backlog of endpoints that do not specify one.
     """
 
     def __init__(self, reactor: IReactor, endpoints: tuple[Endpoint, ...], backlog: int) -> None:
@@ -38,7 +38,7 @@ class Listeners:
 
     @property
     def is_open(self) -> bool:
-        """Whether every one of them is bound."""
+        """Whether all ports are bound."""
         return all(port.is_bound for port in self._ports)
 
     @property
@@ -52,21 +52,21 @@ class Listeners:
         bound: Callable[[], None],
         failed: Callable[[BindError], None],
     ) -> None:
-        """Bind every endpoint, or none; where a close is under way, as soon as that is done.
+        """Bind all endpoints, or none; wait for sockets that are being closed.
 
-        :param make_factory: returns what serves the clients that come through a door.
-        :param bound: called when all of them are bound, which nearly always is at once.
-        :param failed: called if one of them fails later; the others are closed by then.
-        :raise BindError: if one of them fails at once.
+        :param make_factory: returns the protocol factory of a port.
+        :param bound: called when all endpoints are bound, usually before this method returns.
+        :param failed: called if an endpoint fails later, when all others are closed.
+        :raise BindError: if an endpoint fails before this method returns.
         """
         is_at_once = True
         errors: list[BindError] = []
 
         def lost(failure: Failure) -> None:
             if isinstance(failure.value, BindError):
-                tell = errors.append if is_at_once else failed
-                tell(failure.value)
-            else:  # closed before it was open
+                report = errors.append if is_at_once else failed
+                report(failure.value)
+            else:  # closed before everything was bound
                 failure.trap(CancelledError)
 
         self._binding = Deferred.fromCoroutine(self._open(make_factory))
@@ -77,7 +77,7 @@ class Listeners:
             raise errors[0]
 
     def give_up(self, kept: Iterable[Endpoint]) -> list[ListeningPort]:
-        """Return the bound doors that are not among these; they are not its own any more."""
+        """Remove and return the bound ports except those of ``kept``."""
         wanted = Counter(endpoint.identity for endpoint in kept)
         given_up: list[ListeningPort] = []
         rest: list[ListeningPort] = []
@@ -89,7 +89,7 @@ class Listeners:
             else:
                 (rest if not port.is_bound else given_up).append(port)
         if given_up:
-            self._have(rest)
+            self._set_ports(rest)
         return given_up
 
     def change(
@@ -99,37 +99,37 @@ class Listeners:
         find: Callable[[Endpoint], ListeningPort | None],
         owner: PortOwner,
     ) -> tuple[Listener, ...]:
-        """Have other endpoints; :meth:`open` binds what is lacking.
+        """Replace the endpoints; :meth:`open` then binds those that are not bound.
 
-        :param find: returns a bound door for an endpoint that none of its own fits.
-        :return: the listeners that were bound, and had a tenant, before.
+        :param find: returns a bound port for an endpoint that none of the own ports matches.
+        :return: the listeners that were bound and had an owner before.
         """
         own = Pool(port for port in self._ports if port.is_bound)
         ports = []
         for endpoint in (prepared(endpoint, backlog) for endpoint in endpoints):
             port = own.take(endpoint) or find(endpoint) or ListeningPort(endpoint)
-            port.become(endpoint)
+            port.set_endpoint(endpoint)
             ports.append(port)
         known = tuple(port.listener for port in ports if port.owner and port.listener)
         for port in ports:
             port.owner = owner
-        self._have(ports)
+        self._set_ports(ports)
         return known
 
     def renew(self, endpoints: Iterable[Endpoint], backlog: int) -> None:
-        """Have the certificates and backlogs of other endpoints, which are the same sockets."""
+        """Apply the certificates and backlogs of new endpoints for the same sockets."""
         for port, endpoint in zip(self._ports, endpoints, strict=True):
-            port.become(prepared(endpoint, backlog))
+            port.set_endpoint(prepared(endpoint, backlog))
 
     def close(self) -> Deferred[None]:
-        """Stop listening; return what fires when the sockets are closed."""
+        """Stop listening; return a Deferred that fires when the sockets are closed."""
         if self._binding is not None:
             self._binding.cancel()
         self._close_ports()
         return self._closed()
 
     def waiting(self, listener: Listener) -> int | None:
-        """Return how many clients wait in the kernel's queue for a listener."""
+        """Return the number of clients in a listener's accept queue."""
         port = self._found.get(listener)
         if port is None or port.listener != listener:
             self._found = {port.listener: port for port in self._ports if port.listener}
@@ -137,20 +137,20 @@ class Listeners:
         return None if port is None else port.waiting()
 
     def pause_accepting(self) -> None:
-        """Leave new clients in the kernel's queues."""
+        """Leave new clients in the accept queues."""
         for port in self._ports:
             port.pause_accepting()
 
     def resume_accepting(self, room: int) -> None:
-        """Accept again, so many clients at most in one round of the reactor.
+        """Accept up to ``room`` clients per port in a reactor turn.
 
-        Another door comes first each time, as it is the first that gets the room.
+        The ports rotate: the first one in the order has the best chance.
         """
         self._turns.rotate()
         for port in self._turns:
             port.resume_accepting(room)
 
-    def _have(self, ports: Iterable[ListeningPort]) -> None:
+    def _set_ports(self, ports: Iterable[ListeningPort]) -> None:
         self._ports = tuple(ports)
         self._turns = deque(self._ports)
 
@@ -176,7 +176,7 @@ class Listeners:
         self._closing = closing.addCallback(lambda _: None)
 
     def _closed(self) -> Deferred[None]:
-        """Return what fires once no socket is being closed; to cancel it disturbs nothing."""
+        """Return a Deferred that fires when no socket is being closed; it may be cancelled."""
         waiter: Deferred[None] = Deferred()
         self._closing.addCallback(waiter.callback)
         return waiter
@@ -185,16 +185,16 @@ class Listeners:
 def bound_port(
     reactor: IReactor, endpoint: Endpoint, backlog: int, make_factory: FactoryMaker
 ) -> ListeningPort:
-    """Bind an endpoint, and leave its clients in the kernel's queue.
+    """Bind an endpoint without accepting clients yet.
 
-    :raise BindError: if it cannot be bound, or not at once.
+    :raise BindError: if it cannot be bound, or not synchronously.
     """
     listeners = Listeners(reactor, (endpoint,), backlog)
     listeners.open(make_factory, lambda: None, lambda _: None)
     if not listeners.is_open:
         listeners.close()
-        message = f"{quoted(endpoint.text)[1:-1]} takes its time to bind"
-        raise BindError([Problem(endpoint.location, message, "restart the daemon to have it")])
+        message = f"{quoted(endpoint.text)[1:-1]} cannot be bound immediately"
+        raise BindError([Problem(endpoint.location, message, "restart the daemon to bind it")])
     (port,) = listeners.give_up(())
     port.pause_accepting()
     return port

@@ -1,4 +1,4 @@
-"""A door: one bound endpoint that can be held shut while the kernel goes on queueing clients."""
+"""A listening port that can pause accepting while the kernel keeps queueing clients."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from sockd.support.logger import PartLogger
 from sockd.support.text import quoted
 
 _BATCH = 100
-"""How many clients one round of the reactor accepts at most, give or take a few."""
+"""The approximate maximum number of clients that are accepted in one reactor turn."""
 
 
 class PortOwner(Protocol):
-    """A service that has a door."""
+    """A service that owns listening ports."""
 
     record: ServiceRecord
 
     def protocol_for(self, listener: Listener, peer: Address) -> TwistedProtocol:
-        """Return what serves the next client."""
+        """Return the protocol that serves or refuses the next client."""
 
 
 class ListeningPort:
-    """One endpoint, before and after it is bound.
+    """An endpoint, before and after it is bound.
 
-    :ivar listener: what the ledger knows of it; ``None`` until it is bound.
-    :ivar owner: whose clients come in; the door can change hands while it is bound.
+    :ivar listener: its entry in the ledger; ``None`` while it is not bound.
+    :ivar owner: the service that serves the clients; it may change while the port is bound.
     """
 
     _log = PartLogger("sockd")
@@ -58,15 +58,15 @@ class ListeningPort:
         return self.port is not None
 
     def bound(self, port: IListeningPort) -> None:
-        """Take note of the port that the endpoint became."""
+        """Set Twisted's port after the endpoint was bound, and configure its socket."""
         self.port = port
         accepting = self._accepting_port()
         if accepting is not None:
             _configure(accepting, self.endpoint)
         self.listener = _listener(self.endpoint, port)
 
-    def become(self, endpoint: Endpoint) -> None:
-        """Have another endpoint of the same identity, its backlog and its certificates."""
+    def set_endpoint(self, endpoint: Endpoint) -> None:
+        """Replace the endpoint by one of the same identity; apply its backlog and certificates."""
         old, self.endpoint = self.endpoint, endpoint
         port = self._accepting_port()
         is_same = old.parameters == endpoint.parameters and not endpoint.is_encrypted
@@ -79,39 +79,39 @@ class ListeningPort:
         self.listener = _listener(endpoint, port)
 
     def close(self) -> Deferred[None]:
-        """Stop listening; return what fires when the socket is closed, whatever came of it."""
+        """Stop listening; return a Deferred that fires when that is done; it never fails."""
         port, self.port, self.listener = self.port, None, None
         if port is None:
             return succeed(None)
-        return maybeDeferred(port.stopListening).addCallbacks(lambda _: None, self._not_closed)
+        return maybeDeferred(port.stopListening).addCallbacks(lambda _: None, self._close_failed)
 
     def waiting(self) -> int | None:
-        """Return how many clients the kernel has connected that were not accepted yet."""
+        """Return the number of clients in the accept queue, or ``None`` if unknown."""
         port = self._accepting_port()
         queue = None if port is None else accept_queue(port.socket)
         return None if queue is None else queue.waiting
 
     def pause_accepting(self) -> None:
-        """Leave new clients in the kernel's queue."""
+        """Leave new clients in the accept queue."""
         port = self._accepting_port()
         if port is not None:
             port.stopReading()
 
     def resume_accepting(self, room: int) -> None:
-        """Accept again, so many clients at most in one round of the reactor."""
+        """Accept up to ``room`` clients in a reactor turn."""
         port = self._accepting_port()
         if port is not None and port.connected:
             port.numberAccepts = min(room, _BATCH)
             port.startReading()
 
     def accepted(self) -> None:
-        """Keep the rounds of the reactor short: Twisted accepts more with each full one."""
+        """Limit the batch size again: Twisted increases it after each full batch."""
         port = self.port
         if isinstance(port, tcp.Port) and port.numberAccepts > _BATCH:
             port.numberAccepts = _BATCH
 
-    def _not_closed(self, failure: Failure) -> None:
-        """Say so; most likely somebody has removed a unix socket already."""
+    def _close_failed(self, failure: Failure) -> None:
+        """Log a failed close; usually the file of a unix socket was removed already."""
         self._log.warn(
             "{endpoint} was not closed cleanly: {error}",
             endpoint=quoted(self.endpoint.text),
@@ -119,7 +119,7 @@ class ListeningPort:
         )
 
     def _accepting_port(self) -> tcp.Port | None:
-        """Return the port if it is one that accepts from a socket here."""
+        """Return the port if it accepts from a socket itself, otherwise ``None``."""
         port: object = self.port
         return port if isinstance(port, tcp.Port) else None
 
@@ -128,10 +128,10 @@ FactoryMaker = Callable[[ListeningPort], IProtocolFactory]
 
 
 def _configure(port: tcp.Port, endpoint: Endpoint) -> None:
-    """Set what sockd's connections need: on the port's socket, unless another program has made it.
+    """Set the transport class, socket options and backlog of a port.
 
-    Accepted sockets inherit the options of the listening one; those of a passed one are set one by
-    one.
+    Accepted sockets inherit the options of the listening socket. A passed socket is left unchanged;
+    the options are then set on each accepted socket.
     """
     is_passed = IPassedPort.providedBy(port)
     if port.socket.family in (socket.AF_INET, socket.AF_INET6):
@@ -159,9 +159,9 @@ def _listener(endpoint: Endpoint, port: IListeningPort) -> Listener:
 
 
 def _backlog(endpoint: Endpoint, port: IListeningPort) -> int | None:
-    """Return the backlog as the kernel has it; where it does not tell, the one that was asked for.
+    """Return the backlog that the kernel granted, or else the configured one.
 
-    It is not known where the port is not the endpoint's own, or was passed.
+    ``None`` if it is unknown: the port was passed or belongs to a wrapped endpoint.
     """
     queue = accept_queue(port.socket) if isinstance(port, tcp.Port) else None
     if queue is not None:

@@ -1,7 +1,7 @@
-"""Many datagrams with one system call: recvmmsg(2) and sendmmsg(2), by way of the C library.
+"""Many datagrams with one system call: recvmmsg(2) and sendmmsg(2), called through ctypes.
 
-Datagrams are received into places of a fixed size, each with the address of its sender. Those
-that are sent back are sent from where they lie: neither the bytes nor the addresses are looked at.
+Datagrams and the addresses of their senders are received into buffers of a fixed size. Echoed
+datagrams are sent from the same buffers and never become Python objects.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sockd.net.buffers import Buffers, memory_address
 HAS_RECVMMSG = sys.platform == "linux"
 
 MOST_DATAGRAMS = 32
-"""How many datagrams there is room for."""
+"""The maximum number of datagrams in a batch."""
 
 _LARGEST = 65536
 _ADDRESS_SIZE = 28
@@ -56,13 +56,13 @@ class _Header(ctypes.Structure):
 
 
 _LOW_WORD = _Vector.length.offset + (0 if sys.byteorder == "little" else 4)
-"""Where the part of a vector's length is that changes, and that is like a header's size."""
+"""The offset of the low 32 bits of a vector's length, the only ones in use."""
 
 
 class Batch:
-    """Places for datagrams, filled again and again.
+    """A reusable batch of datagrams.
 
-    :ivar count: how many datagrams there are now.
+    :ivar count: the number of datagrams in it.
     """
 
     def __init__(self) -> None:
@@ -75,21 +75,21 @@ class Batch:
         vectors = bytearray(MOST_DATAGRAMS * ctypes.sizeof(_Vector))
         headers = bytearray(MOST_DATAGRAMS * ctypes.sizeof(_Header))
         self._first = memory_address(headers)
-        _connect(headers, vectors, memory_address(self._names), self._buffers)
-        self._sizes = _words(headers, _Header.size.offset, ctypes.sizeof(_Header))
-        self._room = _words(vectors, _LOW_WORD, ctypes.sizeof(_Vector))
+        _set_pointers(headers, vectors, memory_address(self._names), self._buffers)
+        self._sizes = _column(headers, _Header.size.offset, ctypes.sizeof(_Header))
+        self._room = _column(vectors, _LOW_WORD, ctypes.sizeof(_Vector))
         self._all_room = memoryview(bytes(self._room)).cast("I")
         self.count = 0
 
     def receive(self, descriptor: int) -> int:
-        """Take what has arrived at a socket; return how many datagrams that is."""
+        """Receive up to :data:`MOST_DATAGRAMS` datagrams from a socket; return their number."""
         self._room[: self.count] = self._all_room[: self.count]
-        taken = self._receive(descriptor, self._first, MOST_DATAGRAMS, socket.MSG_DONTWAIT, None)
-        self.count = max(0, taken)
+        count = self._receive(descriptor, self._first, MOST_DATAGRAMS, socket.MSG_DONTWAIT, None)
+        self.count = max(0, count)
         return self.count
 
     def senders(self) -> tuple[bytes, ...]:
-        """Return the address of each datagram's sender, as the kernel has it."""
+        """Return the address of each datagram's sender, in the kernel's form."""
         return _ADDRESSES[self.count].unpack_from(self._names)
 
     def sizes(self) -> list[int]:
@@ -101,9 +101,9 @@ class Batch:
         return self._buffers.data(index, 0, self._sizes[index])
 
     def send_back(self, descriptor: int, count: int) -> list[int]:
-        """Send the first so many datagrams to where they came from.
+        """Send the first ``count`` datagrams back to their senders.
 
-        :return: the places of those that the system did not take.
+        :return: the indexes of datagrams that could not be sent.
         """
         self._room[:count] = self._sizes[:count]
         failed = []
@@ -118,7 +118,7 @@ class Batch:
 
 
 def socket_address(name: bytes) -> SocketAddress:
-    """Return what Python's sockets call an address that :meth:`Batch.senders` returned."""
+    """Return an address from :meth:`Batch.senders` in the form of Python's sockets."""
     if int.from_bytes(name[:2], sys.byteorder) == socket.AF_INET:
         port, host = _IPV4.unpack(name)
         return socket.inet_ntop(socket.AF_INET, host), port
@@ -128,7 +128,7 @@ def socket_address(name: bytes) -> SocketAddress:
 
 
 def kernel_name(address: SocketAddress) -> bytes:
-    """Return the address for which :func:`socket_address` returns this one."""
+    """Return an address of Python's sockets in the form of :meth:`Batch.senders`."""
     if len(address) == 2:
         host, port = address
         family = socket.AF_INET
@@ -140,13 +140,20 @@ def kernel_name(address: SocketAddress) -> bytes:
     return family.to_bytes(2, sys.byteorder) + name[2:]
 
 
-def _words(memory: bytearray, offset: int, step: int) -> memoryview:
-    """Return the 32 bits at an offset, and those at each step from there on."""
+def _column(memory: bytearray, offset: int, step: int) -> memoryview:
+    """Return a 32-bit field of all structures in an array of them.
+
+    :param offset: of the field in the structure, in bytes.
+    :param step: the size of the structure, in bytes.
+    """
     return memoryview(memory).cast("I")[offset // 4 :: step // 4]
 
 
-def _connect(headers: bytearray, vectors: bytearray, names: int, buffers: Buffers) -> None:
-    """Have each header point to its address and its vector, and each vector to its bytes."""
+def _set_pointers(headers: bytearray, vectors: bytearray, names: int, buffers: Buffers) -> None:
+    """Set the pointers of each header to its address and vector, and of each vector to its buffer.
+
+    :param names: the memory address of the senders' addresses.
+    """
     for index in range(MOST_DATAGRAMS):
         vector = _Vector.from_buffer(vectors, index * ctypes.sizeof(_Vector))
         vector.base, vector.length = buffers.address(index), _LARGEST

@@ -1,7 +1,8 @@
-"""Asks the system under which addresses other machines reach this one.
+"""The addresses at which other machines reach this one.
 
-The system alone: no packet leaves, no name is looked up, nothing waits. The address that routing
-would pick comes first. Linux tells all the others too; elsewhere that one has to do.
+Only the kernel is asked: no packet is sent, no name is resolved, and nothing blocks. The address
+that routing would select comes first. On Linux the other addresses follow; other systems report
+only the first.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from pathlib import Path
 from sockd.model.address import OwnHosts
 
 _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8:ffff::1"}
-"""Addresses that are nobody's (RFC 5737, RFC 3849), and that only the default route leads to."""
+"""Documentation addresses (RFC 5737, RFC 3849), which only the default route covers."""
 
 _DISCARD = 9
 _MOST_INTERFACES = 100
 _IF_INET6 = Path("/proc/net/if_inet6")
 _LINE = re.compile(r"^([0-9a-f]{32}) [0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+) ", re.MULTILINE)
 _UNUSABLE = 0x68
-"""IPv6 addresses that are tentative, deprecated, or somebody else's (``IFA_F_…``)."""
+"""``IFA_F_DADFAILED``, ``IFA_F_DEPRECATED`` and ``IFA_F_TENTATIVE`` (linux/if_addr.h)."""
 
 _GLOBAL = 0x00
 _REQUEST = struct.Struct("@16s240x")
@@ -35,7 +36,7 @@ _SIOCGIFADDR = 0x8915
 
 
 def own_hosts() -> OwnHosts:
-    """Return them as they are now."""
+    """Return the current addresses of this machine."""
     return OwnHosts(
         for_others([*_routed(socket.AF_INET), *_of_interfaces()]),
         for_others([*_routed(socket.AF_INET6), *_ipv6_of_interfaces()]),
@@ -44,10 +45,10 @@ def own_hosts() -> OwnHosts:
 
 
 def for_others(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return those of some addresses that mean something on another machine, each once.
+    """Return the addresses that other machines can use, without duplicates.
 
-    A link-local IPv4 address (RFC 3927) comes last, as it is rarely the one that people use; one
-    of IPv6 needs the scope of whoever uses it, and is left out.
+    Link-local IPv4 addresses (RFC 3927) come last. Link-local IPv6 addresses are omitted: they need
+    a scope, which differs on each machine.
     """
     found = {host: ip_address(host) for host in hosts}
     useful = [
@@ -67,7 +68,7 @@ def global_addresses(if_inet6: str) -> Iterator[str]:
 
 
 def _routed(family: socket.AddressFamily) -> Iterator[str]:
-    """Return the address from which packets would leave: connect(2) of UDP sends none."""
+    """Return the source address of the default route; connect(2) on UDP sends nothing."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((_ELSEWHERE[family], _DISCARD))
@@ -80,7 +81,7 @@ def _of_interfaces() -> Iterator[str]:
     """Return the IPv4 address of each interface that has a carrier (netdevice(7))."""
     if sys.platform != "linux":
         return
-    from fcntl import ioctl  # POSIX alone
+    from fcntl import ioctl  # POSIX only
 
     try:
         probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -94,11 +95,11 @@ def _of_interfaces() -> Iterator[str]:
                 if flags & _RUNNING:
                     yield socket.inet_ntoa(ioctl(probe, _SIOCGIFADDR, request)[20:24])
             except OSError:
-                continue  # it has none, or it is gone
+                continue  # the interface has no IPv4 address, or was removed
 
 
 def _interfaces() -> list[str]:
-    """Return the names of some; none in a sandbox that does not let netlink(7) be asked."""
+    """Return the names of up to 100 interfaces; none if a sandbox blocks netlink(7)."""
     try:
         return [name for _, name in socket.if_nameindex()[:_MOST_INTERFACES]]
     except OSError:
@@ -108,12 +109,12 @@ def _interfaces() -> list[str]:
 def _ipv6_of_interfaces() -> Iterator[str]:
     try:
         return global_addresses(_IF_INET6.read_text(encoding="utf-8", errors="replace"))
-    except OSError:  # no Linux, or no IPv6
+    except OSError:  # not Linux, or without IPv6
         return iter(())
 
 
 def _is_dual() -> bool:
-    """Return whether a socket that is bound to ``::`` takes IPv4 as well (RFC 3493, 5.3)."""
+    """Return whether a socket that is bound to ``::`` accepts IPv4 too (RFC 3493, 5.3)."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             return not probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)

@@ -1,7 +1,7 @@
-"""The bound sockets that no service holds: on their way from one to another during a reload.
+"""Bound sockets that pass from one service to another during a reload.
 
-A listening socket that was closed and opened again would reset the clients in its queue. So it
-stays open while it changes hands.
+Closing and reopening a listening socket would reset the clients in its accept queue, so the socket
+stays open.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ BATCH = 8
 
 
 class SpareSocket(Protocol):
-    """A bound socket, whatever it carries."""
+    """A bound stream or datagram socket."""
 
     @property
     def endpoint(self) -> Endpoint:
-        """What it was made from."""
+        """The endpoint that it is bound to."""
 
     def close(self) -> Deferred[None] | None:
-        """Give its address back; where that takes time, return what fires when it is done."""
+        """Close the socket; return ``None`` or a Deferred that fires when that is done."""
 
 
 S = TypeVar("S", bound=SpareSocket)
 
 
 class Pool(Generic[S]):
-    """Sockets that can be had by what they are bound to; iterating gives those that are left."""
+    """Sockets by the identity of their endpoints; it iterates over the sockets that are left."""
 
     def __init__(self, sockets: Iterable[S] = ()) -> None:
         self._sockets: dict[tuple[str, ...], deque[S]] = {}
@@ -44,7 +44,7 @@ class Pool(Generic[S]):
             self.put(one)
 
     def __iter__(self) -> Iterator[S]:
-        """Return an iterator over the sockets."""
+        """Iterate over the sockets."""
         return (one for group in self._sockets.values() for one in group)
 
     def put(self, spare: S) -> None:
@@ -52,28 +52,28 @@ class Pool(Generic[S]):
         self._sockets.setdefault(spare.endpoint.identity, deque()).append(spare)
 
     def take(self, endpoint: Endpoint) -> S | None:
-        """Remove and return the first socket that an endpoint asks for, if there is one."""
+        """Remove and return a socket with the identity of an endpoint, or ``None``."""
         group = self._sockets.get(endpoint.identity)
         return group.popleft() if group else None
 
 
 class SpareSockets:
-    """Holds sockets in between. While no reload is under way there are none."""
+    """The spare sockets of all services. There are none while no reload is in progress."""
 
     def __init__(self) -> None:
         self._pools: dict[type[SpareSocket], Pool[SpareSocket]] = {}
 
     def put(self, spare: SpareSocket) -> None:
-        """Take a socket in."""
+        """Add a socket."""
         self._pools.setdefault(type(spare), Pool()).put(spare)
 
     def take(self, endpoint: Endpoint, sort: type[S]) -> S | None:
-        """Return a socket of some sort that an endpoint asks for, ``None`` if there is none."""
+        """Remove and return a socket of a class for an endpoint, or ``None``."""
         pool = self._pools.get(sort)
         return None if pool is None else cast("S | None", pool.take(endpoint))
 
     async def close(self, reactor: IReactorTime) -> None:
-        """Close what nobody took, :data:`BATCH` in one turn of the reactor."""
+        """Close the remaining sockets, :data:`BATCH` in one turn of the reactor."""
         pools, self._pools = self._pools, {}
         spares = chain.from_iterable(pools.values())
         while batch := list(islice(spares, BATCH)):

@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 
 
 class IStreamTransport(ITCPTransport, IConsumer, IPushProducer):
-    """What Twisted's stream transports are, TLS over them included."""
+    """A stream transport of Twisted's, with or without TLS."""
 
-    disconnecting: bool = Attribute("True once it closes as soon as all is written.")
+    disconnecting: bool = Attribute("True if it will close when all output is written.")
 
     protocol: IProtocol = Attribute("The protocol that the transport calls.")
 
     def getHandle() -> socket.socket:
-        """Return the socket; TLS returns its own object."""
+        """Return the socket; a TLS transport returns an OpenSSL connection."""
 
     def connectionLost(reason: Failure) -> None:
-        """Close the socket and tell the protocol: what the reactor does at the end."""
+        """Close the socket and notify the protocol, as the reactor does."""
 
 
 def is_wrapped(transport: IStreamTransport) -> bool:
-    """Return whether TLS, or something else, is between a protocol and its socket."""
+    """Return whether TLS or another wrapper is between a protocol and its socket."""
     return isinstance(transport, ProtocolWrapper)
 
 
 def socket_transport(transport: ITransport) -> IStreamTransport:
-    """Return the transport of the socket, below TLS and whatever else wraps it."""
+    """Return the transport of the socket, below TLS and other wrappers."""
     found: object = transport
     while isinstance(found, ProtocolWrapper):
         found = found.transport
@@ -53,15 +53,15 @@ def socket_transport(transport: ITransport) -> IStreamTransport:
 
 
 def untaken(transport: ITransport) -> int:
-    """Return how many bytes the kernel keeps that the peer's system has not acknowledged."""
+    """Return the number of bytes in the kernel that the peer's system has not acknowledged."""
     return unacknowledged(socket_transport(transport).getHandle())
 
 
 def writer(transport: IStreamTransport) -> Callable[[bytes], None]:
-    """Return the function that writes to a transport at once.
+    """Return a function that writes to a transport without a delay.
 
-    Over TLS, ``transport.write`` gathers what is small until the next turn of the reactor, and
-    drops it if the peer's close_notify came along with the request.
+    Over TLS, ``transport.write`` collects small writes until the next reactor turn, and discards
+    them if the peer's close_notify arrived together with the request.
     """
     if isinstance(transport, TLSMemoryBIOProtocol):
         return partial(TLSMemoryBIOProtocol.write, transport)

@@ -1,6 +1,6 @@
-"""What the kernel knows of a stream socket, most of it by Linux's ``TCP_INFO`` (tcp(7)).
+"""The kernel's view of a stream socket, mainly from Linux's ``TCP_INFO`` (tcp(7)).
 
-Where a system does not tell something, that is said to be ``None``, never, or nothing.
+Each function documents its result for systems that do not provide the information.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sockd.net import unix_diag
 from sockd.net.unix_diag import AcceptQueue
 
-# FreeBSD has an option of the same name, with other numbers in it.
+# FreeBSD's option of the same name has a different layout.
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 _LAYOUT = struct.Struct("@8B24I")
 _MICROSECONDS = 1_000_000
@@ -33,11 +33,11 @@ STATES = (
     "listen",
     "closing",
 )
-"""The states of RFC 9293, 3.3.2, in the order of Linux's numbers (tcp_states.h)."""
+"""The states of RFC 9293, section 3.3.2, in the order of Linux's numbers (tcp_states.h)."""
 
 
 class TCPInfo(NamedTuple):
-    """``struct tcp_info`` of linux/tcp.h, as far as its oldest version goes."""
+    """The oldest version of ``struct tcp_info`` (linux/tcp.h)."""
 
     state: int
     ca_state: int
@@ -74,12 +74,12 @@ class TCPInfo(NamedTuple):
 
 
 def unpacked(data: bytes) -> TCPInfo | None:
-    """Return what getsockopt(2) answered; ``None`` if it is not as long as it must be."""
+    """Return the structure in a result of getsockopt(2); ``None`` if its length is wrong."""
     return TCPInfo._make(_LAYOUT.unpack(data)) if len(data) == _LAYOUT.size else None
 
 
 def described(info: TCPInfo) -> dict[str, object]:
-    """Return what there is to tell of a connection; times are in seconds."""
+    """Return the values of CONNECTION's ``tcp`` member; times are in seconds."""
     return {
         "state": STATES[info.state] if info.state < len(STATES) else "unknown",
         "rtt": info.rtt / _MICROSECONDS,
@@ -92,16 +92,19 @@ def described(info: TCPInfo) -> dict[str, object]:
 
 
 def tcp_view(sock: socket.socket) -> dict[str, object] | None:
-    """Return the kernel's view of a connected TCP socket; times are in seconds."""
+    """Return the kernel's view of a connected TCP socket; times are in seconds.
+
+    ``None`` if the system does not provide it.
+    """
     info = _tcp_info(sock)
     return None if info is None else described(info)
 
 
 def accept_queue(sock: socket.socket) -> AcceptQueue | None:
-    """Return the accept queue of a listening socket.
+    """Return the accept queue of a listening socket, or ``None`` if it is unknown.
 
-    Of a TCP socket in the state LISTEN, ``tcpi_unacked`` is its length and ``tcpi_sacked`` its
-    limit.
+    For a TCP socket in state LISTEN, ``tcpi_unacked`` is the length of the queue and
+    ``tcpi_sacked`` its limit.
     """
     if sock.family == getattr(socket, "AF_UNIX", None):
         return unix_diag.unix_accept_queue(sock)
@@ -110,31 +113,28 @@ def accept_queue(sock: socket.socket) -> AcceptQueue | None:
 
 
 def seconds_since_send(sock: socket.socket) -> float:
-    """Return how long ago the kernel last sent data, which it does as the peer takes some.
-
-    Infinity where that is not known.
-    """
+    """Return the time since the kernel last sent data, in seconds; infinity if unknown."""
     info = _tcp_info(sock)
     return math.inf if info is None else info.last_data_sent / _MILLISECONDS
 
 
 def unread(sock: socket.socket) -> int:
-    """Return how many received bytes wait to be read (ioctl_tty(2), ``FIONREAD``).
+    """Return the number of bytes in the receive buffer (ioctl_tty(2), ``FIONREAD``).
 
-    0 where that is not known.
+    0 if unknown.
     """
     if sys.platform == "win32":
         return 0
-    from termios import FIONREAD  # POSIX alone
+    from termios import FIONREAD  # POSIX only
 
     return _queued(sock, FIONREAD)
 
 
 def unacknowledged(sock: socket.socket) -> int:
-    """Return how many written bytes the peer's system has not taken yet (tcp(7), ``SIOCOUTQ``).
+    """Return the number of bytes that are not acknowledged yet (tcp(7), ``SIOCOUTQ``).
 
-    Of a unix socket it is what the peer has not read, with the kernel's overhead. 0 where that is
-    not known.
+    For a unix socket, these are the bytes that the peer has not read, including kernel overhead.
+    0 if unknown.
     """
     if sys.platform != "linux":
         return 0
@@ -144,12 +144,12 @@ def unacknowledged(sock: socket.socket) -> int:
 
 
 def _queued(sock: socket.socket, request: int) -> int:
-    """Return the length of a queue of a socket; 0 where the system does not know it."""
-    from fcntl import ioctl  # POSIX alone
+    """Return the length of a socket's queue, in bytes; 0 if unknown."""
+    from fcntl import ioctl  # POSIX only
 
     try:
         return int.from_bytes(ioctl(sock, request, bytes(4)), sys.byteorder)
-    except (OSError, ValueError):  # ValueError: it is closed
+    except (OSError, ValueError):  # ValueError: the socket is closed
         return 0
 
 

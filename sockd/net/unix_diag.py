@@ -1,7 +1,7 @@
-"""The accept queue of a listening unix socket (Linux: sock_diag(7)); elsewhere ``None``.
+"""The accept queue of a listening unix socket, from sock_diag(7) on Linux.
 
-A unix socket has no ``TCP_INFO`` of its own, so the kernel is asked as ss(8) asks it: over netlink,
-for the one socket with an inode. It answers before send(2) returns, so nothing waits.
+Unix sockets have no ``TCP_INFO``. As in ss(8), the kernel is asked over netlink for the socket with
+a given inode. It answers before send(2) returns, so this does not block.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _NO_COOKIE = 0xFFFFFFFF
 _SHOW_QUEUE = 0x10
 _QUEUE = 4
 _LISTENING = 10
-"""``NETLINK_SOCK_DIAG``, ``SOCK_DIAG_BY_FAMILY``, ``NLM_F_REQUEST``, ``UDIAG_SHOW_RQLEN``,
-``UNIX_DIAG_RQLEN`` and ``TCP_LISTEN``, which is unix sockets' state, too: of linux/netlink.h,
-sock_diag.h, unix_diag.h and tcp_states.h."""
+"""``NETLINK_SOCK_DIAG``, ``SOCK_DIAG_BY_FAMILY``, ``NLM_F_REQUEST``, all bits set for any state and
+for no cookie, ``UDIAG_SHOW_RQLEN``, ``UNIX_DIAG_RQLEN``, and ``TCP_LISTEN``, which unix sockets use
+too (linux/netlink.h, sock_diag.h, unix_diag.h, tcp_states.h)."""
 
 _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBHIIIII")
@@ -34,10 +34,10 @@ _LARGEST = 4096
 
 
 class AcceptQueue(NamedTuple):
-    """The clients that a listening socket has not accepted yet.
+    """The accept queue of a listening socket.
 
-    :ivar waiting: how many there are.
-    :ivar limit: how many there may be: the backlog, as the kernel has granted it.
+    :ivar waiting: the number of clients that were not accepted yet.
+    :ivar limit: the maximum number: the backlog that the kernel granted.
     """
 
     waiting: int
@@ -45,7 +45,7 @@ class AcceptQueue(NamedTuple):
 
 
 def unix_accept_queue(listening: socket.socket) -> AcceptQueue | None:
-    """Return the accept queue of a listening unix socket."""
+    """Return the accept queue of a listening unix socket, or ``None`` if it is unknown."""
     if sys.platform != "linux":
         return None
     try:
@@ -53,17 +53,17 @@ def unix_accept_queue(listening: socket.socket) -> AcceptQueue | None:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
             kernel.send(_question(inode))
             return queue_in(kernel.recv(_LARGEST, socket.MSG_DONTWAIT), inode)
-    except OSError:  # no such protocol in this kernel, or a sandbox that has no netlink
+    except OSError:  # not supported by this kernel, or a sandbox blocks netlink
         return None
 
 
 def queue_in(answer: bytes, inode: int) -> AcceptQueue | None:
-    """Return the accept queue that the kernel answers with; ``None`` if it has no answer."""
+    """Return the accept queue in the kernel's answer; ``None`` if it contains none."""
     start = _HEADER.size + _ANSWER.size
     if len(answer) < start or _HEADER.unpack_from(answer)[1] != _BY_FAMILY:
         return None
-    *_, state, _, told = _ANSWER.unpack_from(answer, _HEADER.size)
-    if (state, told) != (_LISTENING, inode & 0xFFFFFFFF):
+    *_, state, _, found_inode = _ANSWER.unpack_from(answer, _HEADER.size)
+    if (state, found_inode) != (_LISTENING, inode & 0xFFFFFFFF):
         return None
     while start + _ATTRIBUTE.size + _LENGTHS.size <= len(answer):
         length, sort = _ATTRIBUTE.unpack_from(answer, start)

@@ -1,8 +1,8 @@
-"""The file of a unix socket: bound where a dead process has left one, removed at the end.
+"""The file of a unix socket: it replaces one that a dead process left, and is removed at the end.
 
-Twisted locks such a file with a process number. After a crash in a container that number is this
-process's own, as the daemon is always process 1 there, and Twisted takes the dead process for a
-live one. See :mod:`sockd.net.unix_occupant` for what decides here.
+Twisted locks such a file with a process number. In a container the daemon is always process 1, so
+after a crash Twisted takes the dead process for a live one. :mod:`sockd.net.unix_occupant` decides
+here instead.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from pathlib import Path
 from sockd.net.unix_occupant import Occupant, obstacle, occupant
 
 _LOCK_TIME = 0.5
-"""How long to wait for a process that removes a stale socket in the same directory, in seconds."""
+"""The timeout for the lock of a process that removes a stale socket, in seconds."""
 
 _LOCK_PAUSE = 0.002
 
 
 class SocketFile:
-    """The file that a socket is bound to."""
+    """The file that a unix socket is bound to."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity = _file_identity(path)
 
     def remove(self) -> None:
-        """Remove it, unless another file has taken its place.
+        """Remove the file unless it was replaced by another.
 
-        The socket must still be open: until it is closed nothing else gets its inode number.
+        The socket must still be open, so that its inode number is not reused.
 
-        :raise OSError: if it is gone, or may not be removed.
+        :raise OSError: if the file does not exist or may not be removed.
         """
         if _file_identity(self._path) == self._identity:
             self._path.unlink()
@@ -44,10 +44,10 @@ class SocketFile:
 def bind_file(made: socket.socket, path: Path, replaces_stale: bool) -> SocketFile:
     """Bind a socket to a path, and return its file.
 
-    :param replaces_stale: whether the socket of a process that is gone makes room.
+    :param replaces_stale: whether a stale socket, left by a dead process, is replaced.
     :raise OSError: ``EADDRINUSE`` if another socket is bound there, ``EEXIST`` if another file is
-        there, ``EACCES`` if it cannot be told or the directory is not writable, ``EWOULDBLOCK`` if
-        another process holds the lock of the directory.
+        there, ``EACCES`` if that cannot be determined or the directory is not writable,
+        ``EWOULDBLOCK`` if another process holds the lock of the directory.
     """
     try:
         _bind(made, path)
@@ -59,10 +59,10 @@ def bind_file(made: socket.socket, path: Path, replaces_stale: bool) -> SocketFi
 
 
 def _replace_file(made: socket.socket, path: Path, replaces_stale: bool) -> None:
-    """Bind where there was a file.
+    """Remove a stale socket and bind.
 
-    Only the owner of the lock removes one, so that of two processes that start at once neither
-    removes what the other has just bound.
+    Files are removed only under the lock. Otherwise, of two processes that start at the same time,
+    one could remove the file that the other has just bound.
     """
     with _directory_lock(path.parent):
         found = _occupant(path)
@@ -79,7 +79,7 @@ def _bind(made: socket.socket, path: Path) -> None:
     try:
         made.bind(os.fspath(path))
     except OSError as error:
-        if error.errno is None:  # Python's own: the path does not fit into sockaddr_un (unix(7))
+        if error.errno is None:  # from Python: the path does not fit into sockaddr_un (unix(7))
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)) from None
         raise
 
@@ -94,13 +94,13 @@ def _occupant(path: Path) -> Occupant:
 
 @contextmanager
 def _directory_lock(folder: Path) -> Iterator[None]:
-    """Hold flock(2) on a directory; do without where it cannot be opened or locked.
+    """Hold flock(2) on a directory; do nothing if it cannot be opened or locked.
 
-    :raise OSError: ``EWOULDBLOCK`` if another process does not release it.
+    :raise OSError: ``EWOULDBLOCK`` if another process does not release the lock in time.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # one may write to a directory and not read it
+    except PermissionError:  # the directory may be writable but not readable
         yield
         return
     try:
@@ -111,7 +111,7 @@ def _directory_lock(folder: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> None:
-    from fcntl import LOCK_EX, LOCK_NB, flock  # POSIX alone
+    from fcntl import LOCK_EX, LOCK_NB, flock  # POSIX only
 
     end = time.monotonic() + _LOCK_TIME
     while True:
@@ -121,7 +121,7 @@ def _lock(descriptor: int) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(_LOCK_PAUSE)
-        except OSError:  # a file system without locks
+        except OSError:  # the file system does not support locks
             return
         else:
             return

@@ -1,8 +1,7 @@
-"""What is at the path where a unix socket is to be bound, and whether it may be removed. Pure.
+"""The occupant of the path where a unix socket is to be bound. Pure.
 
-A socket's file outlives its process. Who made the file does not tell whether the socket is in use:
-the process number of one container is another process in the next, and the same one again after a
-restart. The kernel tells, by what connect(2) answers.
+The file of a unix socket remains when its process dies. A recorded process number does not show
+whether the socket is in use, since containers reuse the numbers. The result of connect(2) does.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from types import MappingProxyType
 
 
 class Occupant(Enum):
-    """What is at a path."""
+    """The kind of file at a path."""
 
     NOTHING = "nothing"
     STALE_SOCKET = "stale socket"
-    """The file of a socket that no process has any more."""
+    """The file of a socket that no process has open."""
     LIVE_SOCKET = "live socket"
     UNKNOWN_SOCKET = "unknown socket"
-    """One that this user may not connect to."""
+    """A socket that this user may not connect to."""
     OTHER_FILE = "other file"
 
 
@@ -44,25 +43,25 @@ _OBSTACLES = MappingProxyType(
 
 
 def occupant(mode: int | None, probed: int) -> Occupant:
-    """Return what is at a path.
+    """Return the kind of file at a path.
 
-    :param mode: the file's ``st_mode``, not followed if it is a symbolic link; ``None`` if there
-        is no file.
-    :param probed: the error of connect(2) from a *datagram* socket, 0 if there was none. Every
-        socket that is bound there answers, one that does not listen yet or whose queue is full
-        too, and a stream socket gets no connection by it (``EPROTOTYPE``).
+    :param mode: the ``st_mode`` of the file, without following a symbolic link; ``None`` if the
+        file does not exist.
+    :param probed: the error number of connect(2) from a *datagram* socket, 0 if it succeeded. A
+        stream socket that is bound there fails with ``EPROTOTYPE`` and gets no connection, also
+        if it does not listen yet or if its accept queue is full.
     """
     if mode is None:
         return Occupant.NOTHING
-    if not stat.S_ISSOCK(mode):  # connect(2) refuses these as well
+    if not stat.S_ISSOCK(mode):  # connect(2) also fails with ECONNREFUSED for these
         return Occupant.OTHER_FILE
     return _PROBED.get(probed, Occupant.LIVE_SOCKET)
 
 
 def obstacle(found: Occupant, replaces_stale: bool) -> int:
-    """Return the error with which a bind there fails, 0 if it may go on without what is there.
+    """Return the error number with which bind fails, 0 if nothing prevents it.
 
-    :param replaces_stale: whether a stale socket makes room.
+    :param replaces_stale: whether a stale socket may be replaced.
     """
     if found is Occupant.STALE_SOCKET and replaces_stale:
         return 0

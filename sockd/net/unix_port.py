@@ -1,10 +1,10 @@
-"""Twisted's unix port, but it leaves a socket alone that somebody else has made.
+"""A unix port that leaves passed sockets unchanged.
 
-Twisted's own port changes the mode and the backlog of a socket that it adopts, and at the end shuts
-it down and deletes its file, even if the service manager, and the next process, have it too. Its
-accept loop fails for a client whose address has a length of 4, which it takes for IPv6.
+Twisted's own port changes the mode and the backlog of a socket that it adopts. When it closes, it
+shuts the socket down and deletes its file, even if other processes share it. Its accept loop fails
+for a client whose address has a length of 4, which it takes for IPv6.
 
-What is private in Twisted and used here: ``twisted.internet.tcp._reservedFD``.
+This module uses a private name of Twisted: ``twisted.internet.tcp._reservedFD``.
 """
 
 from __future__ import annotations
@@ -26,15 +26,18 @@ _ABSTRACT = b"\0"
 
 
 class ListeningSocket(socket.socket):
-    """A listening unix socket whose clients' addresses are tuples of one, as no others are."""
+    """A listening unix socket that returns client addresses as 1-tuples.
+
+    Twisted recognizes other address families by their length.
+    """
 
     def accept(self) -> tuple[socket.socket, tuple[str | bytes]]:
-        """Return the next client and its address, a path or the name of an abstract socket."""
+        """Accept a client; return its socket and its address, a path or an abstract name."""
         client, name = super().accept()
         return client, (name,)
 
     def shutdown(self, how: int) -> None:
-        """Do nothing: Twisted calls this before ``close``, and it would end a shared socket."""
+        """Do nothing: Twisted calls this before ``close``, and it would affect other processes."""
 
 
 class UnixServer(unix.Server):
@@ -53,14 +56,14 @@ class UnixServer(unix.Server):
         super().__init__(sock, protocol, name, server, sessionno, reactor)  # type: ignore[no-untyped-call]
         self.logstr = printable(self.logstr)
 
-    # Bytes alone: the kernel closes the descriptors that a client passes along.
+    # Without recvmsg(2): the kernel closes descriptors that a client passes.
     doRead = tcp.Server.doRead  # type: ignore[assignment]
 
 
 class UnixPort(unix.Port):
-    """A port on a unix socket that listens already.
+    """A port on a listening unix socket.
 
-    :param file: removed at the end; ``None`` if there is none, or it is not sockd's.
+    :param file: the file to remove when the port is closed; ``None`` to remove none.
     """
 
     transport = UnixServer
@@ -72,15 +75,15 @@ class UnixPort(unix.Port):
         factory: IProtocolFactory,
         reactor: Any,
     ) -> None:
-        shown = escaped(os.fsencode(listening.getsockname()))  # nothing but Twisted's log uses it
+        shown = escaped(os.fsencode(listening.getsockname()))  # only for Twisted's log
         super().__init__(shown.encode(), factory, reactor=reactor)
         self._served = factory
         self._listening = listening
         self._file = file
 
     def startListening(self) -> None:
-        """Accept."""
-        tcp._reservedFD.reserve()  # what accept(2) falls back on when descriptors run out
+        """Start accepting."""
+        tcp._reservedFD.reserve()  # Twisted needs it when accept(2) runs out of descriptors
         self._served.doStart()
         self.connected = True
         self.socket = self._listening
@@ -89,7 +92,7 @@ class UnixPort(unix.Port):
         self.startReading()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure) -> None:
-        """Remove the file if it is sockd's own, and close."""
+        """Remove the file, unless the socket was passed, and close."""
         try:
             if self._file is not None:
                 self._file.remove()
@@ -97,7 +100,7 @@ class UnixPort(unix.Port):
             tcp.Port.connectionLost(self, reason)
 
     def _buildAddr(self, name: Any) -> UNIXAddress:
-        """Return the address of a client, or of this port: Twisted calls it for both."""
+        """Return the address of a client or of this port; Twisted calls this for both."""
         return UNIXAddress(name[0] if isinstance(name, tuple) else name)
 
 
@@ -111,9 +114,9 @@ def listen(
 ) -> UnixPort:
     """Return a port on a new unix socket.
 
-    Nobody connects before the file has its mode, as the socket does not listen until then.
+    The socket starts to listen only after the mode of its file is set.
 
-    :param replaces_stale: whether the socket of a process that is gone makes room.
+    :param replaces_stale: whether a stale socket, left by a dead process, is replaced.
     :raise OSError: if it cannot be bound, see :func:`~sockd.net.unix_file.bind_file`.
     """
     made = ListeningSocket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -136,7 +139,7 @@ def listen(
 
 
 def adopt(descriptor: int, factory: IProtocolFactory, reactor: Any) -> UnixPort:
-    """Return a port on a unix socket that listens already; the descriptor stays open."""
+    """Return a port on a duplicate of a listening unix socket; the descriptor stays open."""
     passed = ListeningSocket(fileno=os.dup(descriptor))
     return _started_port(UnixPort(passed, None, factory, reactor))
 

@@ -1,8 +1,8 @@
-"""The certificates of TLS endpoints: read from their files, and checked.
+"""The certificates of TLS endpoints, read from their files and checked.
 
-They are read here and not by Twisted, whose endpoints leave out a chain that stands in
-``certKey``, let OpenSSL ask for passphrases, and read a whole folder again whenever a client asks
-for a name that is not in it.
+Twisted's own endpoints are not used for this. They ignore a chain in the ``certKey`` file, let
+OpenSSL prompt for passphrases, and read the whole folder again whenever a client requests an
+unknown name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sockd.support.files import content, shown
 from sockd.support.text import nearest, printable, quoted, rfc3339
 
 _METHOD = "_METHOD"
-_FOLDER_REMEDY = (
+_FOLDER_HINT = (
     "a file that ends in .pem in that folder, with a key and a certificate whose subjectAltName"
     " has DNS:HOST"
 )
@@ -34,11 +34,11 @@ _FOLDER_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class ServerCertificates:
-    """What an endpoint shows to its clients.
+    """The certificates that an endpoint presents to clients.
 
-    :ivar options: what makes the connections, and chooses by the name that a client asks for.
-    :ivar identities: the keys and certificates behind it.
-    :ivar unused: the files of keys that no certificate belongs to.
+    :ivar options: Twisted's options; they select the certificate by the server name (SNI).
+    :ivar identities: the keys and their certificates.
+    :ivar unused: the files of keys without a certificate.
     """
 
     options: CertificateOptions
@@ -47,11 +47,11 @@ class ServerCertificates:
 
     @property
     def not_after(self) -> float:
-        """When the first of the certificates expires, in seconds since the epoch."""
+        """The earliest expiry time of the certificates, in seconds since the epoch."""
         return min(valid_until(one) for identity in self.identities for one in identity.chain)
 
     def warnings(self, now: float) -> Iterator[InvalidValue]:
-        """Return what clients may object to, and what is there in vain.
+        """Return warnings about certificates that are not valid now, and about unused keys.
 
         :param now: in seconds since the epoch.
         """
@@ -69,14 +69,14 @@ class ServerCertificates:
 
 
 def certificates_of(endpoint: Endpoint) -> ServerCertificates:
-    """Return what an ``ssl:`` or ``tls:`` endpoint shows, as its files are now.
+    """Read the certificates of an ``ssl:`` or ``tls:`` endpoint.
 
-    :raise InvalidValue: if a file is not usable, or there is nothing to show.
+    :raise InvalidValue: if a file is not usable, or if a certificate is missing.
     """
     try:
         return _from_folder(endpoint) if endpoint.kind == "tls" else _from_files(endpoint)
     except SSL.Error as error:
-        message = f"OpenSSL refuses the files of {quoted(endpoint.text)}: {reasons(error)}"
+        message = f"OpenSSL rejects the files of {quoted(endpoint.text)}: {reasons(error)}"
         raise InvalidValue(message, "files that the installed OpenSSL accepts") from None
 
 
@@ -111,8 +111,8 @@ def _from_folder(endpoint: Endpoint) -> ServerCertificates:
     for identity, options in sorted(made, key=lambda one: valid_until(one[0].chain[0])):
         contexts |= dict.fromkeys(_hosts(identity), options.getContext())
     if not made:
-        message = f"{quoted(endpoint.text)} has no certificate to show"
-        raise InvalidValue(message, _FOLDER_REMEDY)
+        message = f"{quoted(endpoint.text)} has no usable certificate"
+        raise InvalidValue(message, _FOLDER_HINT)
     return ServerCertificates(made[0][1], tuple(one for one, _ in made), tuple(unused))
 
 
@@ -124,9 +124,9 @@ def _context_options(identity: Identity) -> Callable[..., CertificateOptions]:
 
 
 def _checked(options: CertificateOptions) -> CertificateOptions:
-    """Have OpenSSL look at the options now rather than at the first client.
+    """Create the OpenSSL context now rather than for the first client.
 
-    :raise SSL.Error: if it does not take them.
+    :raise SSL.Error: if OpenSSL rejects the options.
     """
     options.getContext()
     return options
@@ -143,16 +143,16 @@ def _tls_method(name: str) -> int:
 
 
 def _dh_parameters(path: Path) -> DiffieHellmanParameters:
-    """Return what OpenSSL reads itself, once it is known to be a regular file."""
+    """Return DH parameters; OpenSSL reads the file after it was checked to be a regular one."""
     if b" DH PARAMETERS-----" not in content(path):
-        message = f"{shown(path)} holds no DH parameters"
+        message = f"{shown(path)} contains no DH parameters"
         raise InvalidValue(message, "a file from `openssl dhparam -out FILE 2048`")
     made: DiffieHellmanParameters = DiffieHellmanParameters.fromFile(FilePath(str(path)))
     return made
 
 
 def _hosts(identity: Identity) -> tuple[str, ...]:
-    """Return the DNS names that a certificate is for, in lower case."""
+    """Return the DNS names of a certificate, in lower case."""
     try:
         extensions = identity.chain[0].to_cryptography().extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value

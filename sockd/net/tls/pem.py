@@ -1,7 +1,6 @@
 """Certificates and private keys in PEM files (RFC 7468).
 
-OpenSSL asks for the passphrase of an encrypted key on the terminal, and waits for it. Here an
-encrypted key is an error.
+An encrypted key is an error: OpenSSL would prompt for its passphrase on the terminal and block.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from sockd.support.text import printable
 _BEGIN = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
 _CERTIFICATE = b"CERTIFICATE"
 _PRIVATE_KEY = b"PRIVATE KEY"
-_PEM_REMEDY = (
+_PEM_HINT = (
     "PEM blocks from -----BEGIN to -----END, as `openssl x509` and `openssl pkey` write them"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PEMFile:
-    """The certificates and the private keys of one file, in its order."""
+    """The certificates and private keys of a file, in the order of the file."""
 
     path: Path
     certificates: tuple[crypto.X509, ...]
@@ -37,10 +36,10 @@ class PEMFile:
 
 
 def read_pem(path: Path) -> PEMFile:
-    """Return what a PEM file holds; blocks of other kinds, such as ``DH PARAMETERS``, are left out.
+    """Read a PEM file; blocks of other types, such as ``DH PARAMETERS``, are ignored.
 
-    :raise InvalidValue: if it cannot be read, holds neither a certificate nor a private key, or
-        one of them is damaged or encrypted.
+    :raise InvalidValue: if it cannot be read, contains neither a certificate nor a private key, or
+        if one of them is damaged or encrypted.
     """
     certificates: list[crypto.X509] = []
     keys: list[crypto.PKey] = []
@@ -50,36 +49,36 @@ def read_pem(path: Path) -> PEMFile:
         elif label.endswith(_PRIVATE_KEY):
             keys.append(_private_key(path, line, block))
     if not certificates and not keys:
-        message = f"{shown(path)} holds neither a certificate nor a private key"
-        raise InvalidValue(message, _PEM_REMEDY)
+        message = f"{shown(path)} contains neither a certificate nor a private key"
+        raise InvalidValue(message, _PEM_HINT)
     return PEMFile(path, tuple(certificates), tuple(keys))
 
 
 def subject(certificate: crypto.X509) -> x509.Name:
-    """Return whose certificate it is."""
+    """Return the subject of a certificate."""
     return certificate.to_cryptography().subject
 
 
 def issuer(certificate: crypto.X509) -> x509.Name:
-    """Return who has signed a certificate."""
+    """Return the issuer of a certificate."""
     return certificate.to_cryptography().issuer
 
 
 def reasons(error: Exception) -> str:
-    """Return what OpenSSL says is wrong, printable."""
+    """Return the reasons in an exception of OpenSSL as printable text."""
     parts = error.args[0] if error.args and isinstance(error.args[0], list) else []
     return printable("; ".join(text for *_, text in parts) or str(error) or type(error).__name__)
 
 
 def _blocks(path: Path) -> Iterator[tuple[bytes, int, bytes]]:
-    """Return the blocks of a file, each with its label and the number of its first line."""
+    """Return the label, the first line number and the text of each block of a file."""
     data = content(path)
     for begin in _BEGIN.finditer(data):
         line = data.count(b"\n", 0, begin.start()) + 1
         mark = b"-----END %b-----" % begin[1]
         end = data.find(mark, begin.end())
         if end < 0:
-            message = f"{shown(path)}, line {line}: the block has no end"
+            message = f"{shown(path)}, line {line}: the end of the block is missing"
             raise InvalidValue(message, mark.decode("ascii"))
         yield begin[1], line, data[begin.start() : end + len(mark)] + b"\n"
 
@@ -90,7 +89,7 @@ def _certificate(path: Path, line: int, block: bytes) -> crypto.X509:
         _ = subject(made), issuer(made)
     except (crypto.Error, ValueError) as error:
         message = f"{shown(path)}, line {line}: the certificate cannot be read: {reasons(error)}"
-        raise InvalidValue(message, _PEM_REMEDY) from None
+        raise InvalidValue(message, _PEM_HINT) from None
     return made
 
 
@@ -107,4 +106,4 @@ def _private_key(path: Path, line: int, block: bytes) -> crypto.PKey:
         if isinstance(error, InvalidValue):
             raise
         message = f"{shown(path)}, line {line}: the private key cannot be read: {reasons(error)}"
-        raise InvalidValue(message, _PEM_REMEDY) from None
+        raise InvalidValue(message, _PEM_HINT) from None

@@ -1,7 +1,7 @@
-"""The folder of a ``tls:`` endpoint: its ``.pem`` files, and what belongs together in them.
+"""The folder of a ``tls:`` endpoint: its ``.pem`` files, with keys matched to certificates.
 
-Keys and certificates may be in one file or in several, in folders of their own too, as certbot
-leaves them.
+A key and its certificates may be in one file or in several, also in subfolders, as certbot creates
+them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sockd.net.tls.pem import PEMFile, issuer, read_pem, subject
 from sockd.support.files import reason, shown
 
 _SUFFIX = ".pem"
-_MOST_ENTRIES = 10_000
-"""How many names are looked at, lest a wrong folder keep the reactor waiting."""
+_MAX_ENTRIES = 10_000
+"""The maximum number of files and folders, so that a wrong folder does not block the reactor."""
 
 
 def identities_in(folder: Path) -> tuple[list[Identity], list[Path]]:
     """Return the keys that have a certificate, and the files of the keys that have none.
 
-    Of several certificates for one key, the one that expires last counts.
+    If a key has several certificates, the one that expires last is used.
 
     :raise InvalidValue: if the folder, or a ``.pem`` file in it, is not usable.
     """
@@ -48,20 +48,20 @@ def identities_in(folder: Path) -> tuple[list[Identity], list[Path]]:
 
 
 def _pem_files(folder: Path) -> Iterator[Path]:
-    """Return the files in a folder and below, in order of their names; links are followed."""
+    """Return the ``.pem`` files in a folder and its subfolders, sorted; links are followed."""
     count = 0
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if _is_new(Path(place, name), seen))
         count += len(folders) + len(names)
-        if count > _MOST_ENTRIES:
-            message = f"{shown(folder)} holds more than {_MOST_ENTRIES} files"
-            raise InvalidValue(message, "a folder for the certificates alone")
+        if count > _MAX_ENTRIES:
+            message = f"{shown(folder)} contains more than {_MAX_ENTRIES} files"
+            raise InvalidValue(message, "a folder that contains only the certificates")
         yield from (Path(place, name) for name in sorted(names) if name.endswith(_SUFFIX))
 
 
 def _is_new(folder: Path, seen: set[str]) -> bool:
-    """Return whether a folder was not met yet, by whatever links, and remember it."""
+    """Return whether a folder, after resolving links, was not seen before; add it to ``seen``."""
     real = os.path.realpath(folder)
     is_new = real not in seen
     seen.add(real)
@@ -74,7 +74,7 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def _chains(file: PEMFile, keys: Container[bytes]) -> Iterator[tuple[crypto.X509, ...]]:
-    """Return each certificate that has a key, with those that follow it in the file."""
+    """Return each certificate that has a key, with the certificates that follow it in the file."""
     chain: list[crypto.X509] = []
     for certificate in file.certificates:
         if public_key(certificate.get_pubkey()) in keys:
@@ -94,7 +94,7 @@ def _rank(chain: tuple[crypto.X509, ...]) -> tuple[float, int]:
 def _issuers(files: Iterable[PEMFile], keys: Container[bytes]) -> dict[x509.Name, crypto.X509]:
     """Return the intermediate certificates by their subjects.
 
-    A root is not among them: clients have it, or do not trust it.
+    Root certificates are omitted: clients that trust them have them.
     """
     return {
         subject(certificate): certificate
@@ -108,7 +108,7 @@ def _issuers(files: Iterable[PEMFile], keys: Container[bytes]) -> dict[x509.Name
 def _completed(
     chain: tuple[crypto.X509, ...], issuers: Mapping[x509.Name, crypto.X509]
 ) -> tuple[crypto.X509, ...]:
-    """Return a chain with the issuers that are known, each once."""
+    """Return a chain extended by the known issuers."""
     known = {subject(certificate) for certificate in chain}
     name = issuer(chain[-1])
     while name in issuers and name not in known:

@@ -1,4 +1,4 @@
-"""Endpoints that speak TLS, and new certificates for one that goes on listening."""
+"""TLS endpoints, and the renewal of certificates while they listen."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sockd.support.logger import PartLogger
 from sockd.support.text import quoted
 
 _BACKLOG = "50"
-"""Twisted's default, where an endpoint does not say."""
+"""Twisted's default backlog."""
 
 
 class TLSFactory(TLSMemoryBIOFactory):
-    """Makes the server ends of TLS connections, and tells by which certificates."""
+    """A factory of TLS connections that knows its certificates."""
 
     def __init__(self, certificates: ServerCertificates, wrapped: IProtocolFactory) -> None:
         super().__init__(certificates.options, False, wrapped)
@@ -33,9 +33,9 @@ class TLSFactory(TLSMemoryBIOFactory):
 
 @implementer(IStreamServerEndpoint)
 class TLSEndpoint:
-    """An ``ssl:`` or ``tls:`` endpoint; its files are read when it is made.
+    """An ``ssl:`` or ``tls:`` endpoint. Its files are read when it is created.
 
-    :raise InvalidValue: if they are not usable.
+    :raise InvalidValue: if the files are not usable.
     """
 
     def __init__(self, reactor: IReactor, endpoint: Endpoint) -> None:
@@ -47,7 +47,7 @@ class TLSEndpoint:
         )
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Bind the port."""
+        """Bind the port; return a Deferred that fires with it."""
         listening: Deferred[IListeningPort] = self._endpoint.listen(
             TLSFactory(self._certificates, protocolFactory)
         )
@@ -55,10 +55,10 @@ class TLSEndpoint:
 
 
 def renew(endpoint: Endpoint, port: tcp.Port) -> None:
-    """Use the certificates that an endpoint names for the next clients of a port.
+    """Read the certificates of an endpoint again and use them for new clients of a port.
 
-    Connected clients keep what they have. The files were checked when the configuration was read;
-    if they are not usable any more, the old certificates stay in use.
+    Open connections keep the old certificates. The files were checked when the configuration was
+    read. If they have become unusable, the old certificates stay in use.
     """
     log = PartLogger("sockd")
     current = port.factory
@@ -83,9 +83,9 @@ def _replace(port: tcp.Port, old: TLSMemoryBIOFactory, new: TLSMemoryBIOFactory)
 
 
 def not_after(port: IListeningPort) -> float | None:
-    """Return when the first certificate of a port expires, in seconds since the epoch.
+    """Return the earliest expiry time of a port's certificates, in seconds since the epoch.
 
-    ``None`` where it shows none.
+    ``None`` if the port has no certificates.
     """
     factory = port.factory if isinstance(port, tcp.Port) else None
     return factory.certificates.not_after if isinstance(factory, TLSFactory) else None
