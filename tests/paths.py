@@ -40,7 +40,7 @@ class Path:
 
     @property
     def is_tls(self) -> bool:
-        """Whether it is encrypted: half-close is then unavailable, and a reset looks like the end."""
+        """Whether it is encrypted: without half-close, and with a reset that looks like the end."""
         return self.name == "tls"
 
     def start(self, service: str = "", daemon: str = "") -> Sockd:

@@ -215,7 +215,7 @@ def test_large_messages_of_several_go_back_to_whom_they_belong(echoer: IEchoer) 
 
 
 @implementer(IEchoer)
-class Told:
+class FakeEchoer:
     """An echoer that only records the number of sockets in each call.
 
     :ivar first: the size of the first socket's input.
@@ -243,14 +243,16 @@ class Told:
         self.times_closed += 1
 
 
-class Three:
+class AdaptiveFixture:
     """An adaptive echoer with the echoers that it chooses from."""
 
     def __init__(self) -> None:
-        self.usual, self.many, self.large = (Told(rest) for rest in (b"usual", b"many", b"large"))
+        self.usual, self.many, self.large = (
+            FakeEchoer(rest) for rest in (b"usual", b"many", b"large")
+        )
         self._chooser = AdaptiveEchoer(self.usual, self.many, self.large)
 
-    def who_serves(self, count: int, size: int = 1, first: int | None = None) -> bytes:
+    def chosen(self, count: int, size: int = 1, first: int | None = None) -> bytes:
         """Echo for some sockets with given sizes; return which echoer has the unsent bytes."""
         for each in (self.usual, self.many, self.large):
             each.size = size
@@ -264,47 +266,47 @@ class Three:
 
 
 def test_few_are_served_by_one_echoer_and_many_by_another() -> None:
-    made = Three()
+    made = AdaptiveFixture()
     for count, who in (
         (MANY - 1, b"usual"),
         (MANY, b"many"),
         (1, b"usual"),
         (MOST_SOCKETS, b"many"),
     ):
-        assert made.who_serves(count) == who
+        assert made.chosen(count) == who
 
 
 def test_while_connections_come_and_go_even_many_are_served_like_few() -> None:
-    made = Three()
-    made.who_serves(1, first=0)
-    while made.who_serves(MOST_SOCKETS) == b"usual":
+    made = AdaptiveFixture()
+    made.chosen(1, first=0)
+    while made.chosen(MOST_SOCKETS) == b"usual":
         pass
     assert made.usual.calls == [1] + [MOST_SOCKETS] * SETTLED
 
 
 @pytest.mark.parametrize("count", [SEVERAL, MANY, MOST_SOCKETS])
 def test_after_large_messages_large_ones_are_expected(count: int) -> None:
-    made = Three()
-    assert made.who_serves(count, LARGE) != b"large"
-    assert made.who_serves(count, LARGE) == b"large"
-    assert made.who_serves(count, LARGE - 1) == b"large"
-    assert made.who_serves(count) != b"large"
+    made = AdaptiveFixture()
+    assert made.chosen(count, LARGE) != b"large"
+    assert made.chosen(count, LARGE) == b"large"
+    assert made.chosen(count, LARGE - 1) == b"large"
+    assert made.chosen(count) != b"large"
 
 
 def test_a_single_large_message_is_served_as_usual() -> None:
-    made = Three()
-    assert [made.who_serves(SEVERAL - 1, LARGE) for _ in range(3)] == [b"usual"] * 3
+    made = AdaptiveFixture()
+    assert [made.chosen(SEVERAL - 1, LARGE) for _ in range(3)] == [b"usual"] * 3
 
 
 def test_where_somebody_is_silent_after_large_messages_all_is_as_usual() -> None:
-    made = Three()
-    made.who_serves(SEVERAL, 2 * LARGE)
-    assert made.who_serves(SEVERAL, 2 * LARGE, first=0) == b"large"
-    assert made.who_serves(SEVERAL, 2 * LARGE) == b"usual"
+    made = AdaptiveFixture()
+    made.chosen(SEVERAL, 2 * LARGE)
+    assert made.chosen(SEVERAL, 2 * LARGE, first=0) == b"large"
+    assert made.chosen(SEVERAL, 2 * LARGE) == b"usual"
 
 
 def test_all_that_were_chosen_from_are_closed() -> None:
-    made = Three()
+    made = AdaptiveFixture()
     made.close()
     assert [each.times_closed for each in (made.usual, made.many, made.large)] == [1, 1, 1]
 

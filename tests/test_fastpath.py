@@ -40,7 +40,7 @@ class FakeConnection:
 
     def __init__(self) -> None:
         self.rest: bytes | None = None
-        self.is_without_lane = False
+        self.is_off_fast_path = False
         self.end: Failure | None = None
 
     def send_blocked(self, rest: bytes) -> None:
@@ -49,7 +49,7 @@ class FakeConnection:
 
     def fast_path_closed(self) -> None:
         """Record that the fast path was closed."""
-        self.is_without_lane = True
+        self.is_off_fast_path = True
 
     def ended(self, reason: Failure) -> None:
         """Record the end."""
@@ -81,7 +81,7 @@ class FastPathFixture:
 
 
 @pytest.fixture(params=[IoUringEchoer, SpliceEchoer, ReadWriteEchoer])
-def road(
+def rig(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FastPathFixture]:
     """Return a fast path with one connection, with one type of echoer."""
@@ -98,36 +98,36 @@ def road(
     made.close()
 
 
-def is_let_go(road: FastPathFixture) -> bool:
+def is_let_go(rig: FastPathFixture) -> bool:
     """Return whether the fast path ignores further input of a client."""
-    before = road.record.reads
-    road.client.send(b"anybody there?")
-    road.fast_path.doRead()
-    return road.record.reads == before
+    before = rig.record.reads
+    rig.client.send(b"anybody there?")
+    rig.fast_path.doRead()
+    return rig.record.reads == before
 
 
-def test_it_provides_what_it_says(road: FastPathFixture) -> None:
-    assert verifyObject(IReadDescriptor, road.fast_path)
+def test_it_provides_what_it_says(rig: FastPathFixture) -> None:
+    assert verifyObject(IReadDescriptor, rig.fast_path)
     assert verifyClass(IFastPathConnection, FastPathConnection)
     assert verifyObject(IFastPathConnection, FakeConnection())
 
 
-def test_the_reactor_watches_only_the_descriptor_of_the_fast_path(road: FastPathFixture) -> None:
-    assert road.reactor.getReaders() == [road.fast_path]
-    assert road.fast_path.fileno() not in (-1, road.handle.fileno())
+def test_the_reactor_watches_only_the_descriptor_of_the_fast_path(rig: FastPathFixture) -> None:
+    assert rig.reactor.getReaders() == [rig.fast_path]
+    assert rig.fast_path.fileno() not in (-1, rig.handle.fileno())
 
 
-def test_what_comes_goes_back_and_is_counted_on_both_sides(road: FastPathFixture) -> None:
-    road.reactor.advance(5)
-    road.client.send(b"hello")
-    road.fast_path.doRead()
-    assert receive(road.client, 5) == b"hello"
-    for account in (road.record, road.service):
+def test_what_comes_goes_back_and_is_counted_on_both_sides(rig: FastPathFixture) -> None:
+    rig.reactor.advance(5)
+    rig.client.send(b"hello")
+    rig.fast_path.doRead()
+    assert receive(rig.client, 5) == b"hello"
+    for account in (rig.record, rig.service):
         assert (account.reads, account.writes, account.bytes_in, account.bytes_out) == (1, 1, 5, 5)
-    assert road.record.last_activity == 5
+    assert rig.record.last_activity == 5
 
 
-class BusyAtFirst(ReadWriteEchoer):
+class BusyEchoer(ReadWriteEchoer):
     """An echoer that fails temporarily in its first call."""
 
     def __init__(self, results: list[int]) -> None:
@@ -139,15 +139,15 @@ class BusyAtFirst(ReadWriteEchoer):
         return ([self._results.pop()], [0]) if self._results else super().echo(descriptors)
 
 
-def test_what_could_not_be_read_now_is_read_later(road: FastPathFixture) -> None:
-    road.fast_path._use_echoer(BusyAtFirst([-errno.EAGAIN, -errno.EINTR]))
-    road.client.send(b"hello")
-    road.fast_path.doRead()
-    assert receive(road.client, 5) == b"hello"
-    assert (road.record.reads, road.connection.end) == (1, None)
+def test_what_could_not_be_read_now_is_read_later(rig: FastPathFixture) -> None:
+    rig.fast_path._use_echoer(BusyEchoer([-errno.EAGAIN, -errno.EINTR]))
+    rig.client.send(b"hello")
+    rig.fast_path.doRead()
+    assert receive(rig.client, 5) == b"hello"
+    assert (rig.record.reads, rig.connection.end) == (1, None)
 
 
-class Breaks(ReadWriteEchoer):
+class FailingEchoer(ReadWriteEchoer):
     """An echoer that raises an exception."""
 
     def __init__(self, error: type[Exception]) -> None:
@@ -160,107 +160,107 @@ class Breaks(ReadWriteEchoer):
 
 
 def test_an_echoer_that_has_read_nothing_leaves_everybody_to_the_reactor(
-    road: FastPathFixture,
+    rig: FastPathFixture,
 ) -> None:
-    road.fast_path._use_echoer(Breaks(OSError))
-    road.client.send(b"hello")
+    rig.fast_path._use_echoer(FailingEchoer(OSError))
+    rig.client.send(b"hello")
     with pytest.raises(OSError, match=os.strerror(errno.ENOMEM)):
-        road.fast_path.doRead()
-    road.fast_path.connectionLost(Failure(ConnectionLost()))
-    assert (road.connection.is_without_lane, road.connection.end) == (True, None)
-    assert road.handle.recv(5) == b"hello"
+        rig.fast_path.doRead()
+    rig.fast_path.connectionLost(Failure(ConnectionLost()))
+    assert (rig.connection.is_off_fast_path, rig.connection.end) == (True, None)
+    assert rig.handle.recv(5) == b"hello"
 
 
-def test_an_echoer_that_may_have_read_something_ends_whom_it_served(road: FastPathFixture) -> None:
-    road.fast_path._use_echoer(Breaks(MemoryError))
-    road.client.send(b"hello")
+def test_an_echoer_that_may_have_read_something_ends_whom_it_served(rig: FastPathFixture) -> None:
+    rig.fast_path._use_echoer(FailingEchoer(MemoryError))
+    rig.client.send(b"hello")
     with pytest.raises(MemoryError):
-        road.fast_path.doRead()
-    assert road.connection.end is not None
-    assert road.connection.end.check(ConnectionLost)
-    assert is_let_go(road)
+        rig.fast_path.doRead()
+    assert rig.connection.end is not None
+    assert rig.connection.end.check(ConnectionLost)
+    assert is_let_go(rig)
 
 
 def test_if_the_reactor_cannot_watch_the_fast_path_no_connection_is_on_it(
-    road: FastPathFixture, monkeypatch: pytest.MonkeyPatch
+    rig: FastPathFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def is_full(_: IReadDescriptor) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    road.fast_path.close()
-    monkeypatch.setattr(road.reactor, "addReader", is_full)
+    rig.fast_path.close()
+    monkeypatch.setattr(rig.reactor, "addReader", is_full)
     for _ in range(2):
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-            road.fast_path.enter(road.handle, road.record, road.connection)
-        assert road.fast_path.fileno() == -1
+            rig.fast_path.enter(rig.handle, rig.record, rig.connection)
+        assert rig.fast_path.fileno() == -1
 
 
-def test_nothing_to_read_is_nothing_to_do(road: FastPathFixture) -> None:
-    road.fast_path.doRead()
-    assert (road.record.reads, road.connection.end, road.connection.rest) == (0, None, None)
+def test_nothing_to_read_is_nothing_to_do(rig: FastPathFixture) -> None:
+    rig.fast_path.doRead()
+    assert (rig.record.reads, rig.connection.end, rig.connection.rest) == (0, None, None)
 
 
 @pytest.mark.parametrize("most", ["MAX_READS_PER_TURN", "MAX_BYTES_PER_TURN"])
 def test_a_turn_ends_in_the_middle_of_a_flood(
-    road: FastPathFixture, monkeypatch: pytest.MonkeyPatch, most: str
+    rig: FastPathFixture, monkeypatch: pytest.MonkeyPatch, most: str
 ) -> None:
     monkeypatch.setattr(f"sockd.services.fastpath.fastpath.{most}", 1)
-    road.client.sendall(bytes(2 * READ_SIZE))
-    road.fast_path.doRead()
-    assert road.record.reads == 1
+    rig.client.sendall(bytes(2 * READ_SIZE))
+    rig.fast_path.doRead()
+    assert rig.record.reads == 1
 
 
-def test_the_end_of_what_the_peer_says_ends_the_connection(road: FastPathFixture) -> None:
-    road.client.send(b"bye")
-    road.client.shutdown(socket.SHUT_WR)
-    road.fast_path.doRead()
-    assert road.record.bytes_out == 3
-    assert road.connection.end is not None
-    assert road.connection.end.check(ConnectionDone)
+def test_the_end_of_what_the_peer_says_ends_the_connection(rig: FastPathFixture) -> None:
+    rig.client.send(b"bye")
+    rig.client.shutdown(socket.SHUT_WR)
+    rig.fast_path.doRead()
+    assert rig.record.bytes_out == 3
+    assert rig.connection.end is not None
+    assert rig.connection.end.check(ConnectionDone)
 
 
-def test_a_reset_ends_it_as_one(road: FastPathFixture) -> None:
-    reset(road.client)
-    road.fast_path.doRead()
-    assert road.connection.end is not None
-    assert road.connection.end.check(ConnectionLost)
+def test_a_reset_ends_it_as_one(rig: FastPathFixture) -> None:
+    reset(rig.client)
+    rig.fast_path.doRead()
+    assert rig.connection.end is not None
+    assert rig.connection.end.check(ConnectionLost)
 
 
-def test_a_failure_between_reading_and_writing_ends_it_as_a_reset(road: FastPathFixture) -> None:
-    road.handle.shutdown(socket.SHUT_WR)
-    road.client.send(b"hello")
-    road.fast_path.doRead()
-    assert road.record.bytes_in == 5
-    assert road.connection.end is not None
-    assert road.connection.end.check(ConnectionLost)
+def test_a_failure_between_reading_and_writing_ends_it_as_a_reset(rig: FastPathFixture) -> None:
+    rig.handle.shutdown(socket.SHUT_WR)
+    rig.client.send(b"hello")
+    rig.fast_path.doRead()
+    assert rig.record.bytes_in == 5
+    assert rig.connection.end is not None
+    assert rig.connection.end.check(ConnectionLost)
 
 
 def test_output_that_the_kernel_does_not_accept_leaves_the_fast_path_with_the_connection(
-    road: FastPathFixture,
+    rig: FastPathFixture,
 ) -> None:
-    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    road.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    rig.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    rig.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sent = b""
-    while road.connection.rest is None:
+    while rig.connection.rest is None:
         sent += (data := os.urandom(READ_SIZE))
-        road.client.sendall(data)
-        road.fast_path.doRead()
-    taken = receive(road.client, road.record.bytes_out - len(road.connection.rest))
-    assert taken + road.connection.rest == sent[: road.record.bytes_in]
-    assert road.record.bytes_out == road.record.bytes_in
-    assert is_let_go(road)
+        rig.client.sendall(data)
+        rig.fast_path.doRead()
+    taken = receive(rig.client, rig.record.bytes_out - len(rig.connection.rest))
+    assert taken + rig.connection.rest == sent[: rig.record.bytes_in]
+    assert rig.record.bytes_out == rig.record.bytes_in
+    assert is_let_go(rig)
 
 
-def clog(road: FastPathFixture) -> None:
+def fill_buffers(rig: FastPathFixture) -> None:
     """Remove the connection from the fast path, and send until its client's buffers are full."""
-    road.fast_path.leave(road.handle)
-    road.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    rig.fast_path.leave(rig.handle)
+    rig.handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     with suppress(BlockingIOError):
         while True:
-            road.handle.send(bytes(READ_SIZE))
+            rig.handle.send(bytes(READ_SIZE))
 
 
-class BadRider(FakeConnection):
+class FailingConnection(FakeConnection):
     """A connection that raises an exception when it ends."""
 
     def ended(self, reason: Failure) -> None:
@@ -268,37 +268,37 @@ class BadRider(FakeConnection):
         raise ValueError(reason)
 
 
-def served_beside_an_end(road: FastPathFixture, connection: FakeConnection) -> bytes:
+def echoed_beside_an_end(rig: FastPathFixture, connection: FakeConnection) -> bytes:
     """Echo for a blocked connection and an ended one in one turn; return the sent bytes.
 
     :param connection: the connection that ends.
     """
     said = os.urandom(READ_SIZE)
-    clog(road)
+    fill_buffers(rig)
     other = FastPathFixture()
     try:
         other.fast_path.leave(other.handle)
-        road.fast_path.enter(other.handle, other.record, connection)
+        rig.fast_path.enter(other.handle, other.record, connection)
         other.client.shutdown(socket.SHUT_WR)
-        road.fast_path.enter(road.handle, road.record, road.connection)
-        road.client.sendall(said)
-        road.fast_path.doRead()
+        rig.fast_path.enter(rig.handle, rig.record, rig.connection)
+        rig.client.sendall(said)
+        rig.fast_path.doRead()
     finally:
         other.close()
     return said
 
 
 def test_an_end_that_fails_loses_nothing_of_those_who_are_served_along_with_it(
-    road: FastPathFixture,
+    rig: FastPathFixture,
 ) -> None:
     with capturedLogs() as events:
-        precious = served_beside_an_end(road, BadRider())
-    assert road.connection.rest
-    assert precious.endswith(road.connection.rest)
+        sent = echoed_beside_an_end(rig, FailingConnection())
+    assert rig.connection.rest
+    assert sent.endswith(rig.connection.rest)
     assert [event["log_failure"].type for event in events] == [ValueError]
 
 
-class Spiteful(FakeConnection):
+class RemovingConnection(FakeConnection):
     """A connection whose end removes another one from the fast path."""
 
     def __init__(self, other: FastPathFixture) -> None:
@@ -311,45 +311,45 @@ class Spiteful(FakeConnection):
 
 
 def test_an_end_that_has_another_one_leave_loses_nothing_of_what_was_read(
-    road: FastPathFixture,
+    rig: FastPathFixture,
 ) -> None:
-    precious = served_beside_an_end(road, Spiteful(road))
-    assert road.connection.rest
-    assert precious.endswith(road.connection.rest)
+    sent = echoed_beside_an_end(rig, RemovingConnection(rig))
+    assert rig.connection.rest
+    assert sent.endswith(rig.connection.rest)
 
 
-def test_one_that_leaves_is_left_alone(road: FastPathFixture) -> None:
-    road.fast_path.leave(road.handle)
-    assert is_let_go(road)
-    road.fast_path.leave(road.handle)
+def test_one_that_leaves_is_left_alone(rig: FastPathFixture) -> None:
+    rig.fast_path.leave(rig.handle)
+    assert is_let_go(rig)
+    rig.fast_path.leave(rig.handle)
 
 
-def test_one_that_left_may_come_back(road: FastPathFixture) -> None:
-    road.fast_path.leave(road.handle)
-    road.client.send(b"wait")
-    road.fast_path.enter(road.handle, road.record, road.connection)
-    road.fast_path.doRead()
-    assert receive(road.client, 4) == b"wait"
+def test_one_that_left_may_come_back(rig: FastPathFixture) -> None:
+    rig.fast_path.leave(rig.handle)
+    rig.client.send(b"wait")
+    rig.fast_path.enter(rig.handle, rig.record, rig.connection)
+    rig.fast_path.doRead()
+    assert receive(rig.client, 4) == b"wait"
 
 
 def test_a_socket_that_was_closed_behind_its_back_does_not_keep_it_from_closing(
-    road: FastPathFixture,
+    rig: FastPathFixture,
 ) -> None:
-    road.handle.close()
-    road.fast_path.close()
-    assert road.connection.is_without_lane
-    assert road.fast_path.fileno() == -1
+    rig.handle.close()
+    rig.fast_path.close()
+    assert rig.connection.is_off_fast_path
+    assert rig.fast_path.fileno() == -1
 
 
-def test_closing_sends_everybody_back_to_the_reactor(road: FastPathFixture) -> None:
-    road.fast_path.close()
-    assert road.connection.is_without_lane
-    assert (road.fast_path.fileno(), road.reactor.getReaders()) == (-1, [])
-    assert is_let_go(road)
+def test_closing_sends_everybody_back_to_the_reactor(rig: FastPathFixture) -> None:
+    rig.fast_path.close()
+    assert rig.connection.is_off_fast_path
+    assert (rig.fast_path.fileno(), rig.reactor.getReaders()) == (-1, [])
+    assert is_let_go(rig)
 
 
 def test_if_the_reactor_drops_the_fast_path_no_connection_stays_on_it(
-    road: FastPathFixture,
+    rig: FastPathFixture,
 ) -> None:
-    road.fast_path.connectionLost(Failure(ConnectionLost()))
-    assert road.connection.is_without_lane
+    rig.fast_path.connectionLost(Failure(ConnectionLost()))
+    assert rig.connection.is_off_fast_path

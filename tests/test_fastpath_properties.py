@@ -48,9 +48,9 @@ PLACE = SourceLocation("lab.ini", 1, "service:s", "listen")
 SMALL = 4096
 """The requested size of the sockets' buffers; the kernel rounds it up."""
 
-MOST_TURNS = 20_000
+MAX_TURNS = 20_000
 A_LONG_TIME = 3600.0
-FIRST_WORDS = 30_000
+FIRST_INPUT = 30_000
 """The number of bytes that follow a PROXY header at once: more than the buffers hold."""
 PATTERN = Random(1).randbytes(1_000_003)
 """The repeated pattern that clients send: a lost or repeated byte shifts all that follow."""
@@ -99,7 +99,7 @@ class Lab:
         """Start listening, if the service does not listen yet."""
         if not self.service.running:
             self.service.startService()
-            for _ in range(MOST_TURNS):
+            for _ in range(MAX_TURNS):
                 if self.service.record.listeners:
                     break
                 self.turn()
@@ -115,7 +115,7 @@ class Lab:
 
     def turn_until(self, condition: Callable[[], bool]) -> None:
         """Run the reactor until a condition holds; all clients read meanwhile."""
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             if condition():
                 return
             self.turn()
@@ -133,7 +133,7 @@ class Lab:
             handle.setblocking(False)
             self.clients.append(Client(handle, handle.getsockname()[1]))
             if self._is_relayed:
-                sent = handle.send(HEADER + PATTERN[:FIRST_WORDS]) - len(HEADER)
+                sent = handle.send(HEADER + PATTERN[:FIRST_INPUT]) - len(HEADER)
                 self.clients[-1].sent += PATTERN[:sent]
             self.turn_until(lambda: self.record(self.clients[-1]) is not None)
 
@@ -181,7 +181,7 @@ class Lab:
         if record is not None and self.service.disconnect(record.id):
             client.may_end |= {EndReason.DISCONNECT, EndReason.RESET}
 
-    def close_lane(self) -> None:
+    def close_fast_path(self) -> None:
         """Close the fast path."""
         if self.service.fast_path is not None:
             self.service.fast_path.close()
@@ -194,28 +194,28 @@ class Lab:
     def stop(self) -> None:
         """Stop the service without a drain."""
         if self.service.running:
-            self._have_time(0.0)
-            self._may_be_stopped()
+            self._set_drain(0.0)
+            self._allow_cut_off()
             self.service.stopService()
 
     def shut_down(self) -> None:
         """Stop the service with a drain, as the daemon does."""
         if self.service.running:
-            self._have_time(A_LONG_TIME)
+            self._set_drain(A_LONG_TIME)
             self.service.stopService()
 
     def hurry(self) -> None:
         """End the drain, as a second Ctrl-C does."""
         if self.service._drains:
-            self._may_be_stopped()
+            self._allow_cut_off()
         self.service.hurry()
 
-    def _have_time(self, drain: float) -> None:
+    def _set_drain(self, drain: float) -> None:
         """Reload with another drain time."""
         self._context = replace(self._context, drain=drain)
         self.service.reconfigure(self.service.spec, Echo(), self._context)
 
-    def _may_be_stopped(self) -> None:
+    def _allow_cut_off(self) -> None:
         """Expect that open connections may be cut off."""
         for client in self.clients:
             record = self.record(client)
@@ -293,7 +293,7 @@ DEEDS = st.one_of(
     st.tuples(st.just("half_close"), WHO),
     st.tuples(st.just("reset"), WHO),
     st.tuples(st.just("disconnect"), WHO),
-    st.tuples(st.just("close_lane")),
+    st.tuples(st.just("close_fast_path")),
     st.tuples(st.just("allow"), st.booleans()),
     st.tuples(st.just("stop")),
     st.tuples(st.just("shut_down")),
@@ -305,7 +305,7 @@ DEEDS = st.one_of(
 def do(made: Lab, deed: tuple[object, ...]) -> None:
     """Perform one action; do nothing if the client is not connected."""
     match deed:
-        case ("connect" | "stop" | "shut_down" | "hurry" | "start" | "close_lane" as name,):
+        case ("connect" | "stop" | "shut_down" | "hurry" | "start" | "close_fast_path" as name,):
             getattr(made, name)()
         case ("allow" | "turn" as name, argument):
             getattr(made, name)(argument)
@@ -325,7 +325,7 @@ def do(made: Lab, deed: tuple[object, ...]) -> None:
         (False, False, None),
         (True, True, None),
     ],
-    ids=["lane", "ring", "splicer", "one-by-one", "no-lane", "relayed"],
+    ids=["fast-path", "ring", "splicer", "one-by-one", "reactor", "relayed"],
 )
 @settings(max_examples=60, deadline=None)
 @given(deeds=st.lists(DEEDS, max_size=40))
@@ -368,7 +368,7 @@ def test_after_its_first_input_a_relayed_connection_uses_the_fast_path() -> None
     with lab(has_fast_path=True, is_relayed=True) as made:
         made.connect()
         [client] = made.clients
-        made.turn_until(lambda: len(client.received) == FIRST_WORDS)
+        made.turn_until(lambda: len(client.received) == FIRST_INPUT)
         made.turn(3)
         made.send(client, 1)
         assert made.service.fast_path is not None

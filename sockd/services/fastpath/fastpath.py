@@ -32,7 +32,7 @@ from sockd.support.logger import PartLogger
 HAS_EPOLL = sys.platform == "linux"
 
 FAST_PATH_DESCRIPTORS = 6
-"""An epoll(7) instance, an io_uring(7) with two memory mappings, and a pipe(7)."""
+"""An epoll(7) instance, an io_uring(7) with two mappings that hold one each, and a pipe(7)."""
 
 MAX_READS_PER_TURN = 256
 MAX_BYTES_PER_TURN = 16 * READ_SIZE

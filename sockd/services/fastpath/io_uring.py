@@ -127,7 +127,7 @@ class IoUring:
         return self._pop_results(operations[:done].tolist())
 
     def close(self) -> None:
-        """Close the descriptor; the mappings are freed with this object."""
+        """Close the descriptor; the mappings hold two more until this object is freed."""
         os.close(self._descriptor)
 
     def _map(self, made: _Parameters) -> None:
