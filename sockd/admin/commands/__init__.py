@@ -1,5 +1,6 @@
 """The commands of the admin shell.
 
+- :mod:`~sockd.admin.commands.command`: one command, and its parameters
 - :mod:`~sockd.admin.commands.commands`: the tables, and the commands that make changes
 - :mod:`~sockd.admin.commands.live`: the live commands ``top()`` and ``watch()``
 - :mod:`~sockd.admin.commands.top`: the busiest connections, redrawn every second

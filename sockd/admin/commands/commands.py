@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from sockd import __version__
 from sockd.admin.commands.capture import CaptureCommand
+from sockd.admin.commands.command import Command, for_admins, for_all, help_text
 from sockd.admin.commands.live import LiveCommands
 from sockd.admin.prompt.console import Console
 from sockd.errors import SockdError
@@ -51,9 +52,28 @@ class Commands:
         self._capture = CaptureCommand(daemon, console)
         self._live = LiveCommands(daemon, console)
 
+    def table(self) -> tuple[Command, ...]:
+        """Return all commands, in the order in which they are listed."""
+        return (
+            for_all(self.status),
+            for_all(self.services),
+            for_all(self.connections),
+            for_all(self.connection),
+            for_all(self.ports),
+            for_all(self._live.top),
+            for_all(self._live.watch),
+            for_all(self.lesson),
+            Command(self._capture, viewer_run=self._capture.__call__),
+            for_admins(self.disconnect),
+            for_admins(self.stop),
+            for_admins(self.start),
+            for_admins(self.reload),
+            for_admins(self.commands),
+        )
+
     def namespace(self) -> dict[str, object]:
-        """Return the initial namespace of the session."""
-        return {"daemon": self._daemon, **{entry.__name__: entry for entry in self._commands()}}
+        """Return the initial namespace of an admin's session."""
+        return {"daemon": self._daemon, **{one.name: one.run for one in self.table()}}
 
     def status(self) -> None:
         """Show the daemon and its totals."""
@@ -181,30 +201,11 @@ class Commands:
     def commands(self) -> None:
         """List the commands."""
         rows: list[tuple[str, object]] = [
-            (f"{entry.__name__}()", (entry.__doc__ or "").partition("\n")[0])
-            for entry in self._commands()
+            (f"{one.name}()", help_text(one.run)) for one in self.table()
         ]
         rows.append(("daemon", "The live object, for anything else."))
         rows.append(("exit()", "End the session, as Ctrl-D does; the daemon keeps running."))
         self._console.say(pairs(rows))
-
-    def _commands(self) -> tuple[Callable[..., None], ...]:
-        return (
-            self.status,
-            self.services,
-            self.connections,
-            self.connection,
-            self.ports,
-            self._live.top,
-            self._live.watch,
-            self.lesson,
-            self._capture,
-            self.disconnect,
-            self.stop,
-            self.start,
-            self.reload,
-            self.commands,
-        )
 
     def _service(self, name: object) -> INetworkService | None:
         """Return a service, or report the similar or known names."""

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sockd.admin.commands.capture import CaptureCommand
+from sockd.admin.commands.command import Run, help_text, parameters
 from sockd.admin.commands.commands import DEFAULT_ROWS, Commands
-from sockd.admin.commands.live import LiveCommands
 from sockd.admin.prompt.console import Console
 from sockd.errors import InvalidValue
 from sockd.interfaces import IDaemon
@@ -75,23 +74,13 @@ class ViewerShell:
 
     def __init__(self, daemon: IDaemon, console: Console, clock: Callable[[], float]) -> None:
         self._console = console
-        commands = Commands(daemon, console, clock)
-        capture = CaptureCommand(daemon, console)
-        live = LiveCommands(daemon, console)
-        self._table: Mapping[str, ViewerCommand] = {
-            "status": _entry(commands.status),
-            "services": _entry(commands.services),
-            "connections": _entry(commands.connections, service=str, limit=int),
-            "connection": _entry(commands.connection, required=1, number=int),
-            "ports": _entry(commands.ports, limit=int),
-            "top": _entry(live.top, sort=str),
-            "watch": _entry(live.watch),
-            "lesson": _entry(commands.lesson),
-            "capture": ViewerCommand(capture.__call__, "Show the status of the capture.", {}),
-            "commands": _entry(self._commands),
-            "exit": _entry(_leave),
-            "quit": _entry(_leave),
+        runs = {
+            one.name: one.viewer_run
+            for one in Commands(daemon, console, clock).table()
+            if one.viewer_run is not None
         }
+        runs |= {"commands": self._commands, "exit": _leave, "quit": _leave}
+        self._table = {name: _viewer_command(run) for name, run in runs.items()}
 
     def enter(self, source: str) -> bool:
         """Run a line; return ``False``, as a line is always complete.
@@ -183,10 +172,9 @@ def _bound(call: Call, entry: ViewerCommand) -> dict[str, Literal]:
     return bound
 
 
-def _entry(
-    run: Callable[..., None], required: int = 0, **parameters: type[Literal]
-) -> ViewerCommand:
-    return ViewerCommand(run, (run.__doc__ or "").partition("\n")[0], parameters, required)
+def _viewer_command(run: Run) -> ViewerCommand:
+    types, required = parameters(run)
+    return ViewerCommand(run, help_text(run), types, required)
 
 
 def _leave() -> NoReturn:
