@@ -6,7 +6,8 @@ no longer read, it fills up, and the kernel drops packets; the services do not w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -15,6 +16,7 @@ from sockd.capture.pcapng import Blocks
 from sockd.capture.recorder import Recorder
 from sockd.capture.writer_thread import WriterThread
 from sockd.reactor import IReactor
+from sockd.support.logger import PartLogger
 
 MAX_WRITE_QUEUE = 1024 * 1024
 """How many bytes may be queued for the disk before the pipe is no longer read."""
@@ -29,6 +31,8 @@ class Recording:
     :param began: called when dumpcap has opened the interface and set its filter.
     :param ended: called when the capture ends, unless it was stopped.
     """
+
+    _log = PartLogger("sockd.capture")
 
     def __init__(
         self,
@@ -82,7 +86,12 @@ class Recording:
             self._child.pause()
         if not self._is_writing:
             self._is_writing = True
-            Deferred.fromCoroutine(self._write())
+            self._run(self._write())
+
+    def _run(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Run a coroutine whose result is not awaited; log an exception."""
+        running = Deferred.fromCoroutine(work)
+        running.addErrback(lambda failure: self._log.failure("The capture failed", failure))
 
     async def _write(self) -> None:
         """Write the queued data, and what is queued meanwhile."""
@@ -103,7 +112,7 @@ class Recording:
             await self._writer.ask(job)
         except Exception as error:  # on any error, dumpcap must not keep running for nothing
             self._error = error
-            Deferred.fromCoroutine(self._child.stop())
+            self._run(self._child.stop())
 
     async def _finish(self) -> None:
         if self._is_writing:
@@ -114,7 +123,7 @@ class Recording:
 
     def _gone(self, said: str, ending: str) -> None:
         if not self._is_stopping:
-            Deferred.fromCoroutine(self._report(said, ending))
+            self._run(self._report(said, ending))
 
     async def _report(self, said: str, ending: str) -> None:
         await self._finish()
