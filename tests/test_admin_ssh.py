@@ -309,7 +309,7 @@ def test_a_problem_in_a_file_is_said_before_the_start(tmp_path: Path, make_key: 
     for words in (["--check"], []):
         end = run_twistd("-n", "sockd", "-c", "a.ini", *words, folder=tmp_path)
         assert end.returncode == 1
-        assert "keys:1: the option 'command' asks for" in end.stderr
+        assert "keys:1: the option 'command' is not supported by the admin shell" in end.stderr
         assert "Traceback" not in end.stderr
 
 
