@@ -1,4 +1,4 @@
-"""What the tests of the admin shell use: real clients, with and without a terminal."""
+"""Helpers for the tests of the admin shell: real clients, with and without a terminal."""
 
 from __future__ import annotations
 
