@@ -122,10 +122,10 @@ class Daemon(TypedService):
         for part in self._parts():
             part.startService()
 
-    def announce(self) -> None:
+    def announce(self) -> Deferred[None]:
         """Log the banner: the endpoints, and how to connect."""
         logging = Deferred.fromCoroutine(in_turns(self._reactor, self._log_banner()))
-        logging.addErrback(lambda failure: self._log.failure("The banner failed", failure))
+        return logging.addErrback(lambda error: self._log.failure("The banner failed", error))
 
     def stopService(self) -> Deferred[None]:
         """Drain and stop. Return a Deferred that fires when everything is closed."""
@@ -174,12 +174,9 @@ class Daemon(TypedService):
         """Return the kernel's data about an open TCP connection, or ``None`` if there are none."""
         if connection.closed is not None:
             return None
-        for service in self._all_services():
-            if service.record is connection.service:
-                info = service.tcp_info(connection.id)
-                if info is not None:
-                    return info
-        return None
+        owners = (one for one in self._all_services() if one.record is connection.service)
+        found = (service.tcp_info(connection.id) for service in owners)
+        return next((info for info in found if info is not None), None)
 
     def stop(self, name: str) -> Deferred[None]:
         """Stop a service. Return a Deferred that fires when its connections are closed."""
@@ -244,6 +241,5 @@ class Daemon(TypedService):
     def _stopped(self, part: IService) -> Deferred[object]:
         """Stop a part. A failure is logged, so that the other parts stop as well."""
         stopping: Deferred[object] = maybeDeferred(part.stopService)
-        return stopping.addErrback(
-            lambda failure: self._log.failure("{part} did not stop", failure, part=part)
-        )
+        what = "{part} did not stop"
+        return stopping.addErrback(lambda error: self._log.failure(what, error, part=part))

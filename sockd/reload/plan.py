@@ -160,11 +160,7 @@ def _allocated(
         own = free.get(spec.name, Counter())
         lacking += [(spec.name, one) for one in spec.listen if not _take(one, own)]
         yield
-    givers: dict[Identity, list[str]] = {}
-    for name, left in free.items():
-        for identity in left.elements():
-            givers.setdefault(identity, []).append(name)
-        yield
+    givers = yield from _givers(free)
     fresh: dict[str, list[Endpoint]] = {}
     moves = []
     for name, endpoint in lacking:
@@ -175,6 +171,16 @@ def _allocated(
             fresh.setdefault(name, []).append(endpoint)
         yield
     return {name: tuple(endpoints) for name, endpoints in fresh.items()}, tuple(moves)
+
+
+def _givers(free: Mapping[str, Counter[Identity]]) -> Steps[dict[Identity, list[str]]]:
+    """Return the services that have endpoints to give away, by the identity of the endpoint."""
+    givers: dict[Identity, list[str]] = {}
+    for name, left in free.items():
+        for identity in left.elements():
+            givers.setdefault(identity, []).append(name)
+        yield
+    return givers
 
 
 def _take(endpoint: Endpoint, free: Counter[Identity]) -> bool:

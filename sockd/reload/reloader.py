@@ -117,15 +117,7 @@ class Reloader:
             held = self._held()
             steps = plan_in_steps(self._configuration, new, held, options)
             wanted = await in_turns(reactor, steps)
-            transition = Transition(
-                self._host,
-                self._services,
-                self._configuration,
-                settled(self._configuration, new),
-                wanted,
-                self._registry,
-                context,
-            )
+            transition = self._transition(new, wanted, context)
             try:
                 await in_turns(reactor, transition.prepare())
                 self._demand_running(new)
@@ -139,6 +131,11 @@ class Reloader:
         location = SourceLocation(new.file, 1)
         message = "services were started or stopped at the same time"
         raise ConfigurationError([Problem(location, message, "reload again")])
+
+    def _transition(self, new: Configuration, wanted: Plan, context: ServiceContext) -> Transition:
+        old = self._configuration
+        after = settled(old, new)
+        return Transition(self._host, self._services, old, after, wanted, self._registry, context)
 
     def _demand_running(self, new: Configuration) -> None:
         if self._host.draining:

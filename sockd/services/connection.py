@@ -166,7 +166,8 @@ class StreamConnection(SelfStarter):
         """Record the end of the connection in the ledger."""
         self._enter(ConnectionState.CLOSED)
         self._timers.cancel()
-        self._service.closed(self._record, self._reason_for(reason))
+        ending = _end_reason(reason, self._reason, shows_reset=self._shows_a_reset())
+        self._service.closed(self._record, ending)
 
     def hang_up(self, reason: EndReason) -> None:
         """Close the connection within :data:`CLOSE_TIMEOUT`, whatever the peer does."""
@@ -271,15 +272,6 @@ class StreamConnection(SelfStarter):
         self._is_stalled = False
         self.transport.resumeProducing()
 
-    def _reason_for(self, failure: Failure) -> EndReason:
-        was_lost = isinstance(failure.value, ConnectionLost)
-        if was_lost and self._reason in _MAY_BE_RESET and self._shows_a_reset():
-            return EndReason.RESET
-        if self._reason is not None:
-            return self._reason
-        is_plain_end = was_lost or isinstance(failure.value, ConnectionDone)
-        return EndReason.EOF if is_plain_end else EndReason.ERROR
-
     def _shows_a_reset(self) -> bool:
         # Twisted also reports ConnectionLost for a TLS peer that closes without close_notify, as
         # many do, and for a unix peer that closes both directions at once.
@@ -289,3 +281,18 @@ class StreamConnection(SelfStarter):
 
     def _handle(self) -> socket.socket:
         return socket_transport(self.transport).getHandle()
+
+
+def _end_reason(failure: Failure, known: EndReason | None, *, shows_reset: bool) -> EndReason:
+    """Return why a connection ended.
+
+    :param known: the reason that the service has given, or the peer by closing its side.
+    :param shows_reset: whether a lost connection stands for a reset.
+    """
+    was_lost = isinstance(failure.value, ConnectionLost)
+    if was_lost and known in _MAY_BE_RESET and shows_reset:
+        return EndReason.RESET
+    if known is not None:
+        return known
+    is_plain_end = was_lost or isinstance(failure.value, ConnectionDone)
+    return EndReason.EOF if is_plain_end else EndReason.ERROR

@@ -29,18 +29,8 @@ def read_configuration(
     :raise ConfigurationError: with every error of the file, and every broken plugin.
     """
     problems = list(registry.problems)
-    broken = ", ".join(problem.location.file for problem in problems)
-    missing = f"; broken plugins: {broken}" if broken else ""
     try:
-        with as_file(files("sockd") / "lab.ini") as lab:
-            configuration = yield from load_in_steps(
-                lab if path is None else Path(path),
-                registry.kinds,
-                registry.replies,
-                missing,
-                partial(check.usable, reactor=reactor),
-                check_admin,
-            )
+        configuration = yield from _loaded(path, registry, reactor, check_admin)
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
     is_limited = is_select(reactor)
@@ -52,6 +42,18 @@ def read_configuration(
     for warning in check.warnings(fitted, reactor.seconds()):
         PartLogger("sockd").warn("{warning}", warning=str(warning))
     return fitted
+
+
+def _loaded(
+    path: str | None, registry: Registry, reactor: IReactor, check_admin: AdminCheck
+) -> Steps[Configuration]:
+    broken = ", ".join(problem.location.file for problem in registry.problems)
+    missing = f"; broken plugins: {broken}" if broken else ""
+    usable = partial(check.usable, reactor=reactor)
+    with as_file(files("sockd") / "lab.ini") as lab:
+        file = lab if path is None else Path(path)
+        kinds, replies = registry.kinds, registry.replies
+        return (yield from load_in_steps(file, kinds, replies, missing, usable, check_admin))
 
 
 def _fitted(configuration: Configuration, registry: Registry) -> Configuration:
