@@ -1,1 +1,1 @@
-"""Measures sockd against other servers: ``python -m bench``; README.md says how to read it."""
+"""The benchmark, ``python -m bench``: measures sockd against other servers; see README.md."""

@@ -1,4 +1,4 @@
-"""``python -m bench``: starts each server in turn, loads it, and prints the table."""
+"""``python -m bench``: starts each server, measures it, and prints the table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Named = TypeVar("Named", Work, Contender)
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure what the command line says; return the exit status."""
+    """Run the measurements that the command line selects; return the exit status."""
     given = parser().parse_args(words)
     # As at Ctrl-C, the servers must not outlive their measurement.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     defaults = Settings()
     reader = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     reader.add_argument(
@@ -107,7 +107,7 @@ def _raise_descriptor_limit() -> None:
 
 
 def _missing(contender: Contender) -> str:
-    """Return what of its needs is not installed, or nothing."""
+    """Return the requirements of a contender that are not installed, as text."""
     for program in contender.programs:
         if shutil.which(program) is None:
             return f"{program} is not installed"
@@ -146,7 +146,7 @@ def _round(
     measure: Measure,
     report: Report,
 ) -> None:
-    """Measure everything once more."""
+    """Measure everything once."""
     for work in works:
         able = [contender for contender in contenders if work.kind in contender.works]
         for outcome in measure.outcomes(number, work, able):

@@ -1,4 +1,4 @@
-"""Compiles the load generator and those servers that are not scripts."""
+"""Compiles the load generator and the servers that are not scripts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _C = ("gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"
 
 
 def build(folder: Path) -> None:
-    """Put the programs into a folder: `load`, `tcp_echo`, `udp_echo` and, with Go, `go_echo`.
+    """Compile the programs into a folder: `load`, `tcp_echo`, `udp_echo` and, with Go, `go_echo`.
 
-    :raise BenchError: if there is no C compiler, or one of them says no.
+    :raise BenchError: if a C compiler is missing, or a compiler fails.
     """
     if shutil.which("gcc") is None:
         message = "gcc, which builds the load, is not installed (apt-get install gcc libc6-dev)"

@@ -1,4 +1,4 @@
-"""One core for the server, another one for the load."""
+"""Selects a CPU core for the server, and another one for the load."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 @dataclass(frozen=True)
 class Cores:
-    """The numbers of two cores."""
+    """The numbers of two logical CPUs."""
 
     server: int
     load: int
 
 
 def chosen(usable: Sequence[int], siblings: Mapping[int, str]) -> Cores | None:
-    """Return two cores that share no hardware, if there are; else any two; else none.
+    """Return two logical CPUs, on different cores if possible; ``None`` if there is only one.
 
-    :param siblings: equal texts for what are threads of one core.
+    :param siblings: the same text for the threads of a core.
     """
     if len(usable) < 2:
         return None
@@ -32,7 +32,7 @@ def chosen(usable: Sequence[int], siblings: Mapping[int, str]) -> Cores | None:
 
 
 def find() -> Cores | None:
-    """Return the two that this process may use."""
+    """Return the two CPUs to use, out of those that this process may run on."""
     usable = sorted(os.sched_getaffinity(0))
     siblings = {}
     for core in usable:
@@ -43,7 +43,7 @@ def find() -> Cores | None:
 
 @contextmanager
 def on(core: int) -> Iterator[None]:
-    """Run on a core for a while: what is started meanwhile stays there, from its first step."""
+    """Run on a core; processes started meanwhile inherit the affinity."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

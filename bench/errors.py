@@ -1,5 +1,5 @@
-"""What stops a measurement."""
+"""The error of the benchmark."""
 
 
 class BenchError(Exception):
-    """It could not be measured; the text says why, for people."""
+    """A measurement failed; the text says why."""

@@ -1,4 +1,4 @@
-"""Runs the load generator and reads what it says."""
+"""Runs the load generator and parses its output."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import IO, cast
 from bench.errors import BenchError
 
 _KIND = 10
-"""How much a flood gives way to the client whose patience is measured: see nice(2)."""
+"""The nice(2) value of the load that runs beside the client whose latency is measured."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the load generator has measured; latencies are in microseconds.
+    """A result of the load generator; latencies are in microseconds.
 
-    :ivar messages: those that ended while it measured.
-    :ivar total: those of the warm-up too.
-    :ivar lost: datagrams that had to be sent again.
+    :ivar messages: the messages completed in the measured time.
+    :ivar total: the same, including the warm-up.
+    :ivar lost: datagrams that were sent again.
     """
 
     seconds: float
@@ -37,14 +37,14 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Messages a second."""
+        """Messages per second."""
         return self.messages / self.seconds
 
 
 def parse(line: str) -> Load:
-    """Return what a line of the load generator says.
+    """Parse a line of the load generator.
 
-    :raise BenchError: if it is none.
+    :raise BenchError: if it is not valid.
     """
     try:
         said = json.loads(line)
@@ -57,9 +57,9 @@ def parse(line: str) -> Load:
 class Generator:
     """Starts load generators.
 
-    :param program: the load generator.
-    :param warm_up: how long nothing is measured, in seconds.
-    :param seconds: how long is measured.
+    :param program: the path of the load generator.
+    :param warm_up: the duration of the warm-up, in seconds.
+    :param seconds: the duration of the measurement, in seconds.
     """
 
     def __init__(self, program: Path, warm_up: float, seconds: float) -> None:
@@ -67,9 +67,9 @@ class Generator:
         self._times = (f"-w{warm_up}", f"-t{seconds}")
 
     def run(self, mode: str, port: int, clients: int, size: int) -> Load:
-        """Return what it measures.
+        """Return the result of a run.
 
-        :raise BenchError: if the server does not keep up its part.
+        :raise BenchError: if the server fails.
         """
         words = (*self._command(mode, port, clients), f"-s{size}", *self._times)
         done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
@@ -79,9 +79,9 @@ class Generator:
 
     @contextmanager
     def holding(self, mode: str, port: int, clients: int) -> Iterator[None]:
-        """Keep up a company of clients, from when all are connected.
+        """Keep a number of clients connected while the context lasts.
 
-        :raise BenchError: if they cannot connect, or fall out with the server later.
+        :raise BenchError: if they cannot connect, or lose their connections.
         """
         with subprocess.Popen(
             self._command(mode, port, clients),

@@ -1,4 +1,4 @@
-"""On which machine, with which versions."""
+"""Describes the machine and the installed versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROGRAMS = {
 
 
 def machine() -> dict[str, str]:
-    """Return what it is."""
+    """Return a description of the machine."""
     return {
         "CPU": _cpu(),
         "cores": str(os.cpu_count()),
@@ -33,7 +33,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return those of everything that is measured and installed."""
+    """Return the installed versions of the contenders."""
     found = {"Python": f"{platform.python_version()} ({platform.python_compiler()})"}
     found |= {name: _package(name) for name in _PACKAGES}
     found |= {name: _program(*command) for name, command in _PROGRAMS.items()}
@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
 
 
 def first_version(said: str) -> str:
-    """Return the first thing that looks like a version, if there is one."""
+    """Return the first text that looks like a version; empty if there is none."""
     found = re.search(r"\d+(\.\d+)+[^\s)]*", said)
     return found[0] if found else ""
 

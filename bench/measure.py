@@ -1,4 +1,4 @@
-"""Gives a work to a server, and returns its figures."""
+"""Runs a work on a server, and returns its figures."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from bench.servers import Contender
 from bench.works import Kind, Work
 
 _READERS = 3
-"""How many pages are open."""
+"""The number of open live pages."""
 
 _PATIENCE = 10.0
-"""How long a stats endpoint may take, in seconds."""
+"""The timeout for the stats endpoint, in seconds."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured.
+    """The extent of a run.
 
-    :ivar turns: how many turns a round has, of works in which servers take turns.
-    :ivar warm_up: how long nothing is measured, in seconds.
-    :ivar seconds: how long each measurement lasts, in those works.
-    :ivar long: how long it lasts in the others.
-    :ivar idle: how many idle connections.
-    :ivar requests: how many of ``/health``.
+    :ivar turns: turns in a round, for works in which servers take turns.
+    :ivar warm_up: the duration of the warm-up, in seconds.
+    :ivar seconds: the duration of each measurement in those works.
+    :ivar long: the duration of each measurement in the others.
+    :ivar idle: the number of idle connections.
+    :ivar requests: the number of requests for ``/health``.
     """
 
     rounds: int = 5
@@ -54,11 +54,11 @@ class Settings:
 
 
 QUICK = Settings(rounds=1, turns=2, warm_up=0.05, long=0.3, idle=500, requests=20)
-"""Enough to see that everything works; the figures mean little."""
+"""A test run: its figures are not meaningful."""
 
 
 class Measure:
-    """Measures.
+    """Runs works on servers.
 
     :param built: the folder of the compiled programs.
     """
@@ -79,7 +79,7 @@ class Measure:
     def outcomes(
         self, number: int, work: Work, contenders: Sequence[Contender]
     ) -> Iterator[Outcome]:
-        """Give a work to all servers once more, for a round; yield what comes of it."""
+        """Run a work on all servers, for one round; yield the results."""
         if work.kind in self._alone:
             for contender in contenders:
                 yield self._alone_with(number, work, contender)
@@ -97,10 +97,10 @@ class Measure:
     def _side_by_side(
         self, number: int, work: Work, contenders: Sequence[Contender]
     ) -> Iterator[Outcome]:
-        """Start all servers, then let them take turns; those that wait for theirs are asleep.
+        """Start all servers, then measure them in turns; the others are idle meanwhile.
 
-        Who comes after whom changes from turn to turn, and is the same in each run: some leave
-        work behind for the system, whoever has the core then.
+        The order changes from turn to turn, and is the same in each run: some servers leave work to
+        the kernel that slows down the next one.
         """
         order = Random(number)
         with ExitStack() as stack:
@@ -169,7 +169,7 @@ class Measure:
         return {"health_p50": percentile(took, 0.5), "health_p99": percentile(took, 0.99)}
 
     def _watched(self, work: Work, server: Server) -> dict[str, float]:
-        """Measure without readers and with them by turns, for a machine has slow seconds."""
+        """Measure without and with readers alternately, because the speed of a machine varies."""
         without, beside = [], []
         for _ in range(self._settings.turns):
             without.append(self._short.run("connect", server.port, work.clients, work.size).rate)
@@ -186,7 +186,7 @@ class Measure:
 
 
 def percentile(values: list[float], fraction: float) -> float:
-    """Return the value that so many of all do not exceed (nearest rank)."""
+    """Return a percentile by the nearest-rank method."""
     return sorted(values)[math.ceil(fraction * len(values)) - 1]
 
 
@@ -198,7 +198,7 @@ def _demand_descriptors(count: int) -> None:
 
 
 def _demand_active(contender: Contender, count: int) -> None:
-    """Where a server tells how many connections it has, it agrees."""
+    """Check the number of connections, if the server reports it."""
     if contender.stats:
         services = json.loads(_get(contender, "/services"))["services"]
         active = sum(service["active"] for service in services)
@@ -209,7 +209,7 @@ def _demand_active(contender: Contender, count: int) -> None:
 
 @contextmanager
 def _reading(contender: Contender, path: str) -> Iterator[None]:
-    """Read an endless answer, and forget it."""
+    """Read and discard an endless answer."""
     with socket.create_connection(("127.0.0.1", contender.stats), _PATIENCE) as reader:
         reader.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         if not reader.recv(65536).startswith(b"HTTP/1.1 200 "):
@@ -228,7 +228,7 @@ def _read_to_end(reader: socket.socket) -> None:
 
 
 def _health(contender: Contender) -> float:
-    """Return how long a request takes, with a connection of its own, in milliseconds."""
+    """Return the duration of a request on a new connection, in milliseconds."""
     began = time.monotonic()
     _get(contender, "/health")
     return 1000 * (time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""A server in a process of its own, on a core of its own, from start to end."""
+"""Runs a server in its own process, on its own core."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _DEADLINE = 30.0
 """How long a server may take to answer, and to end, in seconds."""
 
 _FAREWELL = 1.0
-"""How long the processes of clients that have gone may take to end, in seconds."""
+"""How long a server's child processes may take to end after their clients, in seconds."""
 
 _PAUSE = 0.001
-"""Between two looks at whether it answers yet, in seconds."""
+"""The interval at which a starting server is polled, in seconds."""
 
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 class Server:
-    """A contender that answers; as a context manager it is gone at the end.
+    """A running contender, as a context manager.
 
     :param transport: ``tcp`` or ``udp``.
     :param built: the folder of the compiled programs.
-    :param folder: where it may write.
-    :param core: where it runs.
+    :param folder: its working directory.
+    :param core: the core that it runs on.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Server:
         }
 
     def __enter__(self) -> Server:
-        """Start it, and wait for its first answer; ``started_in`` is how long that took.
+        """Start it, and wait for its first answer; sets ``started_in``, in seconds.
 
-        :raise BenchError: if the port is another's, or it does not answer.
+        :raise BenchError: if the port is in use, or the server does not answer.
         """
         _demand_free(self._transport, self.port)
         for name, template in self.contender.files:
@@ -89,16 +89,16 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it."""
+        """Stop it."""
         self._end()
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The process id."""
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """Return its CPU time so far, once what served the clients that have gone is gone too."""
+        """Return its CPU time, after the child processes of disconnected clients have ended."""
         end = time.monotonic() + _FAREWELL
         while proc.children(self.pid) and time.monotonic() < end:
             time.sleep(_PAUSE)
@@ -120,7 +120,7 @@ class Server:
             )
 
     def _environment(self) -> dict[str, str]:
-        """Without what would make each start compile all modules anew."""
+        """Return the environment, without variables that prevent cached bytecode."""
         own = {name: self._filled(text) for name, text in self.contender.environment}
         kept = {name: text for name, text in os.environ.items() if name != _NO_BYTECODE}
         return {**kept, **own}
@@ -138,7 +138,7 @@ class Server:
         return lines[-1] if lines else "it said nothing"
 
     def _end(self) -> None:
-        """End the whole session: some have a process for each client."""
+        """Stop the whole session: some servers have a process for each client."""
         self._signal(signal.SIGTERM)
         try:
             self._process.wait(_DEADLINE)
@@ -163,7 +163,7 @@ def _demand_free(transport: str, port: int) -> None:
 
 
 def _answers(transport: str, port: int, hello: bytes) -> bool:
-    """Return whether a first byte comes back."""
+    """Return whether the server sends a first byte."""
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     with socket.socket(type=kind) as client:
         client.settimeout(_DEADLINE if transport == "tcp" else 0.02)

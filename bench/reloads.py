@@ -1,7 +1,7 @@
-"""``python -m bench.reloads``: how long clients wait while a daemon with many endpoints reloads.
+"""``python -m bench.reloads``: the latency of clients while a daemon with many endpoints reloads.
 
-Two clients use a service that no scenario changes. One echoes over a connection that stays open,
-the other one opens a connection for each byte.
+Two clients use a service that no scenario changes. One echoes on an open connection, the other
+opens a connection for each byte.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DEADLINE = 60.0
 """How long a start or a reload may take, in seconds."""
 
 _PAUSE = 0.0005
-"""Between two echoes, in seconds."""
+"""The time between two echoes, in seconds."""
 
 _FOLLOWED = "Reloaded: kept"
 _REFUSED = "Nothing was changed"
@@ -44,7 +44,7 @@ _HEADINGS = (
 )
 
 Ports = dict[int, Sequence[int]]
-"""The ports of each service, by the number in its name."""
+"""The ports of each service, by its number."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Scenario:
     """A reload.
 
     :ivar change: returns the sections after it.
-    :ivar last: what the log says at its end; empty: there is no reload.
+    :ivar last: the log message at its end; empty: no reload.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Scenario:
 
 
 class Probe:
-    """A client that exchanges one byte after another, in a thread of its own."""
+    """A client that exchanges bytes, one at a time, in its own thread."""
 
     def __init__(self, exchange: Callable[[], None]) -> None:
         self._exchange = exchange
@@ -70,17 +70,17 @@ class Probe:
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Probe:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop the thread."""
         self._is_over = True
         self._thread.join()
 
     def during(self, began: float, ended: float) -> list[float]:
-        """Return how long each exchange took that overlaps a period, in milliseconds."""
+        """Return the duration of each exchange that overlaps a period, in milliseconds."""
         while not self._exchanges or self._exchanges[-1][1] < ended:
             time.sleep(_PAUSE)
         return [1000 * (b - a) for a, b in tuple(self._exchanges) if b > began and a < ended]
@@ -96,8 +96,8 @@ class Probe:
 class Daemon:
     """A sockd that reloads.
 
-    :param folder: where it may write.
-    :ivar started_in: how long the start took, in seconds.
+    :param folder: its working directory.
+    :ivar started_in: the duration of the start, in seconds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,7 +107,7 @@ class Daemon:
 
     @contextmanager
     def running(self, text: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Start it and end it."""
+        """Start it, and stop it at the end of the context."""
         self._write(text)
         twistd = Path(sys.executable).with_name("twistd")
         words = [str(twistd), "-n", "--pidfile=", "sockd", "-c", str(self._file)]
@@ -123,9 +123,9 @@ class Daemon:
                 process.send_signal(signal.SIGTERM)
 
     def reload(self, process: subprocess.Popen[bytes], text: str, last: str) -> tuple[float, float]:
-        """Have it follow another file; return when that began and ended.
+        """Reload with another file; return the times of the beginning and the end.
 
-        :param last: what the log says at the end.
+        :param last: the log message at the end.
         """
         self._write(text)
         since = self._log.stat().st_size
@@ -167,13 +167,13 @@ def services(ports: Ports, **options: object) -> str:
 
 
 def reversed_among(ports: Ports) -> str:
-    """Return the sections with the ports of each service given to another one."""
+    """Return the sections with the ports of each service moved to another one."""
     others = zip(ports, reversed(ports.values()), strict=True)
     return services(dict(others))
 
 
 def one_changed(ports: Ports) -> str:
-    """Return the sections with another option in the first one."""
+    """Return the sections with a changed option in the first one."""
     (name, own), *rest = ports.items()
     return service(f"s{name}", own, idle_timeout="1h") + services(dict(rest))
 
@@ -181,7 +181,7 @@ def one_changed(ports: Ports) -> str:
 def scenarios(ports: Ports, count: int) -> list[Scenario]:
     """Return the reloads.
 
-    :param count: how many endpoints are added and removed.
+    :param count: the number of endpoints to add and remove.
     """
     each = len(ports[0])
     first = _FIRST + each * len(ports)
@@ -204,16 +204,16 @@ def scenarios(ports: Ports, count: int) -> list[Scenario]:
 def laid_out(count: int, each: int, first: int = _FIRST, number: int = 0) -> Ports:
     """Return the ports of services.
 
-    :param each: how many ports a service has.
-    :param first: the first of the ports.
-    :param number: of the first service.
+    :param each: the number of ports of a service.
+    :param first: the first port.
+    :param number: the number of the first service.
     """
     return {number + i: range(first + i * each, first + (i + 1) * each) for i in range(count)}
 
 
 @contextmanager
 def probes() -> Iterator[tuple[Probe, Probe]]:
-    """Let both clients run."""
+    """Run both clients."""
 
     def connect() -> None:
         with socket.create_connection((_HOST, _PROBED), _DEADLINE) as another:
@@ -259,7 +259,7 @@ def measured(scenario: Scenario, ports: Ports, rounds: int) -> list[str]:
 def _done(
     daemon: Daemon, process: subprocess.Popen[bytes], text: str, last: str
 ) -> tuple[float, float]:
-    """Reload, or wait for two seconds; return when that began and ended."""
+    """Reload, or wait for two seconds; return the times of the beginning and the end."""
     if last:
         return daemon.reload(process, text, last)
     began = time.perf_counter()

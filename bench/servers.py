@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bench.works import Kind
 
 PORT = 65450
-"""From here on those listen that can be told: above the ephemeral ports, where no client is."""
+"""The first port of the contenders that take a port; it is above the ephemeral ports."""
 
 _STREAMS = frozenset({Kind.TCP, Kind.CONNECT})
 _ECHO = _STREAMS | {Kind.UDP}
@@ -23,12 +23,12 @@ _ECHO = _STREAMS | {Kind.UDP}
 class Contender:
     """A server that can be started.
 
-    :ivar title: for people.
-    :ivar works: what it can be given to do.
-    :ivar programs: what must be installed.
-    :ivar modules: what this Python must be able to import.
-    :ivar files: names and templates of what it reads.
-    :ivar hello: what is sent to see whether it answers.
+    :ivar title: its name in the table.
+    :ivar works: the works that it supports.
+    :ivar programs: the programs that it needs.
+    :ivar modules: the Python modules that it needs.
+    :ivar files: names and templates of its files.
+    :ivar hello: the data that is sent to check whether it answers.
     :ivar stats: the port of its stats endpoint, or 0.
     """
 
@@ -46,7 +46,7 @@ class Contender:
     hello: bytes = b"\1"
 
     def port(self, transport: str) -> int:
-        """Return where it listens."""
+        """Return the port for a transport."""
         return self.datagram_port if transport == "udp" else self.stream_port
 
 
@@ -94,8 +94,9 @@ total_bytes = 0
 [stats]
 listen = tcp:{stats_port}:interface=127.0.0.1
 """
-"""config/bench.ini at ports of its own, and without its ``max_connections``: select(2) serves 1,024
-descriptors."""
+"""config/bench.ini with other ports and without ``max_connections``: select(2) is limited to 1,024
+descriptors.
+"""
 
 _FOR_UVLOOP = _FOR_SELECT.replace("backlog", "max_connections = 15000\nbacklog")
 
@@ -221,4 +222,4 @@ CONTENDERS = tuple(
     one if one.stats else replace(one, stream_port=port, datagram_port=port)
     for port, one in enumerate(_CONTENDERS, PORT)
 )
-"""In the order of each round, and of the table; each has ports of its own."""
+"""In the order of each round, and of the table. Each has its own ports."""

@@ -1,4 +1,4 @@
-"""The servers that sockd is measured against, each the usual few lines of its kind.
+"""The servers that sockd is compared with, each written in the usual few lines.
 
-They are run as programs, with the port as their only word, and listen on 127.0.0.1.
+They are programs with the port as their only argument, and listen on 127.0.0.1.
 """

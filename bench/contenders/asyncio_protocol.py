@@ -1,6 +1,6 @@
-"""An echo server on asyncio's transports and protocols, for streams or for datagrams.
+"""An echo server on asyncio's transports and protocols, for TCP or UDP.
 
-``asyncio_protocol.py [--uvloop] tcp|udp PORT``: with ``--uvloop`` the same on uvloop.
+``asyncio_protocol.py [--uvloop] tcp|udp PORT``: ``--uvloop`` selects uvloop.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Echo(asyncio.Protocol):
 
 
 class DatagramEcho(asyncio.DatagramProtocol):
-    """Answers each datagram with itself."""
+    """Sends each datagram back."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -35,7 +35,7 @@ class DatagramEcho(asyncio.DatagramProtocol):
 
 
 async def serve(transport: str, port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     loop = asyncio.get_running_loop()
     if transport == "udp":
         await loop.create_datagram_endpoint(DatagramEcho, ("127.0.0.1", port))

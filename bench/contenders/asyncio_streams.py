@@ -7,7 +7,7 @@ import sys
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send back what a client sends, until it ends."""
+    """Send back what a client sends, until end of file."""
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
@@ -15,7 +15,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def serve(port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     server = await asyncio.start_server(echo, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 

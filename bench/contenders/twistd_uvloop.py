@@ -1,6 +1,6 @@
-"""``twistd`` on uvloop: asyncio's reactor, with uvloop's loop in it.
+"""``twistd`` on uvloop: asyncio's reactor with uvloop's event loop.
 
-``--reactor=asyncio`` makes asyncio's own loop; a reactor that is there already stays.
+It installs the reactor itself, as ``--reactor=asyncio`` would create asyncio's own loop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The echo server that everybody writes first with Twisted: ``twisted_echo.py tcp|udp PORT``."""
+"""The usual echo server with Twisted: ``twisted_echo.py tcp|udp PORT``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Echo(Protocol):
 
 
 class DatagramEcho(DatagramProtocol):
-    """Answers each datagram with itself."""
+    """Sends each datagram back."""
 
     transport: UDPPort
 
@@ -30,7 +30,7 @@ class DatagramEcho(DatagramProtocol):
 
 
 def main(transport: str, port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     from twisted.internet import reactor
 
     if transport == "udp":
