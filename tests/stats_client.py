@@ -64,7 +64,7 @@ class Transport(StringTransport):
         self.write(b"".join(data))
 
     def abortConnection(self) -> None:
-        """Take note of the abortion."""
+        """Record that the connection was aborted."""
         self.aborted = True
         self.loseConnection()  # type: ignore[no-untyped-call]
 

@@ -43,7 +43,7 @@ def test_each_connection_is_a_line_from_its_own_port_to_the_one_server_port(
     port = sockd.port("multi")
     picture = live.service("multi").get_by_role("img")
     expect(live.service("multi").locator(".server .number")).to_have_text(f":{port}")
-    expect(live.page.locator("#no-rows")).to_have_text("Nobody is connected.")
+    expect(live.page.locator("#no-rows")).to_have_text("No clients are connected.")
     expect(live.service("multi")).to_contain_text(f"Connect from a terminal:nc {LOOPBACK} {port}")
     with connected(port, 3) as clients:
         expect(live.client_ports("multi")).to_have_text([port_of(one) for one in clients])
@@ -112,7 +112,7 @@ def test_who_waits_in_the_queue_is_counted_and_not_drawn(sockd: Sockd, open_page
     expect(card.locator(".queue")).to_have_text("Queue empty, room for 50")
     with connected(sockd.port("simple-tcp"), 3) as clients:
         expect(card.locator(".queue")).to_contain_text("2 clients wait in the queue")
-        expect(card.locator(".life li").last).to_have_text("full: others wait")
+        expect(card.locator(".life li").last).to_have_text("full: clients are queued")
         expect(live.client_ports("simple-tcp")).to_have_text([port_of(clients[0])])
         clients[0].close()
         expect(live.client_ports("simple-tcp")).to_have_text([port_of(clients[1])])
@@ -138,7 +138,7 @@ def test_the_table_filters_and_sorts(sockd: Sockd, open_page: OpenPage) -> None:
         expect(shown).to_have_text([port_of(clients[1])])
         port = port_of(clients[1])
         clients[1].close()
-        expect(live.page.get_by_text("No connection fits.")).to_be_visible()
+        expect(live.page.get_by_text("No matching connections.")).to_be_visible()
         live.page.get_by_label("State", exact=True).select_option("closed")
         expect(shown).to_have_text([port])
 
@@ -165,7 +165,7 @@ def test_the_keyboard_opens_the_details_with_the_kernels_view(
         expect(dialog).to_contain_text(port_of(client))
         expect(dialog).to_contain_text("(multi, tcp)")
         expect(dialog).to_contain_text("5 B in (1 read), 5 B out (1 write)")
-        expect(dialog).to_contain_text("What the kernel knows")
+        expect(dialog).to_contain_text("TCP information from the kernel")
         expect(dialog).to_contain_text("established")
         live.page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
@@ -240,7 +240,7 @@ def test_the_page_says_that_the_daemon_is_gone_and_recovers_when_there_is_anothe
         expect(live.client_ports("multi")).to_have_text([port_of(client)])
         client.shutdown(socket.SHUT_WR)
         first.stop()
-        expect(live.page.get_by_role("status")).to_have_text("The daemon is gone; trying again")
+        expect(live.page.get_by_role("status")).to_have_text("Daemon not reachable; retrying")
     second = run_sockd(INI.format(stats=stats_port))
     live.in_state("live")
     expect(live.service("multi").locator(".server .number")).to_have_text(

@@ -57,14 +57,14 @@ def test_where_the_events_are_blocked_the_page_polls_and_says_so(
         hasty.page.goto(sockd.stats_url)
     hasty.page.clock.fast_forward(HELLO_PATIENCE)
     hasty.in_state("polling")
-    expect(hasty.page.get_by_role("alert")).to_contain_text("do not get through")
+    expect(hasty.page.get_by_role("alert")).to_contain_text("do not arrive")
     with connected(sockd.port("multi"), 2) as clients:
         expect(hasty.client_ports("multi")).to_have_text([port_of(one) for one in clients])
         expect(hasty.page.locator("#log")).to_contain_text(port_of(clients[1]))
     expect(hasty.client_ports("multi")).to_have_count(0)
     closed = hasty.page.locator("#log li").filter(has_text="Closed")
     expect(closed).to_have_count(2)
-    expect(closed.first).to_contain_text(": reason not known, ")
+    expect(closed.first).to_contain_text(": unknown reason, ")
 
 
 def test_once_the_events_get_through_the_page_is_live_and_tells_nothing_twice(
@@ -103,7 +103,7 @@ def test_of_those_who_may_have_come_and_gone_stays_who_is_told_of_next(new_page:
     assert new_page().page.evaluate(BURST % model) == [[1, 5], [3, 5]]
 
 
-def test_whoever_went_while_the_page_asked_who_is_there_does_not_stay_in_it(
+def test_a_connection_closed_while_the_page_lists_connections_is_removed(
     new_page: NewPage, sockd: Sockd
 ) -> None:
     live = new_page()

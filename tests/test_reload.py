@@ -258,7 +258,7 @@ def test_a_flow_stays_what_it_is_while_the_reply_changes(run_sockd: RunSockd, ho
     assert [(flow["reads"], flow["writes"]) for flow in flows] == [(3, 3), (2, 2), (1, 1)]
 
 
-def test_clients_who_wait_in_the_queue_are_served_by_whoever_gets_the_port(
+def test_clients_in_the_accept_queue_are_served_by_the_new_owner_of_the_port(
     run_sockd: RunSockd,
 ) -> None:
     [port] = ports(1)

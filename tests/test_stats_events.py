@@ -141,7 +141,7 @@ def test_head_has_the_headers_only_and_takes_no_seat(endpoint: Endpoint) -> None
     assert len(replies(client.taken(), bodiless=True)) == 2
 
 
-def test_whoever_comes_back_goes_on_behind_the_last_event(
+def test_a_client_that_reconnects_resumes_after_its_last_event(
     endpoint: Endpoint, echo: FakeService
 ) -> None:
     first = Watcher(endpoint)
@@ -199,7 +199,7 @@ def test_the_stats_tell_which_events_they_count(endpoint: Endpoint, echo: FakeSe
     assert after.number == before.number + 1
 
 
-def test_whoever_has_the_stats_goes_on_behind_them_while_others_read(
+def test_a_client_resumes_after_the_event_id_of_the_stats(
     endpoint: Endpoint, echo: FakeService
 ) -> None:
     Watcher(endpoint).read()
@@ -250,7 +250,7 @@ STEPS = st.lists(st.tuples(WHAT, st.integers(1, 80)), max_size=8)
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(STEPS, max_size=5))
-def test_whoever_follows_the_events_knows_who_is_there(ticks: list[list[Step]]) -> None:
+def test_a_subscriber_knows_the_open_connections(ticks: list[list[Step]]) -> None:
     endpoint = Endpoint()
     echo = endpoint.daemon.add("echo")
     watcher = Watcher(endpoint)
@@ -268,7 +268,7 @@ def test_whoever_follows_the_events_knows_who_is_there(ticks: list[list[Step]]) 
 @settings(deadline=None, max_examples=30)
 @given(STEPS, STEPS)
 @example([("open", 200)], [("close", 80), ("brief", 80), ("close", 80), ("close", 40)])
-def test_whoever_lists_what_is_there_behind_the_hello_is_left_with_nobody_who_is_gone(
+def test_a_list_requested_after_the_hello_keeps_no_closed_connection(
     before: list[Step], after: list[Step]
 ) -> None:
     endpoint = Endpoint()
@@ -285,7 +285,7 @@ def test_whoever_lists_what_is_there_behind_the_hello_is_left_with_nobody_who_is
 
 @settings(deadline=None, max_examples=30)
 @given(STEPS, STEPS, st.data())
-def test_whoever_is_cut_off_within_a_burst_and_goes_on_knows_who_is_there(
+def test_a_subscriber_that_resumes_within_a_burst_knows_the_open_connections(
     before: list[Step], after: list[Step], data: st.DataObject
 ) -> None:
     endpoint = Endpoint()

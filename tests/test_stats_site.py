@@ -72,7 +72,7 @@ class Log:
         self.events: list[LogEvent] = []
 
     def __call__(self, event: LogEvent) -> None:
-        """Take note."""
+        """Keep the event."""
         if "log_failure" in event or not self._only_failures:
             self.events.append(event)
 

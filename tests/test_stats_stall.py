@@ -28,7 +28,7 @@ class Connection:
         return self.waiting
 
     def abort(self) -> None:
-        """Take note."""
+        """Record that the connection was aborted."""
         self.is_aborted = True
 
 

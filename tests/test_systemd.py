@@ -35,7 +35,7 @@ class Listener:
         return self._socket.recv(4096).decode().split("\n")
 
     def hears_nothing(self) -> bool:
-        """Return whether there is no message."""
+        """Return whether no message was received."""
         self._socket.setblocking(False)
         try:
             self._socket.recv(4096)

@@ -292,7 +292,7 @@ class StatsSite(HTTPFactory):
         return "stats"
 
     def startFactory(self) -> None:
-        """Do nothing: there is no access log."""
+        """Do nothing: no access log is written."""
 
     def stopFactory(self) -> None:
         """Do nothing."""

@@ -1,7 +1,7 @@
 // The JSON of the stats endpoint, as docs/interfaces.md describes it. Times are RFC 3339 in UTC,
-// durations seconds, sizes bytes. For the type checker alone: browsers do not get this file.
+// durations seconds, sizes bytes. For the type checker only; it is not part of the page.
 
-/** One end of a connection, or where a service listens; a unix socket has a path and no port. */
+/** An address; a unix socket has a path and no port. */
 interface Address {
   host: string;
   port: number | null;
@@ -13,13 +13,13 @@ type ServiceState = "listening" | "paused" | "stopped" | "failed";
 /** A listener in an event. */
 interface ListenerView extends Address {
   transport: Transport;
-  /** `null`: UDP has no queue of clients. */
+  /** `null` for UDP, which has no accept queue. */
   backlog: number | null;
 }
 
 /** A listener of a SERVICE. */
 interface ServiceListener extends ListenerView {
-  /** How many clients the kernel has connected and the service has not accepted; `null`: not known. */
+  /** The length of the accept queue; `null` if it is not known. */
   waiting: number | null;
 }
 
@@ -63,11 +63,11 @@ interface StatsView {
   daemon: DaemonView;
   services: ServiceView[];
   totals: TrafficCounters;
-  /** The newest event that is counted. */
+  /** The id of the newest event that the counters include. */
   event_id: string;
 }
 
-/** The members of a CONNECTION that never change: what `accept` has. */
+/** The members of a CONNECTION that never change: those of `accept`. */
 interface ConnectionStart {
   id: number;
   transport: Transport;
@@ -79,7 +79,7 @@ interface ConnectionStart {
   display_filter: string | null;
 }
 
-/** A CONNECTION without `tcp`: what `close` has. */
+/** A CONNECTION without `tcp`: the members of `close`. */
 interface ConnectionEnd extends ConnectionStart {
   service: string;
   kind: string;
@@ -99,7 +99,7 @@ interface ConnectionView extends ConnectionEnd {
   tcp: TcpView | null;
 }
 
-/** What the kernel knows of a TCP connection. */
+/** The kernel's TCP_INFO of a connection. */
 interface TcpView {
   state: string;
   rtt: number;
@@ -113,7 +113,7 @@ interface TcpView {
 /** The answer of /connections. */
 interface ConnectionsView {
   connections: ConnectionView[];
-  /** What `after` is to be for the rest of them. */
+  /** The `after` of the next page. */
   next: number | null;
 }
 
@@ -121,7 +121,7 @@ interface ConnectionsView {
 interface ServiceFigures extends Counters {
   name: string;
   state: ServiceState;
-  /** Of its listeners, in order. */
+  /** The ports of its listeners, in order. */
   ports: (number | null)[];
   waiting: number | null;
   bytes_in: number;
@@ -148,7 +148,7 @@ interface ServiceEventData extends EventData {
   service: string;
 }
 
-/** The event that comes first. */
+/** The first event of a stream. */
 interface HelloData {
   id: string;
   resumed: boolean;
@@ -156,7 +156,7 @@ interface HelloData {
   started: string;
 }
 
-/** The data of each of the events that come after `hello`. */
+/** The data of the events after `hello`. */
 interface DataByWord {
   bind: ServiceEventData & { listener: ListenerView };
   listen: ServiceEventData & { listener: ListenerView };

@@ -1,6 +1,6 @@
-// The dialog about one connection: its four parts, the Wireshark filter, and what the kernel knows.
+// The dialog about one connection: its 4-tuple, the Wireshark filter, and the kernel's TCP_INFO.
 
-/** How often what is shown is asked for again, in milliseconds. */
+/** The interval at which the connection is requested again, in milliseconds. */
 const ASK_AGAIN = 1000;
 
 /** The dialog. */

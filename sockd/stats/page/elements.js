@@ -1,4 +1,4 @@
-// Makes elements of the document. Text only ever goes in as text: names and addresses are data.
+// Creates elements of the document. Content is always inserted as text, never as HTML.
 
 /**
  * Return a new HTML element.
@@ -29,7 +29,7 @@ function drawing(tag, attributes = {}, ...content) {
 }
 
 /**
- * Set those attributes of an element that are not so already.
+ * Set the attributes of an element that differ.
  * @param {Element} target
  * @param {Record<string, string | number>} attributes
  */
@@ -41,7 +41,7 @@ function set(target, attributes) {
 }
 
 /**
- * Set the text of an element, unless it is that already.
+ * Set the text of an element if it differs.
  * @param {Element} target
  * @param {string} text
  */
@@ -50,7 +50,7 @@ function write(target, text) {
 }
 
 /**
- * Return the one element of the document that has an id.
+ * Return the element with an id.
  * @param {string} id
  */
 function byId(id) {
@@ -58,7 +58,7 @@ function byId(id) {
 }
 
 /**
- * Return the one element of the document that has an id, and is of a class.
+ * Return the element with an id; it must be of a class.
  * @template {HTMLElement} Part
  * @param {string} id
  * @param {new () => Part} sort  the class

@@ -1,22 +1,22 @@
-// The log: what happened, in the words of the class. A screen reader is told now and then how many
-// came and went, and not every line.
+// The list of events. For screen readers, the number of opened and closed connections is announced
+// at intervals instead of every line.
 
-/** How many lines are kept. */
+/** The maximum number of lines. */
 const LINES_KEPT = 500;
 
-/** How far apart the announcements are, in milliseconds. */
+/** The interval of the announcements, in milliseconds. */
 const ANNOUNCE_EVERY = 4000;
 
 /**
- * What happened.
+ * An entry of the list.
  * @typedef {object} Happening
  * @property {number} time  in milliseconds since the epoch
- * @property {string} service  empty where it is about the daemon
+ * @property {string} service  empty if it is about the daemon
  * @property {number | null} number  of the connection
- * @property {(words: Words) => string} text  puts it into words
+ * @property {(words: Words) => string} text  returns its text
  */
 
-/** The list of what happened, the newest first. */
+/** The list of events, newest first. */
 class Log {
   /**
    * @param {HTMLElement} place
@@ -43,7 +43,7 @@ class Log {
   }
 
   /**
-   * Count a connection that came or went, for the next announcement.
+   * Count an opened or closed connection for the next announcement.
    * @param {"accept" | "close"} word
    */
   count(word) {
@@ -51,7 +51,7 @@ class Log {
   }
 
   /**
-   * Show what is new.
+   * Add the new entries to the document.
    * @param {Words} words
    */
   draw(words) {
@@ -65,7 +65,7 @@ class Log {
   }
 
   /**
-   * Say all of it again, in another language.
+   * Draw all entries again, in another language.
    * @param {Words} words
    */
   translate(words) {
@@ -73,7 +73,7 @@ class Log {
   }
 
   /**
-   * Tell those who cannot see what came and went since the last time.
+   * Announce how many connections were opened and closed since the last announcement.
    * @param {Words} words
    * @param {number} now
    */
@@ -86,7 +86,7 @@ class Log {
     this._announcer.textContent = text;
   }
 
-  /** Forget what is not announced yet: it was long ago. */
+  /** Discard what is not announced yet: it is too old. */
   hush() {
     this._counts = { accept: 0, close: 0 };
   }
@@ -109,7 +109,7 @@ class Log {
 }
 
 /**
- * Return what puts an event that is about no connection into words.
+ * Return a function that returns the text of an event without a connection.
  * @param {Extract<DaemonEvent, {word: "bind" | "listen" | "refuse"}>} event
  * @returns {(words: Words) => string}
  */
@@ -126,7 +126,7 @@ function listenerText(event) {
 }
 
 /**
- * Return what puts the beginning of a connection into words.
+ * Return a function that returns the text of an accepted connection.
  * @param {Connection} one
  * @returns {(words: Words) => string}
  */
@@ -136,7 +136,7 @@ function acceptText(one) {
 }
 
 /**
- * Return what puts the end of a connection into words.
+ * Return a function that returns the text of a closed connection.
  * @param {Connection} one
  * @returns {(words: Words) => string}
  */

@@ -1,12 +1,12 @@
-// Puts the page together: the model is fed by the link, and drawn when it has changed.
+// The page: the link updates the model, and the page draws it when it has changed.
 
-/** How far apart two drawings are, in milliseconds: with few connections, and with many. */
+/** The drawing interval in milliseconds, with few connections and with many. */
 const DRAW_EVERY = 120;
 const DRAW_EVERY_OF_MANY = 500;
 const MANY = 500;
 
 /**
- * Return a stored choice; a browser may forbid to store anything.
+ * Return a stored setting; the browser may block storage.
  * @param {string} name
  */
 function remembered(name) {
@@ -25,7 +25,7 @@ function remember(name, value) {
   try {
     localStorage.setItem(`sockd.${name}`, value);
   } catch {
-    // It is a choice for this visit then.
+    // The setting then lasts for this visit only.
   }
 }
 
@@ -49,7 +49,7 @@ class Page {
       peer: partById("filter-peer", HTMLInputElement),
       state: partById("filter-state", HTMLSelectElement),
     };
-    /** @type {Connection[]} those that are fading from the pictures */
+    /** @type {Connection[]} closed connections that are fading */
     this._fading = [];
     /** @type {LinkState} */
     this._link = "starting";
@@ -59,7 +59,7 @@ class Page {
     this._toastTimer = 0;
   }
 
-  /** Begin. */
+  /** Start the page. */
   start() {
     this._chooseTheme(remembered("theme"));
     this._translate();
@@ -191,12 +191,12 @@ class Page {
     return this.model.figures(services, now);
   }
 
-  /** A service listens, or does no more: the events do not say where. */
+  /** Request the listeners of the services, which events do not contain. */
   async _describeAgain() {
     try {
       this.described(await askStats());
     } catch {
-      // The link finds out by itself.
+      // The link notices this too.
     }
   }
 

@@ -1,16 +1,16 @@
-// What is known of the daemon: services, connections and their traffic, as /stats, /connections
-// and the events tell it. It knows neither the network nor the document, and time is handed to it.
+// The model: services, connections and their traffic, from /stats, /connections and /events. It
+// uses neither the network nor the document, and time is passed to it.
 
 /** How many closed connections are kept. */
 const CLOSED_KEPT = 1000;
 
-/** How many seconds of figures are kept for the plots. */
+/** How many seconds of samples are kept for the plots. */
 const SECONDS_KEPT = 300;
 
-/** How much of a rate stays from one second to the next without new traffic. */
+/** The factor by which a rate decreases in each second without traffic. */
 const DECAY = 0.55;
 
-/** How long after the last traffic that was told a rate is nothing, in milliseconds. */
+/** How long after the last reported traffic a rate becomes 0, in milliseconds. */
 const QUIET_AFTER = 4000;
 
 /**
@@ -21,30 +21,30 @@ const QUIET_AFTER = 4000;
  * @property {string} transport
  * @property {Address} local
  * @property {Address} peer
- * @property {string | null} filter  what Wireshark takes
+ * @property {string | null} filter  the Wireshark display filter
  * @property {number} opened  in milliseconds since the epoch
  * @property {number} lastActivity
  * @property {number | null} closed
  * @property {string | null} reason
  * @property {number} bytesIn
  * @property {number} bytesOut
- * @property {number} rate  in bytes a second, both ways, of the last seconds
+ * @property {number} rate  recent bytes per second, in both directions
  */
 
 /**
- * A service: the SERVICE, and its newest figures.
+ * A service: the SERVICE, and its newest counters.
  * @typedef {ServiceView & Partial<ServiceFigures>} Service
  */
 
 /**
- * What has passed at all services together.
+ * The sums over all services.
  * @typedef {{in: number, out: number, accepted: number, closed: number, refused: number}} Sums
  */
 
-/** @typedef {Sums & {time: number}} Sample  rates, each a second */
+/** @typedef {Sums & {time: number}} Sample  rates per second */
 
 /**
- * Return an address as people write it, an IPv6 host in brackets.
+ * Return an address as text, with an IPv6 host in brackets.
  * @param {Address} address
  */
 function addressText(address) {
@@ -58,11 +58,11 @@ function hostText(host) {
 }
 
 /**
- * Return a connection as the page keeps it.
- * @param {ConnectionStart & Partial<ConnectionEnd>} view  a CONNECTION, or the part of it that an
- *   event has
+ * Return a connection in the form of the model.
+ * @param {ConnectionStart & Partial<ConnectionEnd>} view  a CONNECTION, or the part of it in an
+ *   event
  * @param {string} service
- * @param {number} time  when it came, where the view does not say
+ * @param {number} time  when it was opened, if the view does not contain it
  * @returns {Connection}
  */
 function connectionOf(view, service, time) {
@@ -83,7 +83,7 @@ function connectionOf(view, service, time) {
   };
 }
 
-/** All that is known. */
+/** The model. */
 class Model {
   constructor() {
     /** @type {DaemonView | null} */
@@ -91,25 +91,25 @@ class Model {
     this.draining = false;
     /** @type {Map<string, Service>} */
     this.services = new Map();
-    /** @type {Map<number, Connection>} the open ones, by their number */
+    /** @type {Map<number, Connection>} open connections by number */
     this.open = new Map();
-    /** @type {Map<number, Connection>} those that are closed, the oldest first */
+    /** @type {Map<number, Connection>} closed connections, oldest first */
     this.closed = new Map();
     /** @type {Sample[]} */
     this.samples = [];
     this.changes = 0;
-    /** @type {Set<number>} the numbers of those with traffic lately */
+    /** @type {Set<number>} the numbers of connections with recent traffic */
     this._busy = new Set();
     /** @type {{now: number, sums: Sums} | null} */
     this._before = null;
-    /** @type {Map<number, Connection>} who is gone unless it is told of next */
+    /** @type {Map<number, Connection>} closed, unless the burst lists them as open */
     this._doubtful = new Map();
     /** @type {Map<string, string>} */
     this._places = new Map();
   }
 
   /**
-   * Take the answer of /stats; return whether it comes from another daemon than the last one.
+   * Apply an answer of /stats; return whether it comes from another run of the daemon.
    * @param {StatsView} stats
    */
   describe(stats) {
@@ -122,7 +122,7 @@ class Model {
     return isNew;
   }
 
-  /** Forget connections and figures: another daemon counts from the start. */
+  /** Discard connections and samples: another run of the daemon counts from 0. */
   forget() {
     this.open.clear();
     this.closed.clear();
@@ -134,9 +134,9 @@ class Model {
   }
 
   /**
-   * Enter an open connection, or what is new about it.
+   * Add or update an open connection.
    * @param {Connection} connection
-   * @returns {boolean} whether it is one that was not known
+   * @returns {boolean} whether it is new
    */
   enter(connection) {
     if (this.closed.has(connection.id)) return false;
@@ -150,9 +150,9 @@ class Model {
   }
 
   /**
-   * Enter that a connection is closed.
+   * Mark a connection as closed.
    * @param {Connection} connection
-   * @returns {boolean} whether that was not known
+   * @returns {boolean} whether it was not closed already
    */
   end(connection) {
     if (this.closed.has(connection.id)) return false;
@@ -169,11 +169,11 @@ class Model {
   }
 
   /**
-   * Let go those that a whole list of the open connections does not have any more.
+   * Remove the connections that are not in a complete list of the open ones.
    * @param {Set<number>} listed
-   * @param {number} newest  the greatest number when the list was begun: later ones may be missing
+   * @param {number} newest  the greatest number at the start of the list; later ones may be missing
    * @param {number} now
-   * @returns {Connection[]} those that are gone
+   * @returns {Connection[]} the removed connections
    */
   keepOnly(listed, newest, now) {
     const gone = [...this.open.values()].filter((one) => one.id <= newest && !listed.has(one.id));
@@ -182,8 +182,8 @@ class Model {
   }
 
   /**
-   * Let go those who came and went in a burst; of these whoever is there still is told of next.
-   * @param {number} first  of the numbers that they have
+   * Remove the connections of a burst; those that are still open follow in the same chunk.
+   * @param {number} first  the first number
    * @param {number} last
    */
   letPass(first, last) {
@@ -192,7 +192,7 @@ class Model {
     this.changes += 1;
   }
 
-  /** Return the greatest number of a connection that is open. */
+  /** Return the greatest number of an open connection. */
   newest() {
     let newest = 0;
     for (const id of this.open.keys()) newest = Math.max(newest, id);
@@ -200,7 +200,7 @@ class Model {
   }
 
   /**
-   * Take the traffic of some connections.
+   * Apply the byte counts of some connections.
    * @param {{id: number, bytes_in: number, bytes_out: number}[]} figures
    * @param {number} now
    */
@@ -220,11 +220,10 @@ class Model {
   }
 
   /**
-   * Take the figures of the services, once a second; they make the plots.
+   * Apply the counters of the services, once a second, and add a sample for the plots.
    * @param {(Service | ServiceFigures)[]} services
    * @param {number} now
-   * @returns {boolean} whether a service is in another state or at other ports than before, or
-   *   not known at all
+   * @returns {boolean} whether a service is new, or its state or ports have changed
    */
   figures(services, now) {
     let isOther = services.length !== this.services.size;
@@ -245,7 +244,7 @@ class Model {
   }
 
   /**
-   * Take the counters of services, without a place in the plots.
+   * Apply counters of services without adding a sample.
    * @param {ServiceCounts[]} services
    */
   count(services) {
@@ -254,7 +253,7 @@ class Model {
   }
 
   /**
-   * Let a second pass: traffic that does not go on fades.
+   * Decrease the rates of connections without new traffic; called every second.
    * @param {number} now
    */
   fade(now) {
@@ -274,7 +273,7 @@ class Model {
   }
 
   /**
-   * Return how many clients wait in the queue of a listener; null where nobody knows.
+   * Return the length of a listener's accept queue; null if it is not known.
    * @param {Service} service
    * @param {ServiceListener} listener
    */
@@ -296,7 +295,7 @@ class Model {
   }
 
   /**
-   * Return the server port of a connection, as {@link portKey} does; empty if it is gone.
+   * Return the server port of a connection, as {@link portKey} does; empty if it no longer exists.
    * @param {Connection} one
    */
   portOf(one) {
@@ -338,9 +337,9 @@ class Model {
 }
 
 /**
- * Return whether a service has other ports by now than those that are known.
+ * Return whether the ports of a service have changed.
  * @param {Service} known
- * @param {Service | ServiceFigures} figures  from the events, or another SERVICE, which knows its ports itself
+ * @param {Service | ServiceFigures} figures  from an event, or a SERVICE, which contains its ports
  */
 function isElsewhere(known, figures) {
   const ports = known.listeners.map((one) => one.port);
@@ -348,7 +347,7 @@ function isElsewhere(known, figures) {
 }
 
 /**
- * Return what tells one server port from all others.
+ * Return the key of a server port.
  * @param {string} service
  * @param {ListenerView} listener
  */

@@ -1,5 +1,5 @@
-// The phrases of words.js that are made with something: a count, an address, an event. For the
-// type checker alone: browsers do not get this file.
+// The phrases of words.js that take arguments: a count, an address, an event. For the type checker
+// only; it is not part of the page.
 
 interface ListenerParts {
   transport: string;
@@ -57,11 +57,11 @@ type PhraseParts<Name extends PhraseName> = Name extends PhraseName
   ? (typeof ENGLISH)[Name] extends (...parts: infer Parts) => string ? Parts : []
   : never;
 
-/** A phrase that is a text, without parts. */
+/** The name of a phrase without arguments. */
 type PlainName = { [Name in PhraseName]: PhraseParts<Name> extends [] ? Name : never }[PhraseName];
 
 /** All phrases in one language. */
 type Phrases = { [Name in PhraseName]: string | ((...parts: PhraseParts<Name>) => string) };
 
-/** The words for why a connection ended or was refused. In English a reason stands for itself. */
+/** The texts of the reasons for an end or a refusal. In English the reason itself is shown. */
 type Reasons = Record<`reason.${string}`, string>;

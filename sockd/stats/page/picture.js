@@ -1,24 +1,24 @@
-// The picture of the lesson: one server port on one side, all the clients' ports on the other, and
-// a line for each connection. Where there are too many to draw, the newest have lines of their
-// own, and the rest is drawn by host, each port a stroke on the host's scale.
+// The picture of a server port: the port on one side, the ports of the clients on the other, and a
+// line for each connection. If there are too many, only the newest have a line each. The others are
+// drawn as a bundle for each host, with a stroke on a scale for each port.
 
-/** How many clients of a port are drawn one by one. */
+/** The maximum number of clients that are drawn one by one. */
 const MOST_DRAWN = 60;
 
-/** Of more, how many of the newest still are. */
+/** How many of the newest are drawn one by one if there are more. */
 const NEWEST_DRAWN = 12;
 
-/** How many hosts have a bundle of their own. */
+/** The maximum number of bundles. */
 const MOST_BUNDLES = 6;
 
-/** How long a closed connection is seen to fade, in milliseconds. */
+/** How long a closed connection fades, in milliseconds. */
 const FADING = 1400;
 
-/** How wide a picture is that is drawn at its usual size, in pixels; a wider one has larger letters. */
+/** The width of a picture at its normal size, in pixels; a wider one has larger text. */
 const USUAL_WIDTH = 420;
 const MOST_ENLARGED = 1.75;
 
-/** How high the rows of many clients are together at the usual size, and how far that may grow. */
+/** The total height of the rows of many clients at normal size, and its maximum. */
 const ROWS_HEIGHT = 560;
 const MOST_HEIGHTENED = 1.35;
 
@@ -30,31 +30,31 @@ const MOST_HEIGHTENED = 1.35;
  * @property {string} host
  * @property {number | null} port
  * @property {string} note
- * @property {number[]} ports  of a bundle, in order
+ * @property {number[]} ports  the ports of a bundle, in order
  * @property {number} rate
- * @property {number} weight  how many connections it stands for
+ * @property {number} weight  the number of connections in it
  * @property {boolean} isClosing
  */
 
 /**
- * Where things go, in pixels.
+ * The layout, in pixels.
  * @typedef {object} Plan
  * @property {number} width
  * @property {number} height
- * @property {number} unit  how many times larger than usual the picture is
- * @property {number} step  how high the row of a client is
+ * @property {number} unit  the scale of the picture; 1 is the normal size
+ * @property {number} step  the height of the row of a client
  * @property {number} font
- * @property {number} edge  where the texts of the clients end
- * @property {number} server  how wide the server is
- * @property {number} x  where the server begins
- * @property {number} y  where its middle is
+ * @property {number} edge  the right edge of the clients' texts
+ * @property {number} server  the width of the server
+ * @property {number} x  the left edge of the server
+ * @property {number} y  the middle of the server
  * @property {Row[]} rows
  */
 
 /**
- * Return the rows of a picture: pure.
- * @param {Connection[]} connections  the open ones, the oldest first
- * @param {Connection[]} closing  those that are fading
+ * Return the rows of a picture.
+ * @param {Connection[]} connections  open connections, oldest first
+ * @param {Connection[]} closing  closed connections that are fading
  * @param {Words} words
  * @returns {Row[]}
  */
@@ -72,7 +72,7 @@ function pictureRows(connections, closing, words) {
 }
 
 /**
- * Return the client's ports of each host, the host with the most of them first.
+ * Return the client ports of each host, the host with the most ports first.
  * @param {Connection[]} connections
  * @returns {[string, number[]][]}
  */
@@ -127,7 +127,7 @@ function restRow(bundles, words) {
 }
 
 /**
- * Return what is counted at a port, for the sentence about it.
+ * Return the counts for a port, for its sentence.
  * @param {Transport} transport
  * @param {number} port
  * @param {Connection[]} connections
@@ -149,7 +149,7 @@ function portCounts(transport, port, connections) {
   };
 }
 
-/** The picture of one server port; `svg` is where it is drawn. */
+/** The picture of one server port, drawn in `svg`. */
 class Picture {
   /** @param {ListenerView} listener */
   constructor(listener) {
@@ -165,11 +165,11 @@ class Picture {
   }
 
   /**
-   * Draw what there is now.
+   * Draw the picture.
    * @param {Row[]} rows
    * @param {number} width  in pixels
-   * @param {string} text  what the picture says, in words
-   * @param {string} invitation  what to type, where nobody is connected
+   * @param {string} text  the alternative text
+   * @param {string} invitation  the command to type, if no client is connected
    * @param {Words} words
    */
   draw(rows, width, text, invitation, words) {
@@ -283,7 +283,7 @@ class Picture {
 }
 
 /**
- * Return the part of a row that is made once.
+ * Return the elements of a row that never change.
  * @param {Row} row
  */
 function makeEnd(row) {
@@ -327,7 +327,7 @@ function placeEnd(end, row, plan, y) {
 }
 
 /**
- * Return the strokes of ports on a scale from the least to the greatest, one a pixel at most.
+ * Return the strokes of ports on a scale from the lowest to the highest, at most one per pixel.
  * @param {number[]} ports  in order
  * @param {number} width
  * @param {number} top
@@ -352,13 +352,13 @@ function labelLength(row) {
   return row.sort === "client" ? length : Math.max(length, 20);
 }
 
-/** How high a bundle is at the usual size, in pixels. */
+/** The height of a bundle at normal size, in pixels. */
 const BUNDLE_HEIGHT = 62;
 
 /**
- * Return how high the row of a client is: the more there are, the closer together.
+ * Return the height of the row of a client, which decreases with their number.
  * @param {number} count
- * @param {number} unit  how many times larger than usual the picture is
+ * @param {number} unit  the scale of the picture
  */
 function rowStep(count, unit) {
   if (count <= 8) return 38 * unit;
@@ -367,7 +367,7 @@ function rowStep(count, unit) {
 }
 
 /**
- * Return how high rows are together: those that stand for many are higher.
+ * Return the total height of rows; bundles are higher.
  * @param {Row[]} rows
  * @param {number} step
  * @param {number} unit

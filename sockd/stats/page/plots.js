@@ -1,15 +1,15 @@
-// The plots of the last minutes: throughput, and connections a second.
+// The plots of the last minutes: throughput, and connections per second.
 
-/** How high a plot is, in pixels. */
+/** The height of a plot, in pixels. */
 const PLOT_HEIGHT = 150;
 
-/** Room for the figures on the left and the times below, in pixels. */
+/** The margins for the values on the left and the times below, in pixels. */
 const PLOT_LEFT = 74;
 const PLOT_BELOW = 22;
 const PLOT_ABOVE = 8;
 
 /**
- * One line of a plot; it is dashed where another one may lie below it.
+ * A curve of a plot; it is dashed if it may cover another one.
  * @typedef {{name: keyof Sample, word: PlainName, hue: number, isDashed?: boolean}} Curve
  */
 
@@ -24,7 +24,7 @@ const RATES = [
 ];
 
 /**
- * Return a round number, not less than a value, that divides well in two.
+ * Return a round, even number that is not less than a value.
  * @param {number} value
  * @param {number} base  10, or 1024 for bytes
  */
@@ -41,9 +41,9 @@ function roundUp(value, base) {
 class Plot {
   /**
    * @param {Element} place
-   * @param {PlainName} title  the word for what it shows
+   * @param {PlainName} title  the name of its title
    * @param {Curve[]} curves
-   * @param {number} base  of the figures' units: 10, or 1024 for bytes
+   * @param {number} base  of the units: 10, or 1024 for bytes
    */
   constructor(place, title, curves, base) {
     this._title = title;

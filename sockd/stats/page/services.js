@@ -1,19 +1,19 @@
-// A card for each service: its life, its queue, and the picture of each of its ports.
+// A card for each service: its state, its queue, and a picture of each of its ports.
 
-/** The steps of a service's life, by kind of transport. */
+/** The states that a service passes through, by kind of transport. */
 /** @type {PlainName[]} */
 const STREAM_STEPS = ["bind", "listen", "accepting"];
 /** @type {PlainName[]} */
 const DATAGRAM_STEPS = ["bind", "receiving"];
 
-/** How many who wait are drawn one by one. */
+/** How many queued clients are drawn one by one. */
 const MOST_WAITERS = 12;
 
-/** How many different colours there are. */
+/** The number of colours. */
 const HUES = 8;
 
 /**
- * Return the command that connects a client to a listener; empty where there is none to type.
+ * Return the command that connects a client to a listener; empty if there is none.
  * @param {ListenerView} listener
  * @param {string} here  the host of the page
  */
@@ -46,8 +46,8 @@ class ServiceCards {
   }
 
   /**
-   * Show what there is now.
-   * @param {Map<string, Connection[]>} fading  closed ones that are still to be seen, by port
+   * Draw the cards.
+   * @param {Map<string, Connection[]>} fading  closed connections that are still visible, by port
    * @param {Words} words
    */
   draw(fading, words) {
@@ -78,7 +78,7 @@ class ServiceCards {
 }
 
 /**
- * Return what a card is made for: another set of listeners needs another card.
+ * Return the key of a card: a changed set of listeners needs a new card.
  * @param {Service} service
  */
 function cardKey(service) {
@@ -138,7 +138,7 @@ class ServiceCard {
   }
 }
 
-/** One server port: its queue, its picture and the sentence about it. */
+/** A server port: its queue, its picture and a sentence. */
 class PortView {
   /**
    * @param {Service} service

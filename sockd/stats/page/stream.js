@@ -1,31 +1,31 @@
-// The link to the daemon: what there is once, and the events from then on. Where the events do not
-// get through it asks again and again; where nobody answers it tries again, for as long as it takes.
-// While nobody sees the page it rests: a browser has no more than six connections to one daemon.
+// The link to the daemon: the current state once, and then the events. If events do not arrive, it
+// polls. If the daemon does not answer, it retries forever. While the page is hidden it
+// disconnects: a browser opens at most six connections to a host.
 
-/** How many connections are asked for at a time. */
+/** How many connections are requested at a time. */
 const PAGE_SIZE = 1000;
 
-/** How many events from before the page was opened are told. */
+/** How many events from before the page was opened are shown. */
 const EVENTS_BEFORE = 300;
 
-/** How long the stream may take to say hello, in milliseconds, before it counts as blocked. */
+/** How long to wait for the event `hello`, in milliseconds; then the stream counts as blocked. */
 const HELLO_PATIENCE = 4000;
 
-/** How long the stream may be silent before the page looks whether it is still alive. */
+/** How long the stream may be silent before the page checks whether it still works. */
 const SILENCE = 8000;
 
-/** How far apart two polls are; and how long until the stream is tried again meanwhile. */
+/** The polling interval, and the time until the stream is tried again. */
 const POLL_EVERY = 2000;
 const STREAM_AGAIN = 20000;
 
-/** How long the page may be hidden before it rests. */
+/** How long the page may be hidden before it disconnects. */
 const REST_AFTER = 2000;
 
-/** How long to wait before the next try, where nobody answers. */
+/** The delays between retries. */
 const TRY_AGAIN = [500, 1000, 2000, 3000];
 
 /**
- * The events of the daemon's sockets, and those about all of them.
+ * The events of sockets, and the summary events.
  * @type {EventWord[]}
  */
 const EVENT_WORDS = ["bind", "listen", "accept", "refuse", "close", "totals", "burst", "lost"];
@@ -35,14 +35,14 @@ const EVENT_WORDS = ["bind", "listen", "accept", "refuse", "close", "totals", "b
  */
 
 /**
- * Who is told what the link learns.
+ * The callbacks of the link.
  * @typedef {object} Listener
  * @property {(state: LinkState) => void} linked
- * @property {(stats: StatsView) => void} described  /stats was asked
+ * @property {(stats: StatsView) => void} described  an answer of /stats
  * @property {(views: ConnectionView[]) => void} listed  a part of the open connections
  * @property {(ids: Set<number>, newest: number) => void} complete  all of them were listed
- * @property {(event: DaemonEvent) => void} told
- * @property {() => number} newest  the greatest number of a connection that is known
+ * @property {(event: DaemonEvent) => void} told  an event
+ * @property {() => number} newest  the greatest known number of a connection
  */
 
 /**
@@ -54,7 +54,7 @@ function eventNumber(id) {
 }
 
 /**
- * Return the id of an event some events before another.
+ * Return the id of an event that is a number of events before another.
  * @param {string} id
  * @param {number} count
  */
@@ -64,7 +64,7 @@ function eventBefore(id, count) {
 }
 
 /**
- * Return whether two ids are of events of one daemon, from one start of it.
+ * Return whether two ids belong to the same run of a daemon.
  * @param {string} one
  * @param {string} other
  */
@@ -73,7 +73,7 @@ function isSameStart(one, other) {
 }
 
 /**
- * Return what a path of the daemon answers.
+ * Return the answer of a path.
  * @param {string} path
  */
 async function askDaemon(path) {
@@ -84,7 +84,7 @@ async function askDaemon(path) {
 }
 
 /**
- * Return what /stats answers.
+ * Return the answer of /stats.
  * @returns {Promise<StatsView>}
  */
 function askStats() {
@@ -93,7 +93,7 @@ function askStats() {
 
 /**
  * Return a part of the open connections.
- * @param {number} after  the number behind which it begins
+ * @param {number} after  the number after which it begins
  * @returns {Promise<ConnectionsView>}
  */
 function askConnections(after) {
@@ -110,9 +110,9 @@ class Link {
     this._failures = 0;
     /** @type {EventSource | null} */
     this._source = null;
-    /** @type {DaemonEvent[] | null} events that wait until the lists are here */
+    /** @type {DaemonEvent[] | null} events that wait for the lists */
     this._waiting = null;
-    /** The id of the last event that is told, or in what was asked for. */
+    /** The id of the last event that was applied, or that an answer contains. */
     this._lastId = "";
     this._started = "";
     this._heardAt = 0;
@@ -123,7 +123,7 @@ class Link {
     this._round = 0;
   }
 
-  /** Begin, and keep at it. */
+  /** Connect, and reconnect when necessary. */
   start() {
     window.setInterval(() => this._watch(), SILENCE);
     document.addEventListener("visibilitychange", () => this._restOrRise());
@@ -149,7 +149,7 @@ class Link {
     this._pollTimer = window.setTimeout(() => this._connect(), delay);
   }
 
-  /** @param {StatsView} stats  which say how far the events are */
+  /** @param {StatsView} stats  with the id of the newest event */
   _open(stats) {
     this._closeSource();
     const after = isSameStart(this._lastId, stats.event_id) ? this._lastId
@@ -176,7 +176,7 @@ class Link {
   async _hello(hello) {
     window.clearTimeout(this._helloTimer);
     if (hello.started !== this._started) {
-      // Another daemon than the one that was asked: it has a history of its own.
+      // The daemon was restarted since the request: its history is another one.
       this._connect();
       return;
     }
@@ -187,7 +187,7 @@ class Link {
     await this._synchronise();
   }
 
-  /** Ask for all there is, then apply what has come since. */
+  /** Request the current state, then apply the events since. */
   async _synchronise() {
     if (!await this._listAnew()) return;
     const waiting = this._waiting ?? [];
@@ -198,7 +198,7 @@ class Link {
     this._restOrRise();
   }
 
-  /** Begin a round: list everything. Return whether it came to its end. */
+  /** Begin a round: list all connections. Return whether it was completed. */
   async _listAnew() {
     this._round += 1;
     const round = this._round;
@@ -211,7 +211,7 @@ class Link {
     return round === this._round;
   }
 
-  /** @param {number} round  which is over when another one has begun */
+  /** @param {number} round  ends when another one begins */
   async _list(round) {
     const stats = await askStats();
     if (round !== this._round) return;
@@ -255,13 +255,13 @@ class Link {
     if (source.readyState === EventSource.CLOSED) {
       this._blocked();
     } else if (this._state !== "polling") {
-      // The browser tries again by itself, and says in Last-Event-ID how far it was.
+      // The browser reconnects by itself, and resumes by Last-Event-ID.
       this._round += 1;
       this._become("gone");
     }
   }
 
-  /** The stream does not come through: poll, if the daemon answers at all. */
+  /** Poll, if the daemon answers: the stream is blocked. */
   async _blocked() {
     this._closeSource();
     try {
@@ -273,7 +273,7 @@ class Link {
     }
   }
 
-  /** @param {number} until  when the stream is tried again */
+  /** @param {number} until  the time to try the stream again */
   async _poll(until) {
     window.clearTimeout(this._pollTimer);
     if (!await this._listAnew()) return;
@@ -294,7 +294,7 @@ class Link {
     }
   }
 
-  /** Look whether a silent stream is still alive: an event that it never brought tells. */
+  /** Check whether a silent stream has missed an event. */
   async _watch() {
     if (this._state !== "live" || Date.now() - this._heardAt < SILENCE) return;
     const heard = this._lastId;
@@ -311,7 +311,7 @@ class Link {
     }
   }
 
-  /** Leave the stream soon if nobody sees the page; go on where it was if somebody does again. */
+  /** Disconnect after a while when the page is hidden; resume when it is visible again. */
   _restOrRise() {
     window.clearTimeout(this._restTimer);
     if (document.hidden) {

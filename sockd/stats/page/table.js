@@ -1,13 +1,13 @@
-// The table of connections. However many there are, only the rows in sight exist.
+// The table of connections. Only the visible rows exist as elements.
 
-/** How high a row is, in pixels at the usual size of letters; the style sheet says the same. */
+/** The height of a row at the normal text size, in pixels; page.css has the same value. */
 const ROW_HEIGHT_REM = 2.75;
 
-/** How many rows exist above and below those in sight. */
+/** How many rows exist above and below the visible ones. */
 const SPARE_ROWS = 8;
 
 /**
- * A column: how to sort by it, and which screens have room for it.
+ * A column: its sort key, and the class that hides it on small screens.
  * @typedef {object} Column
  * @property {PlainName} name
  * @property {string} style
@@ -28,12 +28,12 @@ const COLUMNS = [
 ];
 
 /**
- * What of the connections is asked for.
+ * The filter for connections.
  * @typedef {{service: string, peer: string, state: string}} Filter
  */
 
 /**
- * Return whether a connection is asked for.
+ * Return whether a filter selects a connection.
  * @param {Connection} one
  * @param {Filter} filter
  */
@@ -44,7 +44,7 @@ function isWanted(one, filter) {
 }
 
 /**
- * Return the connections that are asked for, in order.
+ * Return the selected connections, in order.
  * @param {Model} model
  * @param {Filter} filter
  * @param {Column} column
@@ -71,7 +71,7 @@ function compared(one, other) {
   return one === other ? 0 : byNumbersWithin.compare(String(one), String(other));
 }
 
-/** The table; `act` is called with what somebody wants to do to which connection. */
+/** The table; `act` is called for the buttons of a row. */
 class ConnectionTable {
   /**
    * @param {Model} model
@@ -86,9 +86,9 @@ class ConnectionTable {
     this._isDescending = true;
     /** @type {Connection[]} */
     this._chosen = [];
-    /** @type {Map<Connection, TableRow>} by the connection: another daemon uses its number again */
+    /** @type {Map<Connection, TableRow>} by connection: a restarted daemon reuses numbers */
     this._rows = new Map();
-    /** @type {{words: Words, now: number} | null} what was last drawn with */
+    /** @type {{words: Words, now: number} | null} the arguments of the last drawing */
     this._drawn = null;
     this._top = this._padding();
     this._bottom = this._padding();
@@ -97,7 +97,7 @@ class ConnectionTable {
   }
 
   /**
-   * Show what there is now.
+   * Draw the table.
    * @param {Filter} filter
    * @param {Words} words
    * @param {number} now
@@ -190,10 +190,10 @@ class ConnectionTable {
   }
 
   /**
-   * Return the row of a connection, at its place.
+   * Return the row of a connection, and move it to its place.
    * @param {Connection} one
-   * @param {number} index  among all that are chosen
-   * @param {number} place  among those in sight
+   * @param {number} index  among the selected connections
+   * @param {number} place  among the visible rows
    */
   _showRow(one, index, place) {
     let row = this._rows.get(one);
@@ -207,7 +207,7 @@ class ConnectionTable {
 }
 
 /**
- * Return a row that keeps the room of rows that are out of sight.
+ * Return a row that replaces rows that are not visible.
  * @param {HTMLElement} padding
  */
 function paddingRow(padding) {
@@ -259,7 +259,7 @@ class TableRow {
 }
 
 /**
- * Return an address with its port made plain.
+ * Return an address with its port emphasized.
  * @param {Address} address
  */
 function addressParts(address) {

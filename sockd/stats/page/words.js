@@ -1,4 +1,4 @@
-// Everything that the page says, in English and in Brazilian Portuguese.
+// The texts of the page, in English and in Brazilian Portuguese.
 
 /**
  * Return a number with its noun, in the language of the noun.
@@ -25,17 +25,17 @@ const ENGLISH = {
   starting: "Connecting",
   polling: "Polling",
   resting: "Resting",
-  gone: "The daemon is gone; trying again",
+  gone: "Daemon not reachable; retrying",
   draining: "The daemon is shutting down",
   pollingNotice:
-    "The live events do not get through; a proxy may block them. " +
-    "The page asks every few seconds instead, and misses what is gone in between.",
-  goneNotice: "The daemon does not answer. The page tries again, and recovers by itself.",
+    "Live events do not arrive; a proxy may block them. " +
+    "The page polls every few seconds instead and misses short connections.",
+  goneNotice: "The daemon does not answer. The page reconnects automatically.",
   facts: (version, pid, uptime) => `version ${version} · process ${pid} · up ${uptime}`,
   portsTitle: "Services and their ports",
   connectionsTitle: "Connections",
   plotsTitle: "The last five minutes",
-  logTitle: "What happened",
+  logTitle: "Events",
   throughput: "Throughput",
   rate: "Connections per second",
   received: "in",
@@ -67,10 +67,10 @@ const ENGLISH = {
   details: "Details",
   detailsOf: (number) => `Details of connection ${number}`,
   copied: (text) => `Copied: ${text}`,
-  notCopied: (text) => `Copy it by hand: ${text}`,
+  notCopied: (text) => `Copy manually: ${text}`,
   close: "Close",
-  noConnections: "No connection fits.",
-  nobody: "Nobody is connected.",
+  noConnections: "No matching connections.",
+  nobody: "No clients are connected.",
   shown: (shown, all) =>
     shown === all ? ENGLISH_NUMBER.format(all)
       : `${ENGLISH_NUMBER.format(shown)} of ${ENGLISH_NUMBER.format(all)}`,
@@ -84,18 +84,18 @@ const ENGLISH = {
   listen: "listen",
   accepting: "accepting",
   receiving: "receiving",
-  full: "full: others wait",
+  full: "full: clients are queued",
   stopped: "stopped",
   failed: "failed",
   queue: (waiting, backlog) =>
-    waiting === null ? "The length of the queue is not known here"
+    waiting === null ? "Queue length unknown on this system"
       : waiting === 0 ? `Queue empty, room for ${ENGLISH_NUMBER.format(backlog)}`
         : `${counted(ENGLISH_NUMBER, waiting, "client waits", "clients wait")} in the queue, ` +
           "connected by the kernel and not accepted yet",
   more: (count) => `and ${ENGLISH_NUMBER.format(count)} more`,
-  moreHosts: (count) => `on ${counted(ENGLISH_NUMBER, count, "host", "hosts")} more`,
+  moreHosts: (count) => `on ${counted(ENGLISH_NUMBER, count, "more host", "more hosts")}`,
   sentence: englishSentence,
-  unixSentence: "A unix socket has a path in place of a port, and its clients have neither.",
+  unixSentence: "A unix socket has a path instead of a port; its clients have neither.",
   "log.bind": (e) => `Bind ${e.transport} ${e.local}`,
   "log.listen": (e) => `Listen on ${e.local}, backlog ${e.backlog}`,
   "log.accept": (e) =>
@@ -103,13 +103,13 @@ const ENGLISH = {
   "log.refuse": (e) => `Refused ${e.peer} on ${e.local}: ${e.why}`,
   "log.close": (e) =>
     `Closed ${e.peer} on ${e.local}: ${e.why}, ${e.bytesIn} bytes in, ${e.bytesOut} out`,
-  "log.burst": (e) => `${e.leftOut} more events, too fast to tell one by one`,
-  "log.lost": (e) => `${e.missed} events missed while the page was away`,
-  "log.gone": "The daemon is gone",
-  "log.back": "The daemon answers",
-  "log.restarted": "The daemon was restarted: its connections are new ones",
+  "log.burst": (e) => `${e.leftOut} more events, too many to list one by one`,
+  "log.lost": (e) => `${e.missed} events missed while the page was disconnected`,
+  "log.gone": "The daemon does not answer",
+  "log.back": "The daemon answers again",
+  "log.restarted": "The daemon was restarted; all connections are new",
   pause: "Pause",
-  resume: "Go on",
+  resume: "Resume",
   announced: (accepted, closed) =>
     [
       accepted ? `${ENGLISH_NUMBER.format(accepted)} connected` : "",
@@ -118,31 +118,31 @@ const ENGLISH = {
   connection: (number) => `Connection ${number}`,
   client: "client",
   server: "server",
-  changes: "another one each time",
+  changes: "different each time",
   stays: "the same for all",
   via: "relayed by",
   opened: "opened",
   lastActivity: "last activity",
   closedAt: "closed",
   reason: "reason",
-  noReason: "reason not known",
+  noReason: "unknown reason",
   traffic: "traffic",
   trafficOf: (received, sent, reads, writes) =>
     `${received} in (${counted(ENGLISH_NUMBER, reads, "read", "reads")}), ` +
     `${sent} out (${counted(ENGLISH_NUMBER, writes, "write", "writes")})`,
-  kernelTitle: "What the kernel knows",
-  kernelNothing: "Nothing to tell: it is closed, or not TCP, or the system does not say.",
-  forgotten: "The daemon does not remember it any more.",
+  kernelTitle: "TCP information from the kernel",
+  kernelNothing: "Not available: the connection is closed or not TCP, or the system does not report it.",
+  forgotten: "This connection is no longer in the history.",
   unreachable: "The daemon does not answer.",
   wireshark: "Wireshark",
   copy: "Copy",
   "tcp.state": "state",
   "tcp.rtt": "round trip",
-  "tcp.rttvar": "… varies by",
-  "tcp.retransmits": "sent again",
-  "tcp.mss": "longest segment",
+  "tcp.rttvar": "round trip variation",
+  "tcp.retransmits": "retransmitted",
+  "tcp.mss": "maximum segment size",
   "tcp.cwnd": "congestion window",
-  "tcp.unacked": "not acknowledged yet",
+  "tcp.unacked": "unacknowledged",
   segments: (count) => counted(ENGLISH_NUMBER, count, "segment", "segments"),
 };
 
@@ -157,17 +157,17 @@ const PORTUGUESE = {
   starting: "Conectando",
   polling: "Consultando",
   resting: "Em repouso",
-  gone: "O servidor sumiu; tentando de novo",
+  gone: "Servidor inacessível; tentando novamente",
   draining: "O servidor está encerrando",
   pollingNotice:
-    "Os eventos ao vivo não chegam até aqui; talvez um proxy os bloqueie. " +
-    "A página pergunta a cada poucos segundos e não vê o que acaba nesse meio-tempo.",
-  goneNotice: "O servidor não responde. A página tenta de novo e se recupera sozinha.",
+    "Os eventos ao vivo não chegam; talvez um proxy os bloqueie. " +
+    "A página consulta o servidor a cada poucos segundos e não mostra conexões curtas.",
+  goneNotice: "O servidor não responde. A página se reconecta automaticamente.",
   facts: (version, pid, uptime) => `versão ${version} · processo ${pid} · no ar há ${uptime}`,
   portsTitle: "Os serviços e suas portas",
   connectionsTitle: "Conexões",
   plotsTitle: "Os últimos cinco minutos",
-  logTitle: "O que aconteceu",
+  logTitle: "Eventos",
   throughput: "Vazão",
   rate: "Conexões por segundo",
   received: "entrada",
@@ -199,10 +199,10 @@ const PORTUGUESE = {
   details: "Detalhes",
   detailsOf: (number) => `Detalhes da conexão ${number}`,
   copied: (text) => `Copiado: ${text}`,
-  notCopied: (text) => `Copie à mão: ${text}`,
+  notCopied: (text) => `Copie manualmente: ${text}`,
   close: "Fechar",
-  noConnections: "Nenhuma conexão corresponde.",
-  nobody: "Ninguém está conectado.",
+  noConnections: "Nenhuma conexão encontrada.",
+  nobody: "Nenhum cliente conectado.",
   shown: (shown, all) =>
     shown === all ? PORTUGUESE_NUMBER.format(all)
       : `${PORTUGUESE_NUMBER.format(shown)} de ${PORTUGUESE_NUMBER.format(all)}`,
@@ -216,11 +216,11 @@ const PORTUGUESE = {
   listen: "listen",
   accepting: "aceitando",
   receiving: "recebendo",
-  full: "cheio: outros esperam",
+  full: "cheio: clientes na fila",
   stopped: "parado",
   failed: "falhou",
   queue: (waiting, backlog) =>
-    waiting === null ? "Aqui não dá para saber o tamanho da fila"
+    waiting === null ? "Tamanho da fila desconhecido neste sistema"
       : waiting === 0 ? `Fila vazia, cabem ${PORTUGUESE_NUMBER.format(backlog)}`
         : `${counted(PORTUGUESE_NUMBER, waiting, "cliente espera", "clientes esperam")} na fila: ` +
           "o kernel já conectou, o programa ainda não chamou accept",
@@ -228,7 +228,7 @@ const PORTUGUESE = {
   moreHosts: (count) => `em mais ${counted(PORTUGUESE_NUMBER, count, "host", "hosts")}`,
   sentence: portugueseSentence,
   unixSentence:
-    "Um socket unix tem um caminho no lugar da porta, e seus clientes não têm nem um nem outro.",
+    "Um socket unix tem um caminho em vez de porta; seus clientes não têm nenhum dos dois.",
   "log.bind": (e) => `Bind ${e.transport} ${e.local}`,
   "log.listen": (e) => `Listen em ${e.local}, backlog ${e.backlog}`,
   "log.accept": (e) =>
@@ -237,15 +237,15 @@ const PORTUGUESE = {
   "log.close": (e) =>
     `Fechada ${e.peer} em ${e.local}: ${e.why}, ` +
     `${e.bytesIn} bytes de entrada, ${e.bytesOut} de saída`,
-  "log.burst": (e) => `Mais ${e.leftOut} eventos, rápidos demais para contar um a um`,
-  "log.lost": (e) => `${e.missed} eventos perdidos enquanto a página estava fora`,
-  "log.gone": "O servidor sumiu",
-  "log.back": "O servidor responde",
-  "log.restarted": "O servidor foi reiniciado: as conexões são outras",
+  "log.burst": (e) => `Mais ${e.leftOut} eventos, numerosos demais para listar um a um`,
+  "log.lost": (e) => `${e.missed} eventos perdidos enquanto a página estava desconectada`,
+  "log.gone": "O servidor não responde",
+  "log.back": "O servidor voltou a responder",
+  "log.restarted": "O servidor foi reiniciado; todas as conexões são novas",
   "reason.eof": "o cliente terminou (eof)",
   "reason.reset": "interrompida (reset)",
   "reason.replies": "número de respostas atingido",
-  "reason.idle": "parada por tempo demais",
+  "reason.idle": "inativa por tempo demais",
   "reason.disconnect": "desconectada pelo administrador",
   "reason.stop": "o serviço parou",
   "reason.evicted": "deu lugar a outra",
@@ -255,8 +255,8 @@ const PORTUGUESE = {
   "reason.full": "cheio",
   "reason.denied": "endereço não permitido",
   "reason.per_source": "conexões demais desse endereço",
-  "reason.connect_rate": "conexões rápidas demais desse endereço",
-  "reason.total_rate": "conexões rápidas demais no total",
+  "reason.connect_rate": "conexões frequentes demais desse endereço",
+  "reason.total_rate": "conexões frequentes demais no total",
   "reason.proxy_header": "cabeçalho PROXY errado ou ausente",
   "reason.proxy_timeout": "o cabeçalho PROXY demorou demais",
   "reason.source_packets": "datagramas demais desse endereço",
@@ -278,9 +278,9 @@ const PORTUGUESE = {
   connection: (number) => `Conexão ${number}`,
   client: "cliente",
   server: "servidor",
-  changes: "outra a cada conexão",
+  changes: "diferente a cada conexão",
   stays: "a mesma para todas",
-  via: "por meio de",
+  via: "encaminhada por",
   opened: "aberta",
   lastActivity: "última atividade",
   closedAt: "fechada",
@@ -290,24 +290,24 @@ const PORTUGUESE = {
   trafficOf: (received, sent, reads, writes) =>
     `entrada ${received} (${counted(PORTUGUESE_NUMBER, reads, "leitura", "leituras")}), ` +
     `saída ${sent} (${counted(PORTUGUESE_NUMBER, writes, "escrita", "escritas")})`,
-  kernelTitle: "O que o kernel sabe",
-  kernelNothing: "Nada a dizer: está fechada, não é TCP ou o sistema não informa.",
-  forgotten: "O servidor não se lembra mais dela.",
+  kernelTitle: "Informações TCP do kernel",
+  kernelNothing: "Não disponível: a conexão está fechada, não é TCP ou o sistema não informa.",
+  forgotten: "Esta conexão não está mais no histórico.",
   unreachable: "O servidor não responde.",
   wireshark: "Wireshark",
   copy: "Copiar",
   "tcp.state": "estado",
   "tcp.rtt": "ida e volta",
-  "tcp.rttvar": "… varia",
+  "tcp.rttvar": "variação do tempo de ida e volta",
   "tcp.retransmits": "retransmitidos",
-  "tcp.mss": "maior segmento",
+  "tcp.mss": "tamanho máximo de segmento",
   "tcp.cwnd": "janela de congestionamento",
   "tcp.unacked": "ainda não confirmados",
   segments: (count) => counted(PORTUGUESE_NUMBER, count, "segmento", "segmentos"),
 };
 
 /**
- * What is counted at one server port.
+ * The counts for one server port.
  * @typedef {object} PortCounts
  * @property {boolean} isUdp
  * @property {number} port
@@ -315,14 +315,14 @@ const PORTUGUESE = {
  * @property {number} clients  different pairs of host and port
  * @property {number} hosts
  * @property {number} ports  different port numbers
- * @property {number | null} onlyPort  the client's port where there is one client
+ * @property {number | null} onlyPort  the client's port if there is one client
  */
 
 /** @param {PortCounts} of */
 function englishSentence(of) {
   const sort = of.isUdp ? "flow" : "connection";
   if (of.connections === 0) {
-    return `Nobody is connected; clients find the server at port ${of.port}.`;
+    return `No clients are connected; the server’s port is ${of.port}.`;
   }
   if (of.connections === 1) {
     return `One ${sort}: the server’s port is ${of.port}, the client’s is ${of.onlyPort}.`;
@@ -340,7 +340,7 @@ function englishSentence(of) {
 /** @param {PortCounts} of */
 function portugueseSentence(of) {
   if (of.connections === 0) {
-    return `Ninguém está conectado; os clientes encontram o servidor na porta ${of.port}.`;
+    return `Nenhum cliente conectado; a porta do servidor é ${of.port}.`;
   }
   if (of.connections === 1) {
     const one = of.isUdp ? "Um fluxo" : "Uma conexão";
@@ -357,7 +357,7 @@ function portugueseSentence(of) {
   return `Uma única porta no servidor, ${of.port}, para ${all}; ${rest}.`;
 }
 
-/** The language that the page speaks, and how it writes numbers and times. */
+/** The language of the page, and its format of numbers and times. */
 class Words {
   /** @param {string} language  a tag such as "pt-BR" */
   constructor(language) {
@@ -389,7 +389,7 @@ class Words {
   }
 
   /**
-   * Return a phrase without parts by a name from the document; a name that has none stands for itself.
+   * Return a phrase without parts by a name from the document; the name itself if there is none.
    * @param {string} name
    */
   named(name) {
@@ -398,8 +398,8 @@ class Words {
   }
 
   /**
-   * Return why a connection ended or was refused; a reason without words stands for itself.
-   * @param {string | null} reason  `null` where the page never heard of it
+   * Return the text for the end or refusal of a connection; the reason itself if there is none.
+   * @param {string | null} reason  `null` if the page does not know it
    */
   reason(reason) {
     if (reason === null) return this.say("noReason");
