@@ -1,4 +1,4 @@
-"""Debian's Chromium, headless, and what tests look at on the live page."""
+"""Debian's Chromium, headless, and the elements of the live page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ listen = tcp:{stats}:interface=127.0.0.1
 ANY_PORTS = INI.format(stats=0)
 
 _NETWORK = re.compile(r"Failed to load resource|net::ERR_|EventSource's response")
-"""What a browser writes down where a daemon is gone, or a test plays a proxy."""
+"""Console messages of a browser when the daemon is gone or a test acts as a proxy."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A proxy in front of a daemon that can keep back what comes on its event streams."""
+"""A proxy in front of a daemon that can hold back its event streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server-sent events taken apart, as a browser does it (WHATWG HTML, 9.2.6)."""
+"""A parser of server-sent events (WHATWG HTML, section 9.2.6)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sent:
 
     @property
     def number(self) -> int:
-        """What counts up from one event to the next."""
+        """The number in the id, which increases from event to event."""
         return int(self.id.rpartition("-")[2])
 
 

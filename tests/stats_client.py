@@ -1,4 +1,4 @@
-"""The stats endpoint driven over a transport in memory, on a clock that stands still."""
+"""The stats endpoint on a transport in memory, with a fake clock."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Client:
 
     @property
     def producer(self) -> IPushProducer:
-        """What the transport pauses while the client does not read."""
+        """The producer, which the transport pauses while the client does not read."""
         assert self.transport.producer is not None
         producer: IPushProducer = self.transport.producer
         return producer

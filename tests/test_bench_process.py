@@ -1,4 +1,4 @@
-"""What the benchmark reads from the system, and from its load generator."""
+"""The process data and load generator output that the benchmark reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic: ratios of the same round, their spread, and the targets."""
+"""The arithmetic of the benchmark: ratios of a round, their spread, and the targets."""
 
 from __future__ import annotations
 

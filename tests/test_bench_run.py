@@ -1,4 +1,4 @@
-"""The benchmark itself, small: the C programs, sockd with its own configuration, the table."""
+"""A small run of the benchmark: the C programs, sockd, and the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running daemon captures, shows and streams; what goes wrong is named, and services go on."""
+"""The capture of a running daemon: files, status, live stream and errors."""
 
 from __future__ import annotations
 

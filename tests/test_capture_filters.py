@@ -1,4 +1,4 @@
-"""The capture filter names the listeners' own ports and nothing else, as they come and go."""
+"""The capture filter names the ports of the listeners only, as they come and go."""
 
 from __future__ import annotations
 

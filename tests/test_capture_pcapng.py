@@ -1,4 +1,4 @@
-"""Packets are cut after their headers: payload never comes through, lengths and order stay."""
+"""Packets are cut after their headers; payload is removed, lengths and order stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sockd.capture.pcapng import (
 
 ETHERNET, RAW, COOKED, COOKED_2 = 1, 101, 113, 276
 LINKS = {ETHERNET: (12, 0), RAW: (0, 0), COOKED: (14, 0), COOKED_2: (0, 18)}
-"""How many bytes stand before and after the EtherType; a raw packet has none."""
+"""The number of bytes before and after the EtherType; a raw packet has none."""
 
 
 def packet(link: int, version: int, protocol: str, options: int, payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What sockd says of its connections is what is on the wire: Wireshark's own tools say so."""
+"""The daemon's account of its connections agrees with Wireshark's tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of captures stay within their bounds, restarts included, and private."""
+"""Capture files stay private and within their limits, across restarts too."""
 
 from __future__ import annotations
 

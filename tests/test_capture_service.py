@@ -1,4 +1,4 @@
-"""The capture follows the listeners and ends as it should, with a dumpcap that is a fake."""
+"""The capture service with a fake dumpcap: follows the listeners, reports errors, stops."""
 
 from __future__ import annotations
 

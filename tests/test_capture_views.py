@@ -1,4 +1,4 @@
-"""The capture over HTTP and in the shell: what is shown, streamed, begun and ended."""
+"""The capture over HTTP and in the shell."""
 
 from __future__ import annotations
 

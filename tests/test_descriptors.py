@@ -1,4 +1,4 @@
-"""What a configuration may need is added up beforehand, and no more is granted than there is."""
+"""The number of descriptors that a configuration needs, and the limit of the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGHUP reloads, unless it says that the terminal is gone."""
+"""SIGHUP reloads, or shuts down if the terminal is gone."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ LEADER = """if True:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(job, signal.SIGHUP))
     signal.pause()
 """
-"""What leads the session of a terminal, as a shell does, with a daemon as its job."""
+"""The leader of a terminal's session, as a shell is, with a daemon as its job."""
 
 
 class Seat:
@@ -149,7 +149,7 @@ class Seat:
 
     @property
     def log(self) -> str:
-        """What the daemon has said."""
+        """The text of the log."""
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     def wait_for(self, pattern: str) -> re.Match[str]:

@@ -1,4 +1,4 @@
-"""The log tells the life of a socket in the words of the class."""
+"""The log lines of a socket's life, from a real daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the banner says to type: the commands, and the addresses that others can use."""
+"""The banner: client commands, and the addresses that other machines can use."""
 
 from __future__ import annotations
 

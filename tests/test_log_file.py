@@ -1,4 +1,4 @@
-"""SIGUSR1 opens the log file again, as programs that rotate logs ask for."""
+"""SIGUSR1 reopens the log file, for programs that rotate logs."""
 
 from __future__ import annotations
 

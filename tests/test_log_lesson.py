@@ -1,4 +1,4 @@
-"""The sentence about a port is true whatever was counted, and the tour has the lab's own ports."""
+"""The sentence about a port for all counts, and the ports in the guided tour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each event is one sentence, in the words of the socket interface."""
+"""Each event has one message, in the terms of the socket interface."""
 
 from __future__ import annotations
 

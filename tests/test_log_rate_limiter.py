@@ -1,4 +1,4 @@
-"""The log in a flood of clients: the first ones have a line each, of the others there is a sum."""
+"""The log during a flood of clients: the first lines, then summaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live page as the stats endpoint serves it: one document, under a strict policy."""
+"""The live page as it is served: one document, with a strict policy."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def test_the_policy_names_the_one_style_and_the_one_script_and_allows_nothing_el
 def test_the_page_needs_nothing_from_elsewhere() -> None:
     text = page().body.decode()
     addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"']*", text))
-    assert addresses == {"http://www.w3.org/2000/svg"}, (
-        "only a namespace, which is not requested"
-    )
+    assert addresses == {"http://www.w3.org/2000/svg"}, "only a namespace, which is not requested"
     assert not re.search(r"\b(?:src|srcset|action|formaction)=|@import|url\(", text)
     assert set(re.findall(r'\bhref="([^"]*)"', text)) == {"data:,", "#connections"}
 

@@ -1,4 +1,4 @@
-"""The live page in a real browser, with real clients at the daemon's ports."""
+"""The live page in a real browser, with real clients of the daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the live page keeps its link to the daemon, in a real browser with a clock of the tests'."""
+"""The link of the live page to the daemon, in a real browser with a fake clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root is warned, and gets no shell that other machines can reach."""
+"""The warning for root, and the refusal of a root shell that others can reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refused reload changes nothing: no file, no mode, no listener, no descriptor, no account."""
+"""A refused reload changes nothing: files, modes, listeners, descriptors and records."""
 
 from __future__ import annotations
 

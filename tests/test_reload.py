@@ -1,4 +1,4 @@
-"""Reloads of a real daemon: nobody is cut off, and it is all or nothing."""
+"""Reloads of a real daemon: no client is disconnected, and errors change nothing."""
 
 from __future__ import annotations
 

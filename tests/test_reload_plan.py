@@ -1,4 +1,4 @@
-"""What a reload is going to do, as a value."""
+"""The plan of a reload, as a value."""
 
 from __future__ import annotations
 

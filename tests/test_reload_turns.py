@@ -1,4 +1,4 @@
-"""A reload keeps the reactor from nobody: it is done in short turns, and others come in between."""
+"""A reload runs in short turns of the reactor, and other work runs in between."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.conftest import RunSockd
 
 SERVICES, EACH = 500, 8
 LONGEST = 0.02
-"""How long one turn of the reactor may take, in seconds of processor time."""
+"""The limit of one turn of the reactor, in seconds of processor time."""
 
 
 def section(name: str, first: int, count: int = EACH, **options: object) -> str:

@@ -1,4 +1,4 @@
-"""Every signal does to a real daemon what the table says, and none ends it without the drain."""
+"""The action of each signal in a real daemon; none ends it without the drain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state directory: private, made when it is needed, and never taken from anybody."""
+"""The state directory is private, and created when it is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stats endpoint as curl and ss see it, in a real daemon."""
+"""The stats endpoint of a real daemon, checked with curl and ss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `/events` tells, to whom, and what it costs, on a clock that stands still."""
+"""`/events` with a fake clock: content, subscribers, bursts and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/events` of a real daemon, read by curl while clients come and go."""
+"""`/events` of a real daemon, read by curl while clients connect and disconnect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables for people and for spreadsheets: who gets which, and what is in them."""
+"""Text tables and CSV: content negotiation and content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only requests that name this host, in the ways HTTP has for it, get past the guard."""
+"""The guard accepts only requests that name this host."""
 
 from __future__ import annotations
 

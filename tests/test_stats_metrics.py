@@ -1,4 +1,4 @@
-"""`/metrics`: what a scraper gets, from a daemon of fakes."""
+"""`/metrics` of a fake daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real daemon, and is asked what it has seen."""
+"""A real Prometheus scrapes a real daemon, and is queried."""
 
 from __future__ import annotations
 

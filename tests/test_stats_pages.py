@@ -1,4 +1,4 @@
-"""Every path answers what the contract says, from a daemon of fakes."""
+"""The answers of every path, from a fake daemon."""
 
 from __future__ import annotations
 

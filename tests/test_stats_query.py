@@ -1,4 +1,4 @@
-"""What /connections is asked for is understood, or refused with what would be right."""
+"""The parameters of /connections: valid ones are parsed, others are refused with a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stats endpoint binds with the others, or says why not, and closes with the others."""
+"""The stats endpoint binds and closes with the services, and reports bind errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP as the endpoint speaks it: methods, headers, slow and rude clients, and its end."""
+"""The HTTP server: methods, headers, slow and misbehaving clients, and its shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long answers are made a little at a time, and other work gets its turn in between."""
+"""Long answers are made in slices, and other work runs in between."""
 
 from __future__ import annotations
 

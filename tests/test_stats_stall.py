@@ -1,4 +1,4 @@
-"""A client that takes nothing of an endless answer is disconnected."""
+"""A client that reads nothing of an endless answer is disconnected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stats_client import Endpoint
 
 
 class Connection:
-    """What an answer goes to.
+    """The connection of an answer.
 
     :ivar waiting: how many bytes the client has not taken.
     """

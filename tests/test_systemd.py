@@ -1,4 +1,4 @@
-"""What a supervisor is told, and when: sd_notify(3)."""
+"""The notifications of a supervisor: sd_notify(3)."""
 
 from __future__ import annotations
 

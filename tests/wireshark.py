@@ -1,4 +1,4 @@
-"""What Wireshark's tshark says of a capture."""
+"""Runs tshark on a capture."""
 
 from __future__ import annotations
 
