@@ -144,6 +144,7 @@ class Seat:
         self._leader, self._terminal = pty.fork()
         if self._leader == 0:
             os.chdir(folder)  # nohup writes its output where it is
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
             os.execve(words[0], words, environment_for(folder))  # noqa: S606 - it is the child
         self.pid = int(self.wait_for(r"\[sockd\] sockd .* process (\d+)")[1])
 

@@ -445,7 +445,7 @@ def test_a_port_that_is_for_root_needs_a_restart_once_privileges_are_dropped(
     sockd = run_sockd(service("multi", 0), command=command)
     log = reload(sockd, service("multi", 0) + service("low", 1))
     assert "cannot be bound: Permission denied" in log
-    assert "or restart if --uid has dropped root since the start" in log
+    assert "restart the daemon if --uid has dropped root since the start" in log
 
 
 def test_a_plugins_service_that_cannot_change_says_so(run_sockd: RunSockd, tmp_path: Path) -> None:
