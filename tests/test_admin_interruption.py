@@ -42,7 +42,7 @@ class Session:
         self.console = Console(self._say, self._complain)
         self.done: list[float] = []
         code: dict[str, object] = {"__name__": "sockd.part", "done": self.done}
-        exec(compile(DAEMON_CODE, "part.py", "exec"), code)  # noqa: S102 - as if it were imported
+        exec(compile(DAEMON_CODE, "<part>", "exec"), code)  # noqa: S102 - as if it were imported
         names |= {name: code[name] for name in ("command", "call", "signalled")}
         self._interpreter = Interpreter(names, self.console, interrupter, self.told.append)
         self.run = self._interpreter.run
