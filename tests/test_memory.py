@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sockd.process.memory import collections_postponed, settle
+from sockd.process.memory import settle
 
 
 @pytest.fixture
@@ -26,24 +26,3 @@ def test_what_is_there_is_permanent_and_what_comes_later_is_collected() -> None:
     cycle.append(cycle)
     del cycle
     assert gc.collect() >= 1
-
-
-@pytest.mark.usefixtures("_unfrozen")
-def test_meanwhile_nothing_is_collected_and_what_is_left_is_permanent() -> None:
-    gc.unfreeze()
-    with collections_postponed():
-        assert not gc.isenabled()
-        left: list[list[int]] = [[] for _ in range(1000)]
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > len(left)
-
-
-@pytest.mark.usefixtures("_unfrozen")
-def test_where_collections_were_off_before_they_stay_off() -> None:
-    gc.disable()
-    try:
-        with collections_postponed():
-            pass
-        assert not gc.isenabled()
-    finally:
-        gc.enable()

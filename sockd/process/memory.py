@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 def settle() -> None:
@@ -15,20 +13,3 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-@contextmanager
-def collections_postponed() -> Iterator[None]:
-    """Collect no garbage meanwhile, and exclude the objects that are left from later collections.
-
-    For work that makes many lasting objects while clients are served. Cycles of garbage that exist
-    at its end are not freed any more.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()

@@ -16,7 +16,6 @@ from twisted.internet.defer import Deferred, DeferredLock
 from sockd.config.endpoint import Endpoint
 from sockd.config.specs import Configuration
 from sockd.errors import ConfigurationError, Problem, SockdError, SourceLocation
-from sockd.process.memory import collections_postponed
 from sockd.registry import Registry
 from sockd.reload.followed import settled
 from sockd.reload.plan import Plan, plan_in_steps
@@ -62,11 +61,7 @@ class Reloader:
         :return: a Deferred that fires with the plan that was carried out, or fails with
             :class:`SockdError`.
         """
-        return self._turn.run(lambda: Deferred.fromCoroutine(self._reload_once()))
-
-    async def _reload_once(self) -> Plan:
-        with collections_postponed():
-            return await self._reload()
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._reload()))
 
     async def _reload(self) -> Plan:
         reactor = self._context.reactor
