@@ -142,7 +142,7 @@ class Sockd:
 
     @property
     def first_password(self) -> str:
-        """The password that was made at the start; it is in a file, as there is no terminal."""
+        """The password that was generated at the start, from its file."""
         path = Path(self.wait_for(r"admin: the first password is in (\S+) until it is used$")[1])
         return path.read_text(encoding="utf-8").rstrip("\n")
 

@@ -23,7 +23,7 @@ OLD, NEW = "geheim", "anders"
 
 
 class Session:
-    """Somebody who is logged in, and types statements without a terminal."""
+    """A session without a terminal that sends statements."""
 
     def __init__(self, words: list[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(

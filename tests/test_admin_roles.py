@@ -200,7 +200,7 @@ def test_who_presses_no_key_is_shown_out(
 
 
 def test_the_doors_stay_open_for_others_while_strangers_drip_bytes(lab: Lab) -> None:
-    """More than may be at the door at once: they are told from the log, and cannot stay."""
+    """More unauthenticated clients than the limit; they are reported in the log and closed."""
     strangers = [
         socket.create_connection(("127.0.0.1", lab.daemon.ssh_port), DEADLINE) for _ in range(21)
     ]

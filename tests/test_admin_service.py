@@ -219,9 +219,9 @@ def test_too_many_strangers_are_hung_up_on() -> None:
 
 def an_ssh_client(connections: AdminConnections) -> Protocol:
     key = Key(ed25519.Ed25519PrivateKey.generate())
-    door = SSHServerFactory(key, Access(connections.reactor), connections, no_session)
-    door.startFactory()
-    return cast("Protocol", door.buildProtocol(PEER))
+    factory = SSHServerFactory(key, Access(connections.reactor), connections, no_session)
+    factory.startFactory()
+    return cast("Protocol", factory.buildProtocol(PEER))
 
 
 def no_session(*_: object) -> NoReturn:

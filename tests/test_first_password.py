@@ -48,13 +48,13 @@ class Lab:
         return self.state / FIRST_PASSWORD
 
     def words(self, *options: str) -> str:
-        """Return what a person types who has not heard of umask(2)."""
+        """Return the command line of a user who leaves umask(2) at its default."""
         words = [TWISTD, *options, "--pidfile", "a.pid", "sockd", "-c", "a.ini"]
         return f"cd {quote(str(self.folder))}; umask 022; exec {' '.join(map(quote, words))}"
 
     @contextmanager
     def started(self, *options: str) -> Iterator[None]:
-        """Start a daemon where there is no terminal, wait until it is up, and end it."""
+        """Start a daemon without a terminal, wait until it is up, and stop it."""
         self.log.unlink(missing_ok=True)
         environment = environment_for(self.folder, {"COVERAGE_PROCESS_CONFIG": ""})
         with (self.folder / "output").open("wb") as output:

@@ -36,7 +36,7 @@ def logged() -> Iterator[list[str]]:
 
 
 class Lab:
-    """A service at whose door clients are refused."""
+    """A service that refuses clients."""
 
     def __init__(self) -> None:
         self.clock = Clock()
